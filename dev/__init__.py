@@ -1,1 +1,1 @@
-"""What `dev.py` does. For development only: nothing of it is deployed."""
+"""The commands of `dev.py`. For development only: nothing in this package is deployed."""

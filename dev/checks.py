@@ -1,4 +1,7 @@
-"""`dev.py test`: all checks that must pass before a commit, one after the other."""
+"""`dev.py test`: all checks that must pass before a commit.
+
+They run one after the other, except that some preparations run in parallel with the first checks.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,16 @@ from pathlib import Path
 from dev.environment import PYTHON, ROOT
 
 WORKERS = 8
-"""Test processes. Many tests mostly wait in real time: six use 80 to 86 % of two cores, eight nearly all of both."""
+"""The number of test processes. Many tests mostly wait in real time, so six processes use only 80 to 86 % of two cores;
+eight use nearly all of them."""
 SHORT_OUTPUT = ("-q", "--no-header", "--tb=short", "--show-capture=no")
-"""A failure shows only the failing lines and the assertion. Arguments of the command line take precedence."""
+"""With these options a failure shows only the failing lines and the assertion. Arguments of the command line take
+precedence."""
 DETAILS = ".venv/bin/python -m pytest --last-failed --tb=long --show-capture=all -n 0"
 IGNORED = ("POWER_BI_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
-"""Prefixes of the variables that the checks do not get. Settings of the app in this shell must not change the tests.
-Without bytecode each process of pytest compiles all tests again: 11 of the 20 s before its first test."""
+"""Prefixes of the environment variables that are hidden from the checks. Settings in this shell must not change the
+tests; and if Python wrote no bytecode, each process of pytest would compile all tests again, which takes 11 of the 20 s
+before its first test."""
 
 Runner = Callable[[list[str]], int]
 """Runs a command with its output shown; returns its exit code."""
@@ -34,8 +40,8 @@ class Step:
     command: list[str]
     needed: bool = True
     """Whether its failure fails the checks. Tests that need a missing tool skip with a reason."""
-    beside: bool = False
-    """Whether it begins at once and runs beside the checks before it, which it must not disturb."""
+    parallel: bool = False
+    """Whether it begins at once and runs in parallel with the checks before it, which it must not disturb."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +64,22 @@ def steps(*, fast: bool, pytest_arguments: Sequence[str] = ()) -> list[Step]:
         Step("lint", [sys.executable, "-m", "ruff", "check", "."]),
         Step("import rules", [str(PYTHON.with_name("lint-imports")), "--no-logo"]),
         Step("types", [sys.executable, "-m", "mypy"]),
-        *([] if fast else _beside(whole=not pytest_arguments)),
+        *([] if fast else _parallel_steps(whole=not pytest_arguments)),
         Step("tests", pytest),
     ]
 
 
-def _beside(*, whole: bool) -> list[Step]:
-    """Uses the second core while the checks before it use only one: downloads tools, and compiles all tests.
+def _parallel_steps(*, whole: bool) -> list[Step]:
+    """Steps that use the second core while the checks before them use only one: they download tools and compile tests.
 
-    `whole`: all tests will run.
+    `whole`: all tests will run, so they are compiled first.
     """
     collection = [sys.executable, "-m", "pytest", "--collect-only", "-o", "addopts=", "-p", "no:terminal"]
     return [
-        Step("tools", [sys.executable, "infra/tools.py"], needed=False, beside=True),
-        Step("browser", [sys.executable, "-m", "tests.browser.install"], needed=False, beside=True),
-        # otherwise each process compiles all tests. Tests that cannot be collected fail later, with the reason
-        *([Step("bytecode", collection, needed=False, beside=True)] if whole else []),
+        Step("tools", [sys.executable, "infra/tools.py"], needed=False, parallel=True),
+        Step("browser", [sys.executable, "-m", "tests.browser.install"], needed=False, parallel=True),
+        # without this step, each process compiles all tests. If tests cannot be collected, the step "tests" shows why
+        *([Step("bytecode", collection, needed=False, parallel=True)] if whole else []),
     ]
 
 
@@ -81,15 +87,15 @@ def run_steps(todo: Sequence[Step], runner: Runner, clock: Callable[[], float] =
     """Runs all checks, even after one has failed."""
     results = []
     with ThreadPoolExecutor() as pool:
-        begun = {step.name: pool.submit(runner, step.command) for step in todo if step.beside}
+        begun = {step.name: pool.submit(runner, step.command) for step in todo if step.parallel}
         for step in todo:
             command = " ".join([Path(step.command[0]).name, *step.command[1:]])
             print(f"\n=== {step.name}: {command}", flush=True)
             begin = clock()
-            code = begun[step.name].result() if step.beside else runner(step.command)
+            code = begun[step.name].result() if step.parallel else runner(step.command)
             if code and not step.needed:
                 print(
-                    f"--- {step.name}: not complete. Tests that need it are skipped or fail, with the reason",
+                    f"--- {step.name}: not complete. The tests that need it are skipped or fail, and say why",
                     flush=True,
                 )
                 code = 0
@@ -99,12 +105,12 @@ def run_steps(todo: Sequence[Step], runner: Runner, clock: Callable[[], float] =
 
 
 def summary(results: Sequence[Result]) -> str:
-    """The closing lines: each check with its duration, and which failed."""
+    """The closing lines: each check with its result and its duration."""
     lines = [f"  {result.name:<13} {_word(result.code):<8} {result.seconds:6.1f} s" for result in results]
     failed = [result.name for result in results if result.code]
     total = sum(result.seconds for result in results)
     if "tests" in failed:
-        lines.append(f"  failed tests again, with details: {DETAILS}")
+        lines.append(f"  to run the failed tests again, with details: {DETAILS}")
     end = f"FAILED: {', '.join(failed)}" if failed else "All checks passed"
     return "\n".join(["", "=== summary", *lines, f"{end}, {total:.0f} s"])
 

@@ -25,9 +25,9 @@ PASSES_ARGUMENTS_ON = ("power-bi", "bench")
 EXAMPLES = """\
 examples:
   python3 dev.py run                         a demo: five callers, two models, one failing refresh
-  python3 dev.py run --stay                  the same, and then models in every state for the page, until Ctrl-C
+  python3 dev.py run --stay                  the demo, then models in every state for the page, until Ctrl-C
   python3 dev.py test                        all checks that must pass before a commit
-  python3 dev.py test --fast                 the same checks, but only the tests in tests/unit
+  python3 dev.py test --fast                 these checks, but only the tests in tests/unit
   python3 dev.py test -- -k queue -x         arguments after -- are passed to pytest
   python3 dev.py simulate --seeds 5000       simulated days with faults, each determined by its seed
   python3 dev.py simulate --seed 19          one simulated day and what happened in it
@@ -43,12 +43,12 @@ examples:
 
 
 SECRETS = ("--key", "--token")
-"""Options whose values are generated, so that they may begin with any character."""
+"""Options with generated values, which may begin with any character."""
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The parsed command. Exits with code 2 and a message if a command or an argument is unknown."""
-    # argparse drops the `--` and mixes what follows with what precedes
+    # argparse would drop the `--` and mix the arguments before and after it
     arguments, after = split(arguments)
     parser = _parser()
     options, others = parser.parse_known_args(joined(arguments))
@@ -80,7 +80,8 @@ def split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def joined(arguments: list[str]) -> list[str]:
-    """`--key -x` as `--key=-x`: one of 64 keys begins with a hyphen, and argparse would take it for an option."""
+    """Writes `--key -x` as `--key=-x`: one of 64 keys begins with a hyphen, and argparse would take it for an
+    option."""
     found: list[str] = []
     for argument in arguments:
         if found and found[-1] in SECRETS:
@@ -211,7 +212,7 @@ def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         allow_abbrev=False,
         help="simulated days of the app in virtual time, with faults determined by a seed",
         description="Runs the real app through simulated days in virtual time. A seed determines the requests and the "
-        "faults of a day; the same seed gives the same day again. If the app violates an invariant, the exit code is 1 "
+        "faults of a day, so a seed always gives the same day. If the app violates an invariant, the exit code is 1 "
         "and the timeline of the smallest failing seed is shown.",
     )
     simulate_command.add_argument("--seeds", type=_count, metavar="N", help=f"number of days (default {SEEDS})")
@@ -273,7 +274,7 @@ def _add_others(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         description="Writes docs/pictures: the page of the app in a headless Chromium, with recorded answers.",
     )
     bench_command = commands.add_parser(
-        "bench", allow_abbrev=False, help="measurements; further arguments are passed to the measurement"
+        "bench", allow_abbrev=False, help="run a measurement; further arguments are passed to it"
     )
     bench_command.add_argument("what", choices=BENCHES, help=BENCH_HELP)
 
@@ -291,7 +292,7 @@ def _add_smoke(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     smoke_command.add_argument("--workspace", help="id of a workspace")
     smoke_command.add_argument("--dataset", help="id of a semantic model in it")
     smoke_command.add_argument("--key", help="function key of a caller")
-    smoke_command.add_argument("--token", help="token of a caller (default: of `az`, if AUDIENCE is set)")
+    smoke_command.add_argument("--token", help="token of a caller (default: a token of `az`, if AUDIENCE is set)")
 
 
 def _count(text: str) -> int:

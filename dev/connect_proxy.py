@@ -1,7 +1,7 @@
 """An HTTPS proxy on this machine that routes public host names to local servers.
 
 An app with this proxy in HTTPS_PROXY calls `https://api.powerbi.com` with its own TLS, certificate check and proxy
-code, and reaches the development service; nothing leaves the machine. For names without a route it answers 502.
+code, but reaches the development service; nothing leaves the machine. For names without a route, the proxy answers 502.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from dev.loops import running
 
-MOST_HEAD_BYTES = 16 * 1024
+MAX_HEAD_BYTES = 16 * 1024
 _ENDED = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 
 
@@ -26,7 +26,7 @@ def serve(routes: Mapping[str, int]) -> Iterator[str]:
             with contextlib.closing(writer), contextlib.suppress(*_ENDED):
                 await _tunnel(routes, reader, writer)
 
-        server: asyncio.Server = call(asyncio.start_server(entry, "127.0.0.1", 0, limit=MOST_HEAD_BYTES))
+        server: asyncio.Server = call(asyncio.start_server(entry, "127.0.0.1", 0, limit=MAX_HEAD_BYTES))
         try:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         finally:
@@ -34,7 +34,7 @@ def serve(routes: Mapping[str, int]) -> Iterator[str]:
 
 
 async def _close(server: asyncio.Server) -> None:
-    server.close()  # on the thread of the loop, which may be closing a connection at the same moment
+    server.close()  # called on the thread of the loop, because the loop may be closing a connection at this moment
 
 
 async def _tunnel(routes: Mapping[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -51,7 +51,7 @@ async def _tunnel(routes: Mapping[str, int], reader: asyncio.StreamReader, write
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copies until the end, and passes the end on, so that the other direction ends, too."""
+    """Copies the data until the reader ends, then closes the writer, so that the other direction ends, too."""
     try:
         while data := await reader.read(64 * 1024):
             writer.write(data)

@@ -53,10 +53,10 @@ def prepare() -> None:
 
 
 def stamp_text(root: Path, version: str) -> str:
-    """The expected content of the stamp: it changes with each requirements file and with the Python version."""
+    """The expected content of the stamp, a digest of the requirements files and the Python version."""
     digest = hashlib.sha256()
     for name in REQUIREMENTS:
-        # a checkout on Windows may have other line ends
+        # without line ends, because a checkout on Windows may have different ones
         digest.update(name.encode() + b"\0" + b"\n".join((root / name).read_bytes().splitlines()) + b"\0")
     return f"python {version}\nrequirements {digest.hexdigest()}\n"
 
@@ -64,7 +64,7 @@ def stamp_text(root: Path, version: str) -> str:
 def python_version(venv: Path) -> str:
     """Major and minor version of the environment's Python, such as `3.11`."""
     if Path(sys.prefix).resolve() == venv.resolve():
-        # pyvenv.cfg is not updated when the Python behind the environment is replaced
+        # not from pyvenv.cfg, which is not updated when the Python of the environment is replaced
         return f"{sys.version_info.major}.{sys.version_info.minor}"
     config = venv / "pyvenv.cfg"
     found = (
@@ -74,9 +74,9 @@ def python_version(venv: Path) -> str:
 
 
 def replace_process(command: list[str]) -> int:
-    """Continues as another program, in this very process where the system supports it: signals then reach the program.
+    """Replaces this process with another program, so that signals reach the program.
 
-    Windows does not support it; there this process waits for the program and returns its exit code.
+    Windows cannot do this; there this process waits for the program and returns its exit code.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -84,7 +84,7 @@ def replace_process(command: list[str]) -> int:
         os.execv(command[0], command)  # noqa: S606
     try:
         return subprocess.run(command, check=False).returncode
-    except KeyboardInterrupt:  # Ctrl-C reaches the program as well, which ends by itself
+    except KeyboardInterrupt:  # Ctrl-C also reaches the program, which then ends by itself
         return 130
 
 
@@ -105,7 +105,8 @@ def _checked(title: str, command: list[str], problem: str) -> None:
 
 
 class _Progress:
-    """On a terminal one line that shows the latest output; elsewhere a line at the start and one at the end.
+    """The progress of a command. On a terminal: one line with the latest output; elsewhere: a line at the start and one
+    at the end.
 
     The seconds are updated even without new output: pip prints nothing for most of its time.
     """
@@ -133,7 +134,7 @@ class _Progress:
             return
         text = f"  {time.monotonic() - self._begin:3.0f} s  {self._line}"
         with self._drawing:
-            # erase to the end of the line, so that a shorter text leaves nothing of a longer one
+            # the escape sequence erases the rest of the line, where a longer text may have been
             self._stream.write(f"\r{text[: shutil.get_terminal_size().columns - 1]}\x1b[K")
             self._stream.flush()
 

@@ -1,7 +1,8 @@
-"""The identity endpoint of App Service, for development: an app in Azure gets the tokens of its managed identity there.
+"""The identity endpoint of App Service, for development. In Azure, an app gets the tokens of its managed identity
+there.
 
 Source of the protocol: Microsoft's "How to use managed identities for App Service", REST endpoint. The texts of the
-errors are real ones. It is controlled over HTTP, below `/control`:
+errors are real ones. Tests control the endpoint over HTTP, below `/control`:
 
     POST /control/fault    {"fault": NAME, "times": N}   the next N calls fail; without `times`, all calls
     DELETE /control/fault                                no more faults
@@ -71,7 +72,8 @@ class IdentityEndpoint:
     clock: Callable[[], float] = time.time
     life_seconds: float = 24 * 3600.0
     resources: frozenset[str] = frozenset()
-    """The resources of the tenant; all others are refused, such as those of other clouds. Empty: any resource."""
+    """The resources of the tenant; other resources, such as those of other clouds, are refused. Empty: all are
+    accepted."""
     calls: int = 0
     asked: dict[str, str] = field(default_factory=dict)
     _fault: str | None = None
@@ -97,7 +99,7 @@ class IdentityEndpoint:
             self._good.clear()
 
     def ask(self, query: dict[str, str], secret: str) -> tuple[int, Json | str, str | None]:
-        """Status, body and the applied fault for a request."""
+        """Answers a request for a token: status, body, and the fault that was applied (None if there was none)."""
         with self._lock:
             self.calls += 1
             self.asked = query
@@ -117,14 +119,14 @@ class IdentityEndpoint:
         return 200, {**body, "token_type": "Bearer", "client_id": query.get("client_id", "system")}, None
 
     def report(self) -> Json:
-        """The calls so far."""
+        """The calls so far, as `GET /control` reports them."""
         with self._lock:
             return {"calls": self.calls, "tokens": len(self._good), "asked": self.asked}
 
 
 @dataclass(frozen=True)
 class Serving:
-    """A running endpoint, and the settings of an app that uses it."""
+    """A running endpoint. `settings` are those of an app that uses it."""
 
     endpoint: IdentityEndpoint
     base_url: str

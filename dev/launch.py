@@ -1,6 +1,7 @@
 """Starts a command of dev.py: finds a suitable Python, creates `.venv` on the first run, and continues inside it.
 
-Standard library only, and valid syntax for older Pythons: they must get as far as the message that they are too old.
+Uses only the standard library, and only syntax that older Pythons can parse: they have to reach the message that they
+are too old.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def main() -> int:
         os.execv(other, [other, *sys.argv])  # noqa: S606
     from dev import commands, environment
 
-    # parsed before anything is installed: --help and mistyped commands are answered at once
+    # parsed before anything is installed, so that --help and mistyped commands are answered at once
     options = commands.parse(sys.argv[1:])
     try:
         environment.prepare()

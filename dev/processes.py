@@ -23,7 +23,7 @@ _READY = re.compile(r" ready: (https?://\S+)")
 
 
 class ServerFailed(Exception):  # noqa: N818
-    """A server did not start or ended by itself; the message holds the end of its log."""
+    """A server did not start or ended by itself; the message contains the end of its log."""
 
 
 class Server:
@@ -32,7 +32,7 @@ class Server:
     def __init__(self, name: str, command: list[str], log: Path, environ: Mapping[str, str]) -> None:
         self.name, self.log, self.base = name, log, ""
         more: dict[str, Any] = {}
-        # Ctrl-C must reach this process only, which ends its servers in the right order
+        # Ctrl-C must not reach the servers: this process ends them in the right order
         if sys.platform == "win32":
             more["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
         else:
@@ -62,7 +62,7 @@ class Server:
             raise ServerFailed(f"{self.name} ended with exit code {code}.{self._tail()}")
 
     def end(self) -> None:
-        """Ends the server: asks it to end, and kills it after END_SECONDS."""
+        """Asks the server to end, and kills it if it is still running after END_SECONDS."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -75,7 +75,7 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # a second Ctrl-C during the end would leave the server running
+        # Ctrl-C is ignored meanwhile: a second one would leave the server running
         with _ignored(signal.SIGINT):
             self.end()
 
@@ -91,7 +91,7 @@ class Server:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP (the terminal was closed) raise SystemExit in the block, so that it cleans up."""
+    """Makes SIGTERM and SIGHUP (the terminal was closed) raise SystemExit in the block, so that the block cleans up."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

@@ -1,6 +1,6 @@
 """`python -m dev.routes DIR`: lists the HTTP routes of a function app. `dev.py host` prints them at its start.
 
-A process of its own, because an app can be imported only once in a process.
+It runs in a process of its own, because a process can import an app only once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 30
 
 
 def routes(app: Path, environ: Mapping[str, str]) -> str:
-    """Method, path and function of each route; empty if the app cannot be imported, which the host will report."""
+    """Method, path and function of each route; empty if the app cannot be imported: then the host reports why."""
     command = [sys.executable, "-W", "ignore", "-m", "dev.routes", str(app)]
     try:
         done = subprocess.run(

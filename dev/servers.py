@@ -35,7 +35,7 @@ class HostOptions:
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Self:
-        """From the command line; paths are relative to the current folder."""
+        """The options from the command line; their paths are relative to the current folder."""
         return cls(
             app=(options.app or ROOT).resolve(),
             state=(options.state or STATE).resolve(),
@@ -59,10 +59,11 @@ class HostOptions:
         return command
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """`environ` with POWER_BI_API_URL: from the option, else as set, else the development service.
+        """`environ` with POWER_BI_API_URL: the value of the option, else the existing value, else the development
+        service.
 
-        POWER_BI_CLOUD selects the real Power BI: set in the environment, it hides an address in local.settings.json,
-        such as that of the sample.
+        POWER_BI_CLOUD selects the real Power BI: if it is set in the environment, an address in local.settings.json,
+        such as that of the sample, has no effect.
         """
         if self.power_bi is not None:
             return {**environ, "POWER_BI_API_URL": self.power_bi}
@@ -76,7 +77,7 @@ class HostOptions:
 
 
 def local_settings(app: Path, name: str = SETTINGS) -> dict[str, str]:
-    """`Values` of the app's local.settings.json; empty if the file cannot be read, which the devhost will report."""
+    """`Values` of the app's local.settings.json; empty if the file cannot be read: then the devhost reports why."""
     try:
         values = json.loads((app / name).read_text("utf-8-sig"))["Values"]
         return {str(key): str(value) for key, value in values.items()}
@@ -85,7 +86,8 @@ def local_settings(app: Path, name: str = SETTINGS) -> dict[str, str]:
 
 
 def make_local_settings(app: Path) -> bool:
-    """Copies local.settings.sample.json to local.settings.json if the app has only the sample; True if it did."""
+    """Copies local.settings.sample.json to local.settings.json if the app has only the sample. Returns whether it
+    did."""
     sample, settings = app / SAMPLE, app / SETTINGS
     if settings.exists() or not sample.exists():
         return False
@@ -121,6 +123,6 @@ def power_bi(arguments: list[str]) -> int:
 
 
 def devhost_bench(arguments: list[str]) -> int:
-    """Replaces this process with the benchmark of the devhost, which limits its process to one core."""
+    """Replaces this process with the benchmark of the devhost. The benchmark limits its process to one core."""
     os.chdir(ROOT)
     return replace_process([sys.executable, "-m", "devhost.bench", *arguments])

@@ -20,16 +20,16 @@ from typing import Any
 import requests
 
 SECONDS = 30.0
-"""Seconds without a byte; a cold start takes some."""
-MOST_BYTES = 100_000
+"""The read timeout in seconds. It allows for a cold start."""
+MAX_BYTES = 100_000
 EMPTY: dict[str, Any] = {}
-"""A body without a model: an app that does not refuse the start answers with a bad request, and starts nothing."""
+"""A body without a model: an app that does not refuse the call answers that the body is invalid, and starts nothing."""
 REFUSALS = (401, 403)
 STATES = "the state of the storage account, its network rules and the roles of the app's identity"
 ADVICE = {
     "TokenUnavailable": "The app cannot get a token for Power BI: check its managed identity and AZURE_CLIENT_ID, and "
     "whether POWER_BI_CLOUD is the cloud of the tenant.",
-    "SignInUnavailable": "The sign-in service issues no token at the moment: try again in some minutes.",
+    "SignInUnavailable": "The sign-in service issues no token at the moment: try again in a few minutes.",
     "TokenRejected": "Power BI rejects the app's token: check whether POWER_BI_CLOUD is the cloud of the tenant.",
     "NotAuthorized": "The app's identity has no role in the workspace: give it Contributor, or correct the ids.",
     "ModelNotFound": "The app's identity does not see the model: give it Contributor in the workspace, or correct the "
@@ -39,7 +39,7 @@ ADVICE = {
     "WorkspaceNotAllowed": "The workspace is not in ALLOWED_WORKSPACES: correct --workspace, or add the workspace to "
     "the setting.",
 }
-"""The advice for the code of an error; for other codes the message is shown."""
+"""The advice by error code; for other codes, the message of the error is shown."""
 
 Json = dict[str, Any]
 
@@ -125,7 +125,7 @@ class Smoke:
         if 300 <= status < 400:
             return f"The address redirects ({answer.location or status}): give the address of the app, with https."
         if status == 404:
-            return "There is no such app, or it has not started: look for 'App setting' in its log."
+            return "There is no app at this address, or it has not started: look for 'App setting' in its log."
         if status == 503 and not answer.body:
             return f"The host of the app is not running (503 {answer.text[:60]!r}): check {STATES}, then the app's log."
         return f"A start without credentials was answered with {status} instead of 401."
@@ -160,7 +160,7 @@ class Smoke:
         return f"{advice} ({answer.code}: {error.get('message')})"
 
     def _call(self, method: str, path: str, body: Json | None, headers: Mapping[str, str]) -> Answer:
-        """Raises NoAnswerError."""
+        """Calls the app. Raises NoAnswerError."""
         try:
             with requests.request(
                 method,
@@ -168,11 +168,11 @@ class Smoke:
                 json=body,
                 headers=headers,
                 timeout=SECONDS,
-                allow_redirects=False,  # a redirect would pass the credentials on
-                auth=lambda request: request,  # no credentials from a .netrc
+                allow_redirects=False,  # a redirect could send the credentials to another host
+                auth=lambda request: request,  # sends no credentials from a .netrc
                 stream=True,
             ) as answer:
-                content = answer.raw.read(MOST_BYTES, decode_content=True)
+                content = answer.raw.read(MAX_BYTES, decode_content=True)
         except (requests.RequestException, OSError, ValueError) as error:
             raise NoAnswerError(type(error).__name__) from None
         text = content.decode("utf-8", "replace")
@@ -215,7 +215,7 @@ def credentials(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _token_of_az(audience: str) -> str | None:
-    """None, with the reason on stderr, if `az` returns no token."""
+    """The token that `az` returns; None, with the reason on stderr, if it returns none."""
     command = ["az", "account", "get-access-token", "--resource", audience, "--query", "accessToken", "-o", "tsv"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -228,7 +228,7 @@ def _token_of_az(audience: str) -> str | None:
 
 
 def _object(text: str) -> Json:
-    """A JSON object; an empty one for anything else."""
+    """The JSON object in a text; empty if the text is anything else."""
     try:
         return _dict(json.loads(text))
     except (ValueError, RecursionError):

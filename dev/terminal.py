@@ -1,13 +1,13 @@
-"""How the commands print: the console of this process and the layout of its tables."""
+"""The output of the commands: the console of this process and the layout of its tables."""
 
 from __future__ import annotations
 
 from rich.console import Console
 
 CLOSE = (0, 1, 0, 0)
-"""Padding of table cells that lets the tables fit into 80 columns."""
+"""The padding of table cells, small enough that the tables fit into 80 columns."""
 LOG_WIDTH = 120
-"""Columns if the output is not a terminal."""
+"""The width in columns if the output is not a terminal."""
 
 
 def console() -> Console:

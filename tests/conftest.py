@@ -9,38 +9,41 @@ from itertools import groupby
 import pytest
 from hypothesis import settings
 
-# No deadline: on a loaded machine an example can take long for reasons outside the code.
+# No deadline: on a loaded machine an example can take long for reasons that have nothing to do with the code.
 settings.register_profile("checks", deadline=None, max_examples=50)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("checks")  # --hypothesis-profile thorough replaces it
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # a shell starts what it runs in the background like this, and the programs that tests interrupt would inherit it
+    # a shell starts background jobs with SIGINT ignored, and the programs that the tests interrupt would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG = ("simulation", "e2e", "callers", "browser", "devhost_tests", "commands", "worker")
-"""Folders of tests that take long, for the most part in processes of their own. Others take milliseconds each."""
+"""Folders of tests that take long, mostly in processes of their own. Each other test takes milliseconds."""
 FIRST = {"test_capacity.py", "test_bounds.py", "test_fuzz.py", "test_latency.py", "test_service_faults.py"}
-"""Modules with a test that takes most of a minute: at the end of a run, nothing else would be left to run beside it."""
+"""Modules with a test that takes most of a minute. They run first: at the end of a run, the other processes would have
+no tests left to run meanwhile."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each process begins with long tests, so that in the end there are short ones to share."""
-    items[:] = dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    """Gives each process its long tests first, so that at the end there are short tests to share."""
+    items[:] = distributed(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def pytest_collection_finish() -> None:
-    """The garbage collector leaves alone what the collection of the tests has created: it is needed until the end."""
+    """Excludes the objects that pytest created to collect the tests from garbage collection: they are needed until the
+    end."""
     gc.collect()
     gc.freeze()
 
 
-def dealt(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
-    """The tests in another order: as many parts as processes, of the same size and each with its share of long tests.
+def distributed(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
+    """The tests in a different order: one part per process, all of the same size and with the same share of long tests.
 
-    xdist (`worksteal`) gives each process one part, in this order, and idle processes take over the rest.
-    Modules stay together, because many start an app; except simulated days, which need nothing in common.
+    xdist (`worksteal`) gives each process one part, in this order; a process that is idle takes tests from others. The
+    tests of a module stay together, because many modules start an app; simulated days do not, because they share
+    nothing.
     """
     long: list[list[pytest.Item]] = []
     short: list[pytest.Item] = []
@@ -50,11 +53,12 @@ def dealt(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
             long.append(module)
         else:
             short += module
-    # those of one folder are much alike: each process gets some of them
+    # the modules of one folder are similar, so each process gets some of them
     long.sort(key=lambda module: next(folder for folder in LONG if folder in module[0].path.parts))
     first = [module for module in long if module[0].path.name in FIRST]
     rest = [module for module in long if module[0].path.name not in FIRST]
-    # processor and waiting are shared best if not all processes play simulated days at the same time
+    # not all processes should play simulated days at the same time, because these need the processor and others mostly
+    # wait
     parts = [
         first[process::processes] + rest[process::processes][:: -1 if process % 2 else 1]
         for process in range(processes)

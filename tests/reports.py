@@ -1,10 +1,10 @@
 """Failures in the wording of public reports, and the expected errors for callers: `reports.json`.
 
 A report has a `name`, a reason (`why`), and either `failed`, Power BI's data about the failed refresh
-(`serviceExceptionJson`, `messages`, `objects`; `enhanced`), or `answers`, HTTP answers by kind of call in order,
-of which "works" is a normal one. `then`: later refreshes complete. `expect`, one for each of `callers` if there are
-several: `http`, `status`, keys of `error`, what its message `says` and does `not`, `action_says`, and the number of
-`refreshes`.
+(`serviceExceptionJson`, `messages`, `objects`; `enhanced`), or `answers`, the HTTP answers by kind of call in order,
+where "works" is a normal answer. `then`: later refreshes complete. `expect`, a list if there are several `callers`:
+`http`, `status`, keys of `error`, texts that the message contains (`says`) and does not contain (`not`), texts that the
+action contains (`action_says`), and the number of `refreshes`.
 """
 
 import json
@@ -22,7 +22,7 @@ _KEYS = ("code", "serviceCode", "table", "partition", "retryable")
 
 
 def text_of(value: object) -> str:
-    """`serviceExceptionJson` is a text that contains JSON."""
+    """The text of a `serviceExceptionJson`, which reports contain as text or as JSON."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

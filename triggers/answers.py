@@ -9,7 +9,7 @@ Json = dict[str, Any]
 
 
 def answer(body: Json, status: int, headers: dict[str, str] | None = None) -> func.HttpResponse:
-    """A JSON answer. `no-store`, because status URLs are polled and must not be cached on the way."""
+    """A JSON answer. `no-store`, because status URLs are polled and no proxy may cache them."""
     text = json.dumps(body, ensure_ascii=False)
     all_headers = {"Cache-Control": "no-store", **(headers or {})}
     return func.HttpResponse(text, status_code=status, headers=all_headers, mimetype="application/json")

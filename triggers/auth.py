@@ -19,7 +19,7 @@ from triggers.answers import error
 PRINCIPAL, PROVIDER = "x-ms-client-principal-id", "x-ms-client-principal-idp"
 
 LEVEL = func.AuthLevel.ANONYMOUS if current_settings().auth_mode == "entra" else func.AuthLevel.FUNCTION
-"""For all functions except those with a token of their own. With keys, the host refuses callers."""
+"""The level of all functions except those that check a token of their own. With keys, the host refuses callers."""
 
 log = logging.getLogger(__name__)
 
@@ -58,5 +58,6 @@ def starter_of(req: func.HttpRequest, secret: bytes) -> str:
 
 
 def same(value: str | None, expected: str) -> bool:
-    """Compares a secret in constant time, so that the duration does not reveal how much of it was right."""
+    """Compares a secret in constant time, so that the duration does not reveal how many of its characters were
+    right."""
     return hmac.compare_digest((value or "").encode(), expected.encode())

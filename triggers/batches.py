@@ -42,7 +42,7 @@ async def cancel_batch(
         try:
             await engine.start(names.BATCH_NOTE, note_id, NoteState(batch=batch.id, at=instant(clock.now())))
         except EngineUnavailable:
-            # the engine may have accepted it nevertheless; the batch sees the note
+            # the engine may have stored the note in spite of the error; then the batch sees it
             if await engine.status(note_id) is None:
                 raise
     await engine.raise_event(batch.id, names.CANCEL_EVENT)

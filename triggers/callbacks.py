@@ -19,17 +19,20 @@ log = logging.getLogger(__name__)
 
 
 async def add_callback_of_repeat(engine: Engine, item: StoredRequest | StoredBatch, reply: Reply) -> None:
-    """Adds the callback of a repeated start, if it has one, to what the first start began. Raises EngineUnavailable."""
+    """Adds the callback of a repeated start, if any, to the request or batch that the first start created.
+
+    Raises EngineUnavailable.
+    """
     if reply.call_back_uri:
         await add_callback(engine, item.id, reply.call_back_uri, to_running=item.outcome is None)
 
 
 async def add_callback(engine: Engine, request_id: str, uri: str, *, to_running: bool = False) -> None:
-    """Registers `uri` for a call when the request ends, or at once if it has ended. `check_uri` has checked the URI.
+    """Registers `uri`: it is called when the request ends, or at once if it has ended. `check_uri` has checked it.
 
-    Safe to repeat: a URI is stored once per request, even after it was called; an abandoned callback is tried again. It
-    can be called before the request is stored, if the request is stored within five minutes. `to_running`: the request
-    was started without this callback, so it has to be notified. Raises EngineUnavailable.
+    Safe to repeat: a URI is stored once per request, even after it was called; an abandoned callback is tried again. A
+    callback can be added before its request is stored, if the request is stored within five minutes. `to_running`: the
+    request was started without this callback, so it has to be notified. Raises EngineUnavailable.
     """
     instance_id = callback_instance(request_id, uri)
     known = await engine.status(instance_id)
@@ -41,6 +44,6 @@ async def add_callback(engine: Engine, request_id: str, uri: str, *, to_running:
     if isinstance(await engine.start(names.DELIVER_CALLBACK, instance_id, state), Exists):
         return
     if to_running:
-        # if the request misses this event, a timer notifies the callback within minutes after the end
+        # if the request misses this event, a timer notifies the callback within minutes after the request has ended
         await engine.raise_event(request_id, names.CALLBACK_EVENT)
     log.info(Event("callback.added", requestId=request_id, host=host_of(uri)).line())

@@ -1,8 +1,8 @@
 """Calls that pages of other sites make in a browser.
 
 With the platform's sign-in a browser sends the session of its user with every call to the app, from any page.
-So a foreign page could start, cancel or check with the rights of its visitor, although it could not read the
-answers. Browsers send the origin of a call; pipelines and other programs send no such header and no session.
+So a foreign page could start or cancel refreshes and check models with the rights of its visitor, although it could not
+read the answers. Browsers send the origin of a call; pipelines and other programs send no such header and no session.
 """
 
 import logging
@@ -38,12 +38,13 @@ def cross_site_refusal(req: func.HttpRequest) -> func.HttpResponse | None:
 def _of_own_page(req: func.HttpRequest) -> bool:
     site = req.headers.get("Sec-Fetch-Site")
     if site is not None:
-        # none: an action of the user, such as a tool in the browser
+        # `none`: a user started the call, for example with a tool in the browser
         return site in ("same-origin", "none")
     origin = req.headers.get("Origin")
     if origin is not None:
         return _host(origin) in {_host(req.url), _host(base_url(current_settings(), req.url))} - {""}
-    # every browser sends one of the two with a call that has effects
+    # a browser sends at least one of the two headers with a call that has effects; a call without both may have no
+    # session
     return SESSION not in req.headers.get("Cookie", "")
 
 

@@ -60,7 +60,8 @@ async def http_batch_start(req: func.HttpRequest, engine: Engine) -> func.HttpRe
     match decide(spec, known, submission):
         case NewBatch(number, after):
             try:
-                # only now: a repeated start of an accepted retry does not need the earlier batch any more
+                # read only for a new batch: a repeated start of an accepted retry does not need the earlier batch any
+                # more
                 earlier = after or await _earlier(engine, spec)
             except BadRequestError as problem:
                 return answer(problem.to_json(), 400)
@@ -73,7 +74,7 @@ async def http_batch_start(req: func.HttpRequest, engine: Engine) -> func.HttpRe
             return _ended(req, engine, batch)
         case Conflict(keys):
             message = (
-                f"This idempotency key was used for another batch, with a different {', '.join(keys)}. "
+                f"This idempotency key was used for another batch, with different values for: {', '.join(keys)}. "
                 "Use a separate key for each batch."
             )
             return error(409, "IdempotencyKeyInUse", message, "idempotencyKey")
@@ -94,9 +95,9 @@ async def _earlier(engine: Engine, spec: BatchSpec) -> StoredBatch | None:
 
 
 async def _last_submission(engine: Engine, key: str) -> tuple[StoredBatch | None, int]:
-    """The newest batch with an idempotency key, and the highest submission of the key; None and 0 without one.
+    """The newest batch with an idempotency key, and the highest submission of the key; None and 0 if there is none.
 
-    The notes of a batch count as well: the purge may have deleted the batch first, and its id is not used again.
+    The notes of a batch count as well: the purge may have deleted the batch before them, and its id must not be reused.
     """
     newest: StoredBatch | None = None
     found_number, highest, prefix = 0, 0, batch_key_prefix(key)
@@ -123,8 +124,8 @@ async def _start(
     batch = _new_batch(req, engine, spec, reply, submission, earlier)
     try:
         if reply.call_back_uri:
-            # first: a callback without a batch is dropped after a while, but for a batch without its callback the
-            # caller would wait in vain
+            # before the start: a callback without a batch expires, but a batch without its callback would leave the
+            # caller waiting
             await add_callback(engine, batch.id, reply.call_back_uri)
         begun = await engine.start(names.REFRESH_BATCH, batch.id, pack(batch.state))
     except EngineUnavailable as problem:
@@ -138,7 +139,7 @@ async def _start(
             log.info(Event("batch.accepted", batchId=batch.id, caller=spec.caller, **facts).line())
             return await _accepted(req, engine, batch, reply)
         case Exists():
-            # another start with this key was faster, and its tokens count
+            # another start with this key was faster, so the tokens of that start are valid
             batch = await find_batch(engine, batch.id) or batch
             return await _accepted(req, engine, batch, reply, repeated=True)
         case _:
@@ -155,7 +156,7 @@ def _new_batch(
 ) -> StoredBatch:
     settings, keyed = current_settings(), bool(spec.idempotency_key)
     if keyed:
-        # racing starts with one key are one batch if their options are the same
+        # racing starts with one key create one batch if their options are the same
         batch_id = f"{batch_key_prefix(spec.idempotency_key)}{submission}-{spec.fingerprint}"
     else:
         batch_id = f"{BATCH_PREFIX}{secrets.token_hex(8)}"

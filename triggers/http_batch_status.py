@@ -28,7 +28,7 @@ async def http_batch_status(req: func.HttpRequest, engine: Engine) -> func.HttpR
 
 @http_function(bp, route="batches/{id}/status", methods=["GET"], reads=True)
 async def http_batch_status_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """Like `http_batch_status`, for all callers and readers of the app: no token, and none in the answer."""
+    """Like `http_batch_status`, for all callers and readers of the app: it needs no token and returns none."""
     batch = await find_batch(engine, req.route_params["id"])
     if batch is None:
         return _unknown()
@@ -49,7 +49,7 @@ async def http_batch_cancel(req: func.HttpRequest, engine: Engine) -> func.HttpR
 
 @http_function(bp, route="batches/{id}/cancel", methods=["POST"])
 async def http_batch_cancel_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """Like `http_batch_cancel`, for callers that may start a batch: no token, and none in the answer."""
+    """Like `http_batch_cancel`, for callers that may start a batch: it needs no token and returns none."""
     batch = await find_batch(engine, req.route_params["id"])
     if batch is None:
         return _unknown()

@@ -21,7 +21,8 @@ from triggers.answers import answer
 from triggers.routing import http_function
 
 CHECK_SECONDS = 20.0
-"""A person waits for the answer, and gateways on the way have shorter time-outs than the Power BI client."""
+"""The limit is short because a person waits for the answer, and because gateways between the caller and the app have
+shorter time-outs than the Power BI client."""
 
 Json = dict[str, Any]
 
@@ -37,7 +38,7 @@ async def http_check(req: func.HttpRequest) -> func.HttpResponse:
     """
     settings = current_settings()
     try:
-        # the setting is reported as a result of the check, not as a mistake in its body
+        # a workspace that ALLOWED_WORKSPACES excludes is a result of the check, not an error in the body
         spec = parse_spec(req.get_body(), replace(settings, allowed_workspaces=frozenset()))
         parse_reply(req.get_body(), settings)
     except BadRequestError as problem:

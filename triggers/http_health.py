@@ -21,7 +21,7 @@ from triggers.routing import http_function
 
 ENGINE_SECONDS = 5.0
 TOKEN_SECONDS = 10.0
-"""All checks run at the same time, so the answer takes at most the longer of the two."""
+"""All checks run at the same time, so the answer takes at most the longer of these two times."""
 KEPT_SECONDS = 2.0
 PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
 
@@ -32,7 +32,7 @@ Json = dict[str, Any]
 
 
 def deployed_version(file: Path = VERSION_FILE) -> str | None:
-    """The commit of the package, as infra/package.py writes it; None without the file, or with anything else in it."""
+    """The commit of the package, which infra/package.py writes into a file; None without a valid file."""
     try:
         with file.open("rb") as opened:
             found = VERSION.fullmatch(opened.read(100))
@@ -86,7 +86,8 @@ async def _token() -> str:
     """`passed`, or the code of the error. Power BI is not called; /api/check does that."""
     fetch = POWER_BI.run(lambda: configured_tokens().token(), key="token", seconds=TOKEN_SECONDS)
     try:
-        # the pool lets a started call run to its end, and a developer's login tries several programs in a row
+        # a second limit: the pool lets a started call run to its end, and a developer's login tries several programs in
+        # turn
         await asyncio.wait_for(fetch, TOKEN_SECONDS)
     except PowerBiError as error:
         return error.code

@@ -22,7 +22,8 @@ from triggers.routing import http_function
 
 PARAMETERS = ("datasetId", "since", "status", "continuation")
 MAX_ROWS = 10_000
-"""Instances that are read for one page: requests, runs, callbacks and queues. About ten seconds on Azure Storage."""
+"""The maximum number of instances read for one page: requests, runs, callbacks and queues. Azure Storage takes about
+ten seconds for them."""
 PROGRESSING = frozenset(status.lower() for status in STATUSES) - {status.lower() for status in ENDS}
 ALIVE = ("Pending", "Running", "ContinuedAsNew", "Suspended")
 """The engine's statuses of an orchestration that has not ended."""
@@ -40,7 +41,7 @@ class Filters:
 
     @property
     def text(self) -> str:
-        """For the signature of a continuation, which is only valid with the filters of its list."""
+        """The filters as text, to sign a continuation: it is only valid with the filters of its list."""
         return f"{self.dataset_id} {instant(self.since) if self.since else None} {','.join(sorted(self.statuses))}"
 
     @property
@@ -49,7 +50,7 @@ class Filters:
         return ALIVE if self.statuses and self.statuses <= PROGRESSING else ()
 
     def may_fit(self, request: StoredRequest) -> bool:
-        """False for a request that does not match, as far as that is known without reading its run."""
+        """False if it is known, without reading the run, that the request does not match."""
         if self.since is not None and time_of(request.state.requested_at) < self.since:
             return False
         if not self.statuses:
@@ -83,7 +84,7 @@ async def requests_before(
 ) -> tuple[list[Listed], Place | None]:
     """The newest requests before a place, and the place to continue from; None if there are no more.
 
-    Raises BadRequestError if that would mean reading too many instances.
+    Raises BadRequestError if it would have to read too many instances.
     """
     prefix = request_prefix(filters.dataset_id) if filters.dataset_id else ""
     newest, read, complete_from = Newest(before), 0, ""

@@ -75,10 +75,10 @@ async def http_model(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
     )
     model = _model(dataset_id, entry, queue, now)
     if model is None:
-        message = "The model is unknown: no refresh of it was requested within the retention."
+        message = "The model is unknown: no refresh of it was requested within the retention period."
         return error(404, "ModelUnknown", message, "datasetId")
     run = await run_status(engine, queue.runs[0].id, queue.runs[0].incarnation) if queue.runs else RunStatus()
-    # the queue has the current state, even if the index does not have the news yet, or never will
+    # the queue has the current state, even if the news has not reached the index yet, or was lost
     active = active_of(queue, run.posted_at, instant(now))
     model = dataclasses.replace(model, entry=replace(model.entry, active=active))
     body = {
@@ -92,7 +92,7 @@ async def http_model(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
 
 
 def _model(dataset_id: str, entry: Entry | None, queue: Queue, now: datetime) -> KnownModel | None:
-    """The model, if it is known, with the data of the queue and of this process, too."""
+    """The model with the data of the index, of the queue and of this process; None if it is unknown."""
     if queue.runs:
         workspace = queue.scope_of(queue.runs[0]).workspace_id
         entry = entry or Entry(known_since=queue.runs[0].since, at=queue.at, workspace_id=workspace)
@@ -109,7 +109,7 @@ def _model(dataset_id: str, entry: Entry | None, queue: Queue, now: datetime) ->
 
 
 async def _requests(engine: Engine, ids: list[str]) -> list[StoredRequest]:
-    """Those of the requests that still exist: the purge may have deleted some."""
+    """The requests with these ids, without those that the purge has deleted."""
     slots = asyncio.Semaphore(READS_AT_ONCE)
 
     async def read(request_id: str) -> StoredRequest | None:
@@ -126,14 +126,14 @@ def _forgotten(now: datetime) -> datetime:
 def _filters(req: func.HttpRequest) -> ModelFilters:
     for name in req.params:
         if name not in (*PARAMETERS, "code"):
-            raise BadRequestError(f"Unknown parameter; known are {', '.join(PARAMETERS)}.", name[:64])
+            raise BadRequestError(f"Unknown parameter. Known parameters: {', '.join(PARAMETERS)}.", name[:64])
     search = req.params.get("search", "").strip().casefold()
     if len(search) > MAX_SEARCH:
         raise BadRequestError(f"search must have at most {MAX_SEARCH} characters.", "search")
     words = (word.strip().lower() for word in req.params.get("state", "").split(","))
     states = frozenset(word for word in words if word)
     if states - set(STATES):
-        raise BadRequestError(f"state must be some of {', '.join(STATES)}, separated by commas.", "state")
+        raise BadRequestError(f"state must be one or more of {', '.join(STATES)}, separated by commas.", "state")
     workspace = req.params.get("workspaceId", "")
     if workspace and parse_guid(workspace) is None:
         raise BadRequestError("workspaceId must be a GUID.", "workspaceId")
@@ -146,7 +146,7 @@ def _filters(req: func.HttpRequest) -> ModelFilters:
         return filters
     after = decode_key(handed_in, sort)
     if after is None:
-        raise BadRequestError("continuation must be that of an earlier answer, with the same sort.", "continuation")
+        raise BadRequestError("continuation must come from an earlier answer with the same sort.", "continuation")
     return dataclasses.replace(filters, after=after)
 
 

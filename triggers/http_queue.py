@@ -19,7 +19,7 @@ from triggers.looks import queue_of, run_status
 from triggers.routing import http_function
 
 MAX_SHOWN = 50
-"""Requests that are listed with their callers; each one is a read of the storage."""
+"""The maximum number of requests listed with their callers; each one takes a read of the storage."""
 OF_THE_RUN = ("waitsFor", "waitsSince", "waitsForPlace", "expectedEnd", "progress", "lastReadError", "nextLookAt")
 
 Json = dict[str, Any]
@@ -61,9 +61,9 @@ def _names(queue: Queue, dataset_id: str) -> ModelNames:
     return queue.names.also(known_names(queue.scope_of(queue.runs[0]).workspace_id, dataset_id))
 
 
-async def _run(engine: Engine, queue: Queue, run: Run, position: int, most: int) -> Json:
+async def _run(engine: Engine, queue: Queue, run: Run, position: int, limit: int) -> Json:
     requests = []
-    for request_id, member in list(run.members.items())[:most]:
+    for request_id, member in list(run.members.items())[:limit]:
         found = await find_request(engine, request_id)
         caller = found.state.spec.caller if found else None
         requests.append({"id": request_id, "since": member.since, "caller": caller})

@@ -1,7 +1,7 @@
 """POST /api/refreshes: starts a request and returns the URI of its status.
 
 A start does not wait for the queue. The id of a request with an idempotency key is derived from the key, and its tokens
-from its id. So racing starts with one key return the same URIs, whichever of them the engine accepts.
+from its id. So racing starts with one key return the same URIs, no matter which of them the engine accepts.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from triggers.reports import report_of, status_answer
 from triggers.routing import RETRY_SECONDS, http_function
 
 LOOK_SECONDS = 1.0
-"""How long a start waits for a read of the queue. It does not depend on that read."""
+"""How long a start waits for a read of the queue. If the read takes longer, the start goes on without it."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -75,8 +75,8 @@ async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
             return await _ended(req, engine, request)
         case Conflict(keys):
             message = (
-                f"This idempotency key was used for another request of this model, with a different {', '.join(keys)}. "
-                "Use a separate key for each request."
+                "This idempotency key was used for another request of this model, with different values for: "
+                f"{', '.join(keys)}. Use a separate key for each request."
             )
             return error(409, "IdempotencyKeyInUse", message, "idempotencyKey")
         case other:
@@ -84,8 +84,8 @@ async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
 
 
 async def _admitted(engine: Engine, spec: RequestSpec, new: New) -> New | Full:
-    """Whether the queue has room. A start does not depend on it: if the queue cannot be read at once, the request is
-    accepted, and waits if there is no room when it enrols."""
+    """`new` if the queue has room, otherwise `Full`. If the queue cannot be read in time, the request is accepted, and
+    waits if there is no room when it enrols."""
     try:
         queue = await asyncio.wait_for(queue_of(engine, spec.dataset_id), LOOK_SECONDS)
         return admit(new, spec, queue, clock.now())
@@ -137,7 +137,7 @@ async def _start(
             log.info(event.line())
             return await accepted(req, engine, request, reply)
         case Exists():
-            # another start with this key was faster, and its tokens count
+            # another start with this key was faster, so the tokens of that start are valid
             request = await find_request(engine, request_id) or request
             return await accepted(req, engine, request, reply, repeated=True)
         case _:
@@ -149,7 +149,8 @@ def _new_request(
 ) -> tuple[str, RequestState]:
     settings = current_settings()
     if spec.idempotency_key:
-        # racing starts with one key are one request if they mean the same, else two, each with its own outcome
+        # racing starts with one key create one request if their scopes are the same, else two, each with its own
+        # outcome
         name = fingerprint(spec.scope)
         request_id = keyed_request(spec.dataset_id, spec.idempotency_key, submission, name)
     else:
@@ -157,7 +158,7 @@ def _new_request(
     keyed = bool(spec.idempotency_key)
     state = RequestState(
         spec=spec,
-        # racing starts share it: the engine may run one of them after it sent the messages of another
+        # racing starts use the same token: the engine may run one start after messages of another were already sent
         token=token(engine.secret, "enroll", request_id, keyed=keyed),
         read_token=token(engine.secret, "read", request_id, keyed=keyed),
         cancel_token=token(engine.secret, "cancel", request_id, keyed=keyed),

@@ -3,7 +3,8 @@
 GET and DELETE /api/refreshes/{id} need a token of the request. POST /api/refreshes/{id}/cancel is for callers that may
 start requests, GET /api/refreshes/{id}/status also for those that may only read.
 
-The routes are separate because the host checks the function keys, and requires a key per route, not per call.
+The routes are separate because the host checks the function keys, and decides for a whole route, not for each call,
+whether a key is needed.
 """
 
 import azure.durable_functions as df

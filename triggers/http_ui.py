@@ -55,7 +55,7 @@ POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        # text of Power BI and of callers cannot become markup, even with a mistake in the page
+        # text of Power BI and of callers cannot become markup, even if the page has a bug
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     )
@@ -67,7 +67,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # revalidated at each load, and answered with 304: after a deployment no page mixes old and new files
+    # browsers revalidate each file at each load (304 if unchanged), so that no page mixes old and new files
     "Cache-Control": "no-cache",
 }
 
@@ -76,7 +76,7 @@ bp = df.Blueprint()
 
 @dataclass(frozen=True)
 class File:
-    """A file of the page, as it is served."""
+    """A file of the page, with the headers to serve it."""
 
     content: bytes
     etag: str
@@ -87,7 +87,7 @@ class File:
 async def http_ui(req: func.HttpRequest) -> func.HttpResponse:
     """200 with the page; 404 if UI_ENABLED switches it off."""
     if req.url.partition("?")[0].endswith("/"):
-        # the page refers to its files relative to its own URL
+        # without the slash, because the page refers to its files relative to its own URL
         return func.HttpResponse(status_code=308, headers={"Location": "../ui"})
     return _served(req, PAGE, HTML)
 

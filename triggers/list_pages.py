@@ -25,13 +25,13 @@ from refresh.times import instant, parse_time, time_of
 PAGE_REQUESTS = 50
 """Requests on a page."""
 LIFETIME = timedelta(minutes=MAX_TIMEOUT_MINUTES, hours=1)
-"""The longest time from a request's start to its last continue-as-new, in an app that is not stopped meanwhile."""
+"""The longest time from a request's start to its last continue-as-new, if the app is not stopped in between."""
 CLOCKS = timedelta(minutes=1)
 """The largest difference between the clocks of the app's hosts."""
 FIRST_WINDOW = timedelta(hours=1)
 GROWTH = 24
 WINDOWS = 3
-"""Windows of growing length: an hour, a day, 24 days; then everything older."""
+"""The number of windows of growing length: an hour, a day, 24 days. After these, one window has everything older."""
 SIGNATURE_BYTES = 16
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """Every request is newer than this."""
@@ -39,7 +39,7 @@ EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """The place of a request in the list; the newest request has the greatest. `at` has the form of `instant`.
+    """The place of a request in the list; places are ordered by time. `at` has the form of `instant`.
 
     A place without a request comes after all requests of that time.
     """
@@ -66,7 +66,7 @@ class Listed:
 
 
 def place_of(request: StoredRequest, instance: Instance) -> Place:
-    """The place by the time when the request was sent.
+    """The place of a request, from the time when it was sent.
 
     If the app was stopped for long, a request can last beyond its deadline. It is then listed as if it had been sent
     LIFETIME before it last continued as new.
@@ -98,7 +98,7 @@ class Newest:
         self._found: dict[str, Listed] = {}
 
     def add(self, place: Place, request: StoredRequest) -> None:
-        """Adds a request. A request that comes twice, because it continued as new meanwhile, counts once."""
+        """Adds a request. A request that is listed twice, because it continued as new in between, counts once."""
         if self._before is None or place < self._before:
             self._found.setdefault(request.id, Listed(place, request))
         if len(self._found) > 4 * PAGE_REQUESTS:
@@ -117,7 +117,7 @@ class Newest:
 
 
 def encode_continuation(place: Place, filters: str, secret: bytes) -> str:
-    """The place of a page's last request, in the form for callers. `filters`: the filters of the list, as text."""
+    """The place of a page's last request as a signed text for callers. `filters`: the filters of the list, as text."""
     text = f"{place.at} {place.request}"
     return urlsafe_b64encode(_signature(text, filters, secret) + text.encode()).decode().rstrip("=")
 

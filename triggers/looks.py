@@ -1,8 +1,8 @@
-"""Reads of the engine that many callers need within a second: each is made once and shared.
+"""Reads of the engine that many callers need at the same time: each value is read once, kept for a second or two, and
+shared.
 
 Two hundred callers of one model may poll at the same time; without this module, each poll would read the model's queue
-or run.
-No outcome depends on these values. Each process has its own.
+or run. No outcome depends on these values. Each process keeps its own.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class Looks(Generic[T]):
-    """Values by key, each read once and kept for a second. For one event loop."""
+    """Values by key, each read once and kept for `kept_seconds`. Values are not shared between event loops."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, kept_seconds: float = KEPT_SECONDS) -> None:
         self._clock, self._kept_seconds = clock, kept_seconds
@@ -49,7 +49,8 @@ class Looks(Generic[T]):
         return await asyncio.shield(future)
 
     def _forget_failure(self, key: str, done: "asyncio.Future[T]") -> None:
-        """Drops a failed read, so that the next caller repeats it; a caller that stops waiting is not a failure."""
+        """Drops a failed read, so that the next caller repeats it. A caller that stops waiting does not make the read
+        fail."""
         # always read the exception: asyncio reports exceptions that are never retrieved
         failed, known = done.cancelled() or done.exception(), self._kept.get(key)
         if failed and known and known[1] is done:
@@ -64,7 +65,7 @@ _RECORDS: Looks[Record] = Looks(kept_seconds=MODELS_KEPT_SECONDS)
 
 
 async def queue_of(engine: Engine, dataset_id: str) -> Queue:
-    """The queue of a dataset, at most a second old. Do not change it, because it is shared."""
+    """The queue of a dataset, at most a second old. Do not change it: it is shared."""
     return await _QUEUES.at(dataset_id, lambda: engine.read_queue(dataset_id))
 
 
@@ -74,7 +75,7 @@ async def group_of(engine: Engine, name: str) -> Group:
 
 
 async def run_status(engine: Engine, run: str, incarnation: int) -> RunStatus:
-    """The status of a run, at most a second old; empty if the run does not exist (any more)."""
+    """The status of a run, at most a second old; empty if the run does not exist or no longer exists."""
     instance_id = run_instance(run, incarnation)
 
     async def look() -> RunStatus:
@@ -90,7 +91,7 @@ async def entries(engine: Engine) -> dict[str, Entry]:
 
 
 async def entry_of(engine: Engine, dataset_id: str) -> Entry | None:
-    """The entry of a model, at most two seconds old; None if there is none."""
+    """The entry of a model in the index, at most two seconds old; None if there is none."""
     return (await _shard(engine, shard_of(dataset_id))).models.get(dataset_id)
 
 

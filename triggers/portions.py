@@ -1,4 +1,4 @@
-"""Work of timers on very many things: a few at once, and only for a part of `functionTimeout`."""
+"""Work of timers on a large number of items: a few at a time, and only for a part of `functionTimeout`."""
 
 import asyncio
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 AT_ONCE = 8
-"""Concurrent calls of the engine; others need it, too."""
+"""The number of concurrent calls of the engine. It is small because requests and runs need the engine, too."""
 SECONDS = 150.0
 """Half of `functionTimeout` (host.json): a function that reaches that timeout ends the whole process."""
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 async def work_through(
     things: AsyncIterator[T], work: Callable[[T], Awaitable[str]], seconds: float = SECONDS
 ) -> tuple[Counter[str], bool]:
-    """Counts of the results of `work`, and whether it finished all things in time.
+    """Calls `work` for each thing. Returns how often it returned each result, and whether all things were done in time.
 
-    Work in progress is cancelled when the time is over, so it has to be safe to repeat. Raises what `things` and
-    `work` raise.
+    Calls of `work` in progress are cancelled when the time is over, so they have to be safe to repeat. Raises the
+    exceptions of `things` and `work`.
     """
     counts: Counter[str] = Counter()
     turn = asyncio.Lock()

@@ -9,12 +9,12 @@ from refresh.times import parse_time
 QUEUES = f"@{names.DATASET_QUEUE}@"
 """The prefix of the instance ids of queues."""
 LATELY = timedelta(days=3)
-"""A queue that changed this recently may have entries to expire, or a dead run. A run is abandoned 30 hours after its
-POST at the latest, and until then it changes the queue each time it continues as new."""
+"""Only a queue that changed this recently can have entries to expire, or a dead run. A run changes the queue each time
+it continues as new, and is abandoned 30 hours after its POST at the latest."""
 
 
 def exists(queue: Instance) -> bool:
-    """Whether a queue exists, decided by its row in the engine's list, which is without its state.
+    """Whether a queue exists, decided by its row in the engine's list, which does not contain the state of the queue.
 
     The engine never deletes the row of a deleted entity; the row's custom status says that the entity does not exist.
     """
@@ -22,14 +22,15 @@ def exists(queue: Instance) -> bool:
 
 
 def changed_lately(queue: Instance, now: datetime) -> bool:
-    """Whether a queue has changed in the last days; True if the row does not say."""
+    """Whether a queue has changed within `LATELY`; True if its row has no time."""
     updated = parse_time(queue.updated)
     return updated is None or now - updated < LATELY
 
 
-def portion(due: list[str], turn: int, most: int) -> list[str]:
-    """At most `most` of them, chosen so that each is included once within some consecutive turns."""
-    if len(due) <= most:
+def portion(due: list[str], turn: int, limit: int) -> list[str]:
+    """At most `limit` of the queues. Consecutive turns choose different ones, so that after a few turns each was
+    chosen."""
+    if len(due) <= limit:
         return due
-    first = turn * most % len(due)
-    return [*due[first:], *due[:first]][:most]
+    first = turn * limit % len(due)
+    return [*due[first:], *due[:first]][:limit]

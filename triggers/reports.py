@@ -1,4 +1,4 @@
-"""The status of a request, built from its own instance and one more read; and its cancellation."""
+"""The status of a request, built from its own instance and one more read, and the cancellation of a request."""
 
 import logging
 from collections.abc import Callable
@@ -34,7 +34,7 @@ async def report_of(engine: Engine, request: StoredRequest) -> StatusReport:
 
 
 def names_of(request: StoredRequest) -> ModelNames:
-    """The names of the model of a request that this process knows, without a call to Power BI."""
+    """The names of the request's model, as far as this process knows them without a call to Power BI."""
     return known_names(request.state.spec.scope.workspace_id, request.state.spec.dataset_id)
 
 
@@ -54,7 +54,7 @@ def status_answer(
     more: Json | None = None,
     uri_of: UriOf = status_uri,
 ) -> func.HttpResponse:
-    """The status as an answer, with `Location` and `Retry-After` until the end. `more` is added to the body."""
+    """The status as an answer, with `Location` and `Retry-After` until the request ends. `more`: added to the body."""
     body = {**status.body, **(more or {})}
     if status.retry_after is None:
         return answer(body, status.http_status)
@@ -63,7 +63,7 @@ def status_answer(
 
 
 def token_only_reads(req: func.HttpRequest, plain_uri: Callable[[str, str], str], item_id: str) -> func.HttpResponse:
-    """The answer to a cancellation with the token of the status. `plain_uri`: `request_uri` or `batch_uri`."""
+    """The refusal of a cancellation that has only the read token. `plain_uri`: `request_uri` or `batch_uri`."""
     cancel_uri = f"{plain_uri(base_url(current_settings(), req.url), item_id)}/cancel"
     message = (
         "This token only reads the status. To cancel, send DELETE to the cancelUri from the answer to the start. "
@@ -82,7 +82,7 @@ async def cancel(
     spec = request.state.spec
     ids = {"requestId": request.id, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
     log.info(Event("request.cancel_requested", **ids, caller=spec.caller).line())
-    # the queue stores the cancellation; the event only lets the request notice it sooner
+    # the queue stores the cancellation; the event only makes the request notice it sooner
     await engine.tell_queue(spec.dataset_id, AskToLeave(at=instant(clock.now()), request=request.id))
     await engine.raise_event(request.id, names.CANCEL_EVENT)
     return status_answer(req, request, status, {"cancelling": True}, uri_of)

@@ -1,4 +1,4 @@
-"""The timer for callbacks that their request did not notify, or whose orchestration failed."""
+"""The timer for callbacks that missed the message of their request, or whose own orchestration failed."""
 
 import logging
 from typing import Literal
@@ -20,7 +20,7 @@ from refresh.times import instant
 from triggers.portions import work_through
 
 NOT_DELIVERED = ("Pending", "Running", "ContinuedAsNew", "Failed")
-"""Terminated callbacks are not among these: a person who terminates one wants it to stop."""
+"""The statuses of callbacks that this timer handles. A terminated callback is left alone: a person stopped it."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -41,7 +41,7 @@ async def deliver_callbacks(timer: func.TimerRequest, engine: Engine) -> None:
 
 
 async def _look_after(engine: Engine, callback: Instance) -> bool:
-    """Whether the callback was notified or restarted. A failure does not matter: the next timer tries again."""
+    """Whether the callback was notified or restarted. A failure is only logged: the next timer run tries again."""
     try:
         state: CallbackState = decode(callback.input, CallbackState)
         if callback.status == "Failed":

@@ -31,7 +31,7 @@ bp = df.Blueprint()
 async def check_places(timer: func.TimerRequest, engine: Engine) -> None:
     """Every five minutes: frees places of ended runs that did not give them back.
 
-    Does nothing without CAPACITY_LIMITS. The waiting runs learn of a free place when they ask again.
+    Does nothing without CAPACITY_LIMITS. The waiting runs learn about a free place when they ask again.
     """
     await engine.beat("check_places", instant(clock.now()))
     names = [group.name for group in current_settings().capacity_limits]

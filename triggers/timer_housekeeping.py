@@ -1,6 +1,6 @@
 """Timers that clean up: they purge old instances and let idle queues expire old entries.
 
-Each run handles a portion, to stay far below `functionTimeout`; the next run handles another.
+Each run of a timer handles only a portion, to stay far below `functionTimeout`; the next run handles another one.
 """
 
 import logging
@@ -32,11 +32,11 @@ from triggers.portions import work_through
 from triggers.queues import QUEUES, changed_lately, exists, portion
 
 MAX_VISITS = 500
-"""Queues that the timer reads in one run."""
+"""The maximum number of queues that the timer reads in one run."""
 MAX_LOOKS = 200
-"""Requests of one queue that one visit reads."""
+"""The maximum number of requests that it reads of one queue in one visit."""
 SELDOM_HOURS = 7 * 24
-"""A queue that has not changed lately is visited once in this many hours."""
+"""A queue that has not changed recently is visited once in this many hours."""
 HOUR_SECONDS = 3600
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ bp = df.Blueprint()
 async def purge_ended(timer: func.TimerRequest, engine: Engine) -> None:
     """Five times each night: purges ended requests, runs and callbacks, RETENTION_DAYS after their creation time.
 
-    Each continue-as-new resets that time. They are purged one by one: a purge by time only answers when everything is
-    purged, after the function has timed out.
+    Each continue-as-new resets that time. The instances are purged one by one: a purge by time would answer only after
+    everything is purged, which is after the function has timed out.
     """
     await engine.beat("purge_ended", instant(clock.now()))
     until = clock.now() - timedelta(days=current_settings().retention_days)
@@ -117,7 +117,7 @@ async def tidy_queues(timer: func.TimerRequest, engine: Engine) -> None:
 
 
 async def _due(engine: Engine, now: datetime) -> AsyncIterator[str]:
-    """The dataset ids of the queues to visit now; beyond MAX_VISITS, the others follow in the next hours."""
+    """The dataset ids of the queues to visit now. If there are more than MAX_VISITS, the next runs visit the others."""
     due = [queue.id.removeprefix(QUEUES) async for queue in engine.list_all(QUEUES, inputs=False) if is_due(queue, now)]
     for dataset_id in portion(sorted(due), _hour(now), MAX_VISITS):
         yield dataset_id
@@ -137,7 +137,7 @@ def _hour(now: datetime) -> int:
 
 
 async def _visit(engine: Engine, dataset_id: str) -> Literal["quiet", "tidied", "working", "swept"]:
-    """Visits a queue and returns what was done. A queue that was deleted after the listing is quiet, too."""
+    """Visits a queue and returns what was done. A queue that was deleted after it was listed also counts as quiet."""
     queue, at = await engine.read_queue(dataset_id), instant(clock.now())
     if not queue.runs:
         if not would_forget(queue, at):
@@ -150,7 +150,7 @@ async def _visit(engine: Engine, dataset_id: str) -> Literal["quiet", "tidied", 
     if await engine.first_alive(instances) is not None:
         return "working"
     await engine.tell_queue(dataset_id, Sweep(at=at, requests=tuple(looked_at), dead=active.turn))
-    # only the newest, because the record of a model keeps no more
+    # only the newest ones, because the record of a model keeps only MAX_REQUESTS
     newest = tuple(looked_at[-MAX_REQUESTS:])
     await engine.tell_model(RequestsEnded(at=at, dataset_id=dataset_id, request_ids=newest))
     return "swept"

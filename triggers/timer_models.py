@@ -34,7 +34,8 @@ bp = df.Blueprint()
 async def watch_models(timer: func.TimerRequest, engine: Engine) -> None:
     """Every quarter of an hour: notes overdue models, and removes dead runs from the index.
 
-    The index decides whether a model is noted for the first time in its period, and logs it. The timer may run twice.
+    The index decides whether a model was already noted in its period, and logs only the first note: the timer may run
+    twice.
     """
     await engine.beat("watch_models", instant(clock.now()))
 
@@ -53,7 +54,7 @@ async def watch_models(timer: func.TimerRequest, engine: Engine) -> None:
 
 
 async def _models(engine: Engine) -> AsyncIterator[tuple[str, Entry | None]]:
-    """All models of the index, and those of the setting that it does not have."""
+    """All models of the index, and the models of EXPECTED_EVERY_HOURS that are not in the index."""
     missing = set(current_settings().expected_every_hours)
     for key in shard_keys():
         shard = await engine.read_shard(key)
@@ -90,7 +91,7 @@ def overdue(dataset_id: str, entry: Entry, settings: Mapping[str, float], now: d
 
 
 async def _is_dead(engine: Engine, dataset_id: str, active: Active, now: datetime) -> bool:
-    """Whether the run is no longer in its queue. Runs still there are repaired by their requests or removed by
+    """Whether the run is no longer in its queue. A run that is still in it is repaired by its requests or removed by
     `tidy_queues`."""
     last_message = parse_time(active.at)
     if last_message is not None and now - last_message < SILENT:

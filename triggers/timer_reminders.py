@@ -1,4 +1,4 @@
-"""The timer that reminds requests: of an outcome whose notification was lost, and of a run that is dead."""
+"""The timer that reminds requests to recheck the queue: after a lost notification, and if the active run is dead."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -23,9 +23,9 @@ from triggers.portions import work_through
 from triggers.queues import QUEUES, changed_lately, exists, portion
 
 MAX_VISITS = 1_000
-"""Queues that the timer reads in one run."""
+"""The maximum number of queues that the timer reads in one run."""
 MAX_LOOKS = 50
-"""Requests of one queue that one visit reads to find one that is alive."""
+"""The maximum number of requests of one queue that one visit reads to find one that is alive."""
 INTERVAL_SECONDS = 300
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ bp = df.Blueprint()
 async def remind_requests(timer: func.TimerRequest, engine: Engine) -> None:
     """Every five minutes: sends `Recheck` to requests that seem to have missed a message.
 
-    Where the orchestration of the active run is dead or was never started, one request of that queue is enough: it
-    repairs the run for all.
+    If the orchestration of the active run is dead or was never started, one request of that queue is reminded: it
+    repairs the run for all requests.
     """
     await engine.beat("remind_requests", instant(clock.now()))
 
@@ -65,7 +65,7 @@ async def _due(engine: Engine, now: datetime) -> AsyncIterator[str]:
 
 
 async def _remind(engine: Engine, dataset_id: str) -> int:
-    """How many requests of a queue were reminded."""
+    """Reminds the requests of a queue. Returns how many were reminded."""
     queue, now = await engine.read_queue(dataset_id), clock.now()
     requests = to_remind(queue, now) + await _unaware(engine, dataset_id, answered_at(queue, now))
     repairing = await _to_repair(engine, queue, now)
@@ -76,10 +76,10 @@ async def _remind(engine: Engine, dataset_id: str) -> int:
 
 async def _unaware(engine: Engine, dataset_id: str, answered: dict[str, str]) -> list[str]:
     """The requests whose orchestration has not changed since the queue gave them their final answer: the engine lost
-    the episode that got it.
+    the episode that received the answer.
 
     The queue soon forgets such a request, and would then enrol it for another refresh. A request that is backing off
-    has changed.
+    is not among them: its orchestration has changed since the answer.
     """
     if not answered:
         return []
@@ -88,7 +88,7 @@ async def _unaware(engine: Engine, dataset_id: str, answered: dict[str, str]) ->
 
 
 async def _to_repair(engine: Engine, queue: Queue, now: datetime) -> str | None:
-    """A living request that has to repair the active run; None if the run needs no repair, or no request is alive."""
+    """A request that is alive, to repair the active run; None if the run needs no repair, or if no request is alive."""
     if not queue.runs:
         return None
     active = queue.runs[0]

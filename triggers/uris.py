@@ -11,9 +11,9 @@ HOST_JSON = Path(__file__).parents[1] / "host.json"
 
 
 def base_url(settings: Settings, request_url: str) -> str:
-    """Scheme, host and perhaps a path, without a trailing slash.
+    """Scheme, host and, if configured, a path, without a trailing slash.
 
-    PUBLIC_BASE_URL, else the platform's name of the app; on a developer's machine, the host of the call.
+    PUBLIC_BASE_URL; without it, the platform's host name of the app; on a developer's machine, the host of the call.
     Forwarded headers are ignored, because any client can send them.
     """
     if settings.public_base_url:
@@ -30,7 +30,7 @@ def request_uri(base: str, request_id: str) -> str:
 
 
 def status_uri(base: str, request_id: str, token: str) -> str:
-    """The URI of a request's status (GET) or, with the other token, of its cancellation (DELETE)."""
+    """The URI of a request's status (GET with the read token) or of its cancellation (DELETE with the cancel token)."""
     return f"{request_uri(base, request_id)}?token={token}"
 
 
@@ -40,7 +40,7 @@ def batch_uri(base: str, batch_id: str) -> str:
 
 
 def batch_status_uri(base: str, batch_id: str, token: str) -> str:
-    """The URI of the status of a batch (GET) or, with the other token, of its cancellation (DELETE)."""
+    """The URI of a batch's status (GET with the read token) or of its cancellation (DELETE with the cancel token)."""
     return f"{batch_uri(base, batch_id)}?token={token}"
 
 
@@ -63,7 +63,7 @@ def route_prefix() -> str:
 
 
 def management_uris(links: dict[str, str], base: str) -> dict[str, str]:
-    """Durable's own management URIs of an instance, on our base, and with correct answers for failed requests.
+    """Durable's own management URIs of an instance, with our base, changed to give correct answers for failed requests.
 
     Without `returnInternalServerErrorOnFailure` Durable answers 200 for a failed orchestration; `showInput=false`
     keeps our tokens out of its answers.

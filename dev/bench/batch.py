@@ -3,7 +3,8 @@
 It runs the deployed app on the devhost's engine, in virtual time and without faults. The same models are refreshed once
 by separate callers and once by a batch. The counted messages of the engine are: starts, events, timers, operations of
 entities and their answers, activities and their answers, and continue-as-new. The ideal wall time is the sum of the
-durations of all refreshes divided by `maxConcurrent`, or the longest one if that is more.
+durations of all refreshes divided by `maxConcurrent`; if the longest refresh takes longer, it is the duration of that
+refresh.
 """
 
 import argparse
@@ -40,17 +41,18 @@ class Measured:
     messages: Counter[str]
     seconds: float
     refreshing: float
-    """Seconds of all refreshes together."""
+    """The sum of the durations of all refreshes in seconds."""
     longest: float
 
     @property
     def total(self) -> int:
-        """All messages."""
+        """The number of messages of all kinds."""
         return sum(self.messages.values())
 
 
 class _Watched(World):
-    """Records each execution of each instance: all but the first one of an instance were started by continue-as-new."""
+    """Records each execution of each instance: continue-as-new starts all executions of an instance except the
+    first."""
 
     def __init__(self, day: Scenario) -> None:
         super().__init__(day)
@@ -84,10 +86,12 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(count: int, usual: float, at_once: int, *, together: bool) -> Measured:
-    """A day on which the models are refreshed: by a batch with `maxConcurrent`, or each by a caller of its own.
+    """A day on which the models are refreshed: `together` by a batch with `maxConcurrent`, else by one caller per
+    model.
 
     The callers start one after the other, so that about `at_once` of their refreshes run at a time, as in the batch.
-    If all started together, each would be polled less often, because each piece of work takes some milliseconds here.
+    If all started at once, each refresh would be polled less often, because each piece of work takes some milliseconds
+    here.
     """
     models = [f"22222222-aaaa-bbbb-cccc-{number:012}" for number in range(count)]
     chance = random.Random("durations")  # noqa: S311

@@ -1,4 +1,4 @@
-"""`dev.py bench callers`: many simultaneous callers of one model; the cost, compared with the refreshes alone.
+"""`dev.py bench callers`: the cost of many simultaneous callers of one model, compared with that of its refreshes.
 
 The app on the devhost and the Power BI service for development run in this process, in real time and over HTTP. Every
 piece of work that the engine hands to the app is counted.
@@ -38,9 +38,10 @@ REFRESH_SECONDS = 10.0
 POLL_SECONDS = 0.5
 TIMEOUT_SECONDS = 900.0
 CALL_SECONDS = 300.0
-"""A generous limit: with many callers on a busy machine, a call waits, and the bench measures wall time."""
+"""A generous limit: with many callers on a busy machine, a call may wait long, and that is part of what is measured."""
 SETTINGS = {"POLL_MIN_SECONDS": "1", "POLL_MAX_SECONDS": "5"}
-"""All other settings are as deployed. The refresh is shorter than most, so it is polled more often."""
+"""The refresh of this bench is short, so it is polled more often than in a deployed app. All other settings are as
+deployed."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,15 @@ class Measured:
 
 
 class Meter:
-    """Counts the work that the engine hands out. Written by the engine's thread, read by another."""
+    """Counts the pieces of work that the engine hands out. The engine's thread writes the counts, another thread reads
+    them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
 
     def count(self, call: Call) -> None:
-        """One piece of work: an episode, an activity, or a batch of an entity's operations."""
+        """Counts one piece of work: an episode, an activity, or a batch of an entity's operations."""
         with self._lock:
             self._counts[call.kind] += len(json.loads(call.value)["batch"]) if call.kind == "entity" else 1
 
@@ -76,7 +78,7 @@ class Meter:
 
 @contextmanager
 def bench(state: Path) -> Iterator[tuple[str, PowerBiService, Meter]]:
-    """The base URL of the app, the service behind it, and the meter."""
+    """The base URL of the app, the Power BI service that it uses, and the meter."""
     with serve(PowerBiService(seed="bench")) as power_bi:
         os.environ.update(SETTINGS | {"POWER_BI_API_URL": power_bi.base_url})
         meter = Meter()
@@ -106,7 +108,7 @@ def measure(base: str, service: PowerBiService, meter: Meter, callers: int) -> M
 
 
 def table(rounds: list[Measured]) -> Table:
-    """One row for each round; work of the engine is given per request."""
+    """One row for each round, with the work of the engine per request."""
     found = Table(box=SIMPLE_HEAD, padding=terminal.CLOSE)
     headings = (
         "callers",

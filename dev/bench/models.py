@@ -51,14 +51,14 @@ from triggers.looks import MODELS_KEPT_SECONDS
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
 MODELS, FEW, MANY = 500, 500, 10_000
 LOOKS = 8
-"""Measured calls of each kind; before each the app's caches are cleared."""
-MOST_SECONDS = 0.3
-"""The time limit for the answer of the list."""
+"""The number of measured calls of each kind. The app's caches are cleared before each call."""
+MAX_SECONDS = 0.3
+"""The limit for the median time of the list of all models."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of each call: the list with all models, its first page, and the page of one model.
+    """The seconds of each call: of the list with all models, of its first page, and of the page of one model.
 
     `processor`: CPU seconds of app, host and this client for all models. `kilobytes`: the size of that list.
     """
@@ -120,7 +120,7 @@ def _ended(dataset_id: str, number: int, at: datetime) -> RunEnded:
 
 
 def _keep_request(changes: Changes, run: RunEnded) -> None:
-    """The request of a run, as the engine stores it after its end."""
+    """Stores the request of a run as the engine stores an ended request."""
     state = RequestState(
         spec=RequestSpec(
             dataset_id=run.dataset_id,
@@ -164,7 +164,7 @@ def _keep_entity(changes: Changes, name: str, key: str, state: object, now: date
 
 @contextmanager
 def hosted(state: Path) -> Iterator[str]:
-    """The base URL of the app on a state."""
+    """The base URL of an app that is hosted with this state."""
     os.environ.update({"POWER_BI_API_URL": "http://127.0.0.1:9"})
     host = Host(Options(app=ROOT, state=state, port=0))
     try:
@@ -210,7 +210,8 @@ def timed(base: str, path: str, session: requests.Session | None = None) -> tupl
 
 
 def played(models: int, ended: int, looks: int = LOOKS) -> Measured:
-    """A round from an empty folder. An app can be loaded once in a process."""
+    """One round, which begins with an empty folder. Play it in a process of its own: a process can load an app only
+    once."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         ids = fill(Path(folder), models, ended, datetime.now(UTC))
         with hosted(Path(folder)) as base:
@@ -245,9 +246,9 @@ def main(arguments: list[str]) -> int:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             rounds.append(process.submit(played, options.models, ended).result())
     where.print(table(rounds, options.models))
-    where.print("Median and longest of the calls; before each the caches of the app are cleared.")
+    where.print("Median and longest time of the calls. The caches of the app are cleared before each call.")
     where.print("Computing: processor time of the call with all models, the better measure on a busy machine.")
-    good = all(statistics.median(entry.whole) <= MOST_SECONDS for entry in rounds)
+    good = all(statistics.median(entry.whole) <= MAX_SECONDS for entry in rounds)
     verdict = "is answered" if good else "is NOT answered"
-    where.print(f"The list {verdict} in {MOST_SECONDS * 1000:.0f} ms.", style="green" if good else "bold red")
+    where.print(f"The list {verdict} in {MAX_SECONDS * 1000:.0f} ms.", style="green" if good else "bold red")
     return 0 if good else 1

@@ -1,7 +1,7 @@
 """`dev.py bench polling`: calls to Power BI and delay of the outcome, compared with polling at a fixed pace.
 
-Prints a table and draws a plot. Each number comes from many refreshes, followed by the app's own code
-(`dev.bench.polling_run`).
+Prints a table and draws a plot. Each number comes from many simulated refreshes that the app's own code follows to
+their end (`dev.bench.polling_run`).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
     if output.suffix != ".png":
         _parser().error("--output must name a .png file")
     for setting in fields(Settings):
-        # app settings in this shell must not change what is measured
+        # app settings in this shell must not affect the measurement
         os.environ.pop(setting.name.upper(), None)
     where, begin = terminal.console(), time.perf_counter()
     found: list[Measured] = []

@@ -21,13 +21,13 @@ from refresh.polling.schedule import quantile
 INK, GREY, TARGET = "#1f2933", "#8a94a0", "#e3f2e6"
 COLOURS = {WITH_HISTORY.name: "#1a7f37", WITHOUT_HISTORY.name: "#1f6feb"}
 LEFT, RIGHT, LOW, HIGH = 1.2, 60_000, 0.4, 1_500
-"""Axes of all panels: calls, and seconds."""
+"""The ranges of the axes of all panels: the calls, and the delay in seconds."""
 TICKS = {1: "1 s", 5: "5 s", 10: "10 s", 60: "1 min", 300: "5 min", 1_200: "20 min"}
 
 
 def draw(found: Sequence[Measured], output: Path) -> None:
     """Writes the PNG."""
-    # imported here, because it takes a second that --help and wrong arguments need not wait for
+    # imported here, because the import takes a second, and --help and wrong arguments should be answered at once
     import matplotlib
 
     matplotlib.use("agg")

@@ -13,7 +13,8 @@ from refresh.polling.schedule import quantile
 DURATIONS = {"20 s": 20.0, "5 min": 300.0, "1 h": 3600.0, "6 h": 6 * 3600.0}
 MAX_CALLS = 30
 CALLS_PER_ROW = 15_000
-"""Bounds the work for one row: polling every second for six hours is repeated less often than the rest."""
+"""Limits the work for one row: a way that makes many calls, such as polling every second for six hours, is measured
+with fewer refreshes."""
 MIN_REFRESHES = 2
 
 RunMany = Callable[[Callable[[int], Followed], int], Sequence[Followed]]
@@ -75,12 +76,12 @@ def measure(duration: str, way: Way, refreshes: int, run_many: RunMany) -> Measu
 
 
 def one_by_one(one: Callable[[int], Followed], count: int) -> list[Followed]:
-    """A RunMany in this process."""
+    """A RunMany that calls the function in this process, one call after the other."""
     return [one(seed) for seed in range(count)]
 
 
 def seconds_text(value: float) -> str:
-    """Seconds as people write them: `4.2 s`, `250 s`, `12 min`."""
+    """A duration as text: `4.2 s`, `250 s`, `12 min`."""
     if value < 100:
         return f"{value:.1f} s"
     return f"{value:.0f} s" if value < 600 else f"{value / 60:.0f} min"

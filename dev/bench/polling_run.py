@@ -38,14 +38,15 @@ MODEL = str(UUID(int=0xA))
 WORKSPACE = str(UUID(int=1))
 REQUEST = "a"
 LONG = 5 * 3600.0
-"""Seconds from which a refresh must be an enhanced one: Power BI ends standard ones after five hours."""
+"""A refresh that takes this many seconds or more has to be enhanced: Power BI ends standard refreshes after five
+hours."""
 EARLIER = 20
-"""Refreshes in the history, one a day: the minimum that Power BI keeps."""
+"""The number of refreshes in the history, one a day: Power BI keeps at least this many."""
 JITTER = 0.15
 STRAGGLERS = 1 / 30
 STRAGGLING = 0.25
 ONE_WAY_SECONDS = (0.05, 0.1)
-"""Latency of a call to Power BI, and of its answer: minimum and maximum."""
+"""The minimum and maximum latency in seconds of one direction: of a call to Power BI, or of its answer."""
 HIDDEN_SECONDS = 15.0
 """Maximum delay until the history shows a new standard refresh, as in the service for development."""
 
@@ -54,16 +55,17 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Followed:
-    """The cost of following a refresh. `calls`: all to Power BI from the POST to the outcome; `delay` in seconds."""
+    """The cost of following a refresh. `calls`: the calls to Power BI from the POST to the outcome; `delay`: the
+    seconds from the end of the refresh to the outcome."""
 
     calls: int
     delay: float
 
 
 def duration(chance: random.Random, usual: float) -> float:
-    """Random duration of a refresh in seconds: within 15 % of `usual`, but far longer for one in thirty.
+    """A random duration of a refresh in seconds: within 15 % of `usual`, but far longer for one refresh in thirty.
 
-    The excess of that one over the 15 % is exponentially distributed, with a quarter of `usual` as its mean.
+    A long refresh exceeds these 15 % by an exponentially distributed time with a mean of a quarter of `usual`.
     """
     if chance.random() < STRAGGLERS:
         return usual * (1 + JITTER + chance.expovariate(1 / STRAGGLING))
@@ -71,9 +73,9 @@ def duration(chance: random.Random, usual: float) -> float:
 
 
 def follow(seed: int, usual: float, limits: Limits, *, earlier: int, part: float | None = None) -> Followed:
-    """Follows a refresh that usually takes `usual` seconds, with `earlier` ones in the history.
+    """Follows a refresh that usually takes `usual` seconds, with `earlier` refreshes in the history.
 
-    With `part` it fails after that part of the usual time; otherwise it completes after a random duration.
+    If `part` is given, it fails after that part of the usual time; otherwise it completes after a random duration.
     """
     world = _World(seed, usual, earlier, part)
     with Installed(world, {}):
@@ -100,7 +102,7 @@ class _World:
             self._service.add_external(MODEL, before, BEGIN)
 
     def follow(self, limits: Limits) -> Followed:
-        """From the enrolment to the outcome."""
+        """Follows the run from the enrolment to the outcome."""
         options = RefreshOptions(timeout="23:59:59") if self._enhanced else None
         scope = Scope(workspace_id=WORKSPACE, refresh=options)
         self._apply(Enroll(at=instant(self.now), request=REQUEST, token=REQUEST, scope=scope, wake="wake-1"))
@@ -150,11 +152,11 @@ class _World:
         return (self.now - BEGIN).total_seconds()
 
     async def sleep(self, seconds: float) -> None:
-        """A wait of an activity, in which the queue processes signals."""
+        """The wait of an activity. Meanwhile the queue processes its signals."""
         self.now += timedelta(seconds=seconds)
 
     async def turn(self) -> None:
-        """Nothing else is under way."""
+        """Does nothing: no other work is in progress."""
 
     def power_bi(self, request: Request) -> Response:
         """A call to Power BI, with the latency of both directions."""
@@ -165,7 +167,8 @@ class _World:
         return response
 
     async def rpc(self, method: str, url: str, data: Any) -> list[Any]:
-        """A signal to the queue; the state of the queue, or of the one request, which is running."""
+        """Answers the calls of the engine's client: a signal to the queue, and reads of the queue or of the only
+        request."""
         parts, _query = route(url)
         if method == "POST":
             self._apply(typed(json.loads(data), AnyOperation))

@@ -1,7 +1,8 @@
 """`dev.py bench queue`: the cost of each operation of a queue, and whether it grows faster than the number of members.
 
-Each member requests 300 of 1,000 tables, in a scope of its own. It measures the work of the entity: reading the stored
-state, the operation, and writing. Milliseconds of processor time, the minimum of five.
+Each member requests 300 of 1,000 tables, in a scope of its own. Measured is the work of the entity: reading the stored
+state, applying the operation, and writing the state. Each number is the minimum of five measurements, in milliseconds
+of processor time.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(size: int) -> dict[str, float]:
-    """By operation: milliseconds; the last entry is the number of characters of the state."""
+    """Milliseconds by operation; one more entry has the number of characters of the state."""
     state: Any = None
     for number in range(size):
         state = apply(state, enrolment(number))
@@ -101,7 +102,7 @@ def operations(size: int) -> Iterator[tuple[str, AnyOperation, bool]]:
 
 
 def enrolment(number: int) -> Enroll:
-    """Enrols a request, or asks for its standing."""
+    """The operation that enrols a request, or asks for its standing if it is enrolled."""
     return Enroll(at=AT, request=request(number), token=token(number), scope=scope(number), wake="wake-1")
 
 
@@ -111,7 +112,7 @@ def request(number: int) -> str:
 
 
 def token(number: int) -> str:
-    """A token, which distinguishes incarnations of a request."""
+    """The token of a request, which distinguishes its incarnations."""
     return _digest(f"token {number}")[:32]
 
 

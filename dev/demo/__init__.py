@@ -1,1 +1,1 @@
-"""`dev.py run`: the app at work, with callers whose reported outcomes are checked against Power BI."""
+"""`dev.py run`: a demo of the app, with callers. The outcome of each is checked with Power BI's own records."""

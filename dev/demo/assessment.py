@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dev.demo.callers import Order, Report
+from dev.demo.callers import RefreshRequest, Report
 
 CLOCK_SLACK = timedelta(seconds=2)
-"""Tolerated difference between the clocks of this machine and of Power BI."""
+"""The tolerated difference between the clocks of this machine and of Power BI."""
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,22 @@ class Refresh:
 
 @dataclass(frozen=True)
 class Assessment:
-    """The outcome one caller received, and whether it is correct. `correct` None: it could not be checked."""
+    """The outcome that one caller received, and whether it is correct. `correct` None: it could not be checked."""
 
-    order: Order
+    request: RefreshRequest
     status: str
     refresh_id: str
     waited: float | None
     refreshed: float | None
     correct: bool | None
     reason: str
-    """Why it is incorrect; empty otherwise."""
+    """Why the outcome is incorrect; empty otherwise."""
     message: str
     """The message of the error that the caller received; empty after success."""
 
 
 def assess(
-    order: Order, report: Report, refreshes: Sequence[Refresh] | None, slack: timedelta = timedelta(0)
+    request: RefreshRequest, report: Report, refreshes: Sequence[Refresh] | None, slack: timedelta = timedelta(0)
 ) -> Assessment:
     """Compares a caller's report with the refreshes of its model. `refreshes` None: they could not be read."""
     body = report.body
@@ -51,7 +51,7 @@ def assess(
     error = body.get("error")
     requested, started, ended = (parse_time(body.get(key)) for key in ("requestedAt", "startedAt", "endedAt"))
     return Assessment(
-        order=order,
+        request=request,
         status="none" if report.problem or not report.over else report.status,
         refresh_id=refresh_id,
         waited=_seconds(requested or report.sent, started),
@@ -71,7 +71,7 @@ def _contradiction(report: Report, refresh: Refresh | None, slack: timedelta) ->
     if (report.code == 200) != (report.status == "Completed"):
         return f"HTTP {report.code} contradicts the status {report.status}"
     if refresh is None:
-        return "Power BI has no such refresh" if report.body.get("refreshId") else "it names no refresh"
+        return "Power BI has no such refresh" if report.body.get("refreshId") else "the outcome names no refresh"
     if refresh.state != report.status:
         return f"the refresh is {refresh.state} in Power BI"
     if refresh.start < report.sent - slack:
@@ -93,13 +93,13 @@ def shared_with(assessment: Assessment, assessments: Sequence[Assessment]) -> in
 
 
 def numbers(assessments: Sequence[Assessment]) -> dict[str, int]:
-    """A short number for each refresh, in the order of the callers."""
+    """A short number for each refresh id, in the order of the callers."""
     ids = dict.fromkeys(one.refresh_id for one in assessments if one.refresh_id)
     return {refresh_id: number for number, refresh_id in enumerate(ids, 1)}
 
 
 def parse_time(text: object) -> datetime | None:
-    """A UTC time as the app and Power BI write it; None for anything else."""
+    """A UTC time in the form of the app or of Power BI; None for anything else."""
     if not isinstance(text, str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""A caller like a pipeline: requests a refresh, then polls the status until the request has ended."""
+"""A caller that acts like a pipeline: it requests a refresh, then polls the status until the request has ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 import requests
 
 POLL_SECONDS = 0.3
-"""Between two polls. Retry-After of the answers is meant for pipelines; here a person is watching."""
+"""The seconds between two polls. The header Retry-After is ignored: it is meant for pipelines; here a person
+watches."""
 HTTP_SECONDS = 30
 UNREACHABLE_TRIES = 5
 
@@ -27,8 +28,8 @@ PHASES = {
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a caller requests; `model` is the name shown to people."""
+class RefreshRequest:
+    """The refresh that a caller requests. `model`: the model's name in the output."""
 
     caller: str
     model: str
@@ -55,7 +56,7 @@ class Report:
     body: Json = field(default_factory=dict)
     """The body of the latest answer."""
     problem: str = ""
-    """Why there will be no outcome; empty otherwise."""
+    """Why the caller gets no outcome; empty otherwise."""
 
     @property
     def over(self) -> bool:
@@ -69,7 +70,7 @@ class Report:
 
     @property
     def phase(self) -> str:
-        """The status as shown to people."""
+        """The status in words."""
         if self.problem:
             return "no outcome"
         if self.sent is None:
@@ -78,7 +79,7 @@ class Report:
 
     @property
     def position(self) -> str:
-        """The place in the queue: the number of runs ahead; empty once the refresh runs."""
+        """The position in the queue, in words; empty once the refresh runs."""
         ahead = self.body.get("position")
         if self.status not in ("Queued", "WaitingForIdle", "Starting") or not isinstance(ahead, int):
             return ""
@@ -92,8 +93,8 @@ class Report:
 class Caller:
     """Calls the app in a thread of its own. `report` is replaced as a whole, so it can be read at any time."""
 
-    def __init__(self, order: Order, base: str, poll_seconds: float = POLL_SECONDS) -> None:
-        self.order, self.report = order, Report()
+    def __init__(self, request: RefreshRequest, base: str, poll_seconds: float = POLL_SECONDS) -> None:
+        self.request, self.report = request, Report()
         self._base, self._poll_seconds = base, poll_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._call, daemon=True)
@@ -116,15 +117,15 @@ class Caller:
     def _call(self) -> None:
         try:
             self._request_and_poll()
-        # first, because the errors of requests for bad JSON and bad URLs belong to both families
+        # first, because the errors that `requests` raises for bad JSON and bad URLs also belong to the second family
         except (ValueError, KeyError, TypeError) as problem:
-            self._end(problem=f"the answer is not as documented: {problem!r}"[:200])
+            self._end(problem=f"the answer does not have the documented form: {problem!r}"[:200])
         except requests.RequestException as problem:
             self._end(problem=f"the app cannot be reached: {problem!r}"[:200])
 
     def _request_and_poll(self) -> None:
         url = f"{self._base}/api/refreshes"
-        answer = requests.post(url, json=self.order.body(), timeout=HTTP_SECONDS, allow_redirects=False)
+        answer = requests.post(url, json=self.request.body(), timeout=HTTP_SECONDS, allow_redirects=False)
         if answer.status_code != 202:
             self._end(answer, problem=f"refused with HTTP {answer.status_code}: {_message(answer)}")
             return
@@ -151,7 +152,7 @@ class Caller:
 
 
 def _with_retries(get: Callable[[], requests.Response]) -> requests.Response:
-    """The answer of an app that may be restarting at this moment."""
+    """The answer to `get`, which is repeated if the app does not answer: it may be restarting at this moment."""
     for _ in range(UNREACHABLE_TRIES - 1):
         try:
             return get()

@@ -14,7 +14,7 @@ SECONDS = 60
 
 
 class HistoryUnreadable(Exception):  # noqa: N818
-    """The history cannot be read with this login; the message says why."""
+    """The history cannot be read with the developer's login; the message says why."""
 
 
 def refreshes(cloud: str, workspace: str, dataset: str) -> list[Refresh]:
@@ -22,7 +22,7 @@ def refreshes(cloud: str, workspace: str, dataset: str) -> list[Refresh]:
     from azure.core.exceptions import AzureError
     from azure.identity import DefaultAzureCredential
 
-    # it would log the text of the exception at length
+    # azure.identity would log the whole text of the exception
     logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
     home = CLOUDS[cloud]
     url = f"{home.api_url}/v1.0/myorg/groups/{workspace}/datasets/{dataset}/refreshes"

@@ -15,7 +15,7 @@ from dev.processes import Server
 HTTP_SECONDS = 30
 LOOK_SECONDS = 1.0
 EVERY_SECONDS = 20.0
-"""Between two requests for the models that are refreshed repeatedly."""
+"""The seconds between two repeated requests. The models that are refreshed repeatedly take turns."""
 OVERDUE_AFTER_HOURS = 0.02
 
 Json = dict[str, Any]
@@ -28,14 +28,15 @@ PARTITIONS = [{"table": table, "partition": f"{table} {year}"} for table in TABL
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the demo: its behaviour in the Power BI service, its first callers, and repetition."""
+    """A model of the demo: its behaviour in the Power BI service, its first callers, and whether they call
+    repeatedly."""
 
     number: int
     name: str
     workspace: str = FINANCE
     knobs: Mapping[str, Any] = field(default_factory=lambda: {"seconds": [2, 6]})
     external: Mapping[str, Any] | None = None
-    """An external refresh of the model, as the control route takes it."""
+    """An external refresh of the model, in the form of the control route."""
     callers: Sequence[str] = ("Nightly load",)
     request: Mapping[str, Any] = field(default_factory=dict)
     again: bool = False
@@ -46,7 +47,7 @@ class Model:
         return f"00000000-0000-4000-8000-{self.number:012x}"
 
     def body(self, caller: str) -> Json:
-        """The body of a request for it."""
+        """The body of a request for this model."""
         ids = {"workspaceId": self.workspace, "datasetId": self.id}
         return {**ids, "caller": {"pipeline": caller, "factory": "dev.py"}, **self.request}
 

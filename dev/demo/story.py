@@ -1,4 +1,5 @@
-"""`dev.py run`: five callers of two models, one of which is busy and one of which fails. Each outcome is checked."""
+"""`dev.py run`: five callers of two models. One model is being refreshed already, the other one fails. Each outcome is
+checked."""
 
 from __future__ import annotations
 
@@ -18,15 +19,15 @@ from rich.console import Console
 from dev import terminal
 from dev.demo import real_power_bi, stay, view
 from dev.demo.assessment import CLOCK_SLACK, Assessment, Refresh, assess, exit_code, parse_time
-from dev.demo.callers import Caller, Order
+from dev.demo.callers import Caller, RefreshRequest
 from dev.environment import ROOT
 from dev.processes import Server, ServerFailed, ended_by_signals
 from dev.servers import SAMPLE, HostOptions, local_settings, power_bi_command
 
 DEV = ROOT / ".dev"
 REDRAW_SECONDS = 0.2
-DEMO_SECONDS = 120  # it takes about 25
-REAL_SECONDS = 5 * 3600 + 600  # the longest refresh that Power BI allows a dedicated capacity
+DEMO_SECONDS = 120  # usually about 25
+REAL_SECONDS = 5 * 3600 + 600  # Power BI ends a refresh on a dedicated capacity after five hours
 CONTROL_SECONDS = 10
 
 WORKSPACE = "00000000-0000-4000-8000-000000000001"
@@ -34,14 +35,15 @@ SALES = "00000000-0000-4000-8000-00000000000a"
 STOCK = "00000000-0000-4000-8000-00000000000b"
 MODELS = {SALES: "Sales", STOCK: "Stock"}
 
-FIRST_ORDERS = (
-    Order("Load orders", "Sales", WORKSPACE, SALES),
-    Order("Load prices", "Sales", WORKSPACE, SALES),
-    Order("Load customers", "Sales", WORKSPACE, SALES),
-    Order("Load warehouses", "Stock", WORKSPACE, STOCK),
+FIRST_REQUESTS = (
+    RefreshRequest("Load orders", "Sales", WORKSPACE, SALES),
+    RefreshRequest("Load prices", "Sales", WORKSPACE, SALES),
+    RefreshRequest("Load customers", "Sales", WORKSPACE, SALES),
+    RefreshRequest("Load warehouses", "Stock", WORKSPACE, STOCK),
 )
-LATE_ORDER = Order("Load returns", "Sales", WORKSPACE, SALES)
-"""Sent when the refresh of the others has started, which may have read the tables before these rows were there."""
+LATE_REQUEST = RefreshRequest("Load returns", "Sales", WORKSPACE, SALES)
+"""Sent after the refresh of the others has started. That refresh may have read the tables before this pipeline loaded
+its rows."""
 
 FAILURE = {
     "outcome": "Failed",
@@ -114,14 +116,14 @@ def _demo(where: Console, folder: Path, *, stays: bool) -> int:
         for model, knobs in KNOBS.items():
             _control(service, f"datasets/{model}", knobs)
         _control(service, f"datasets/{SALES}/external", EXTERNAL)
-        first = [Caller(order, base) for order in FIRST_ORDERS]
-        late = Caller(LATE_ORDER, base)
+        first = [Caller(request, base) for request in FIRST_REQUESTS]
+        late = Caller(LATE_REQUEST, base)
         _watch(where, first, late, [power_bi, app], lambda: activity(refreshes(service)))
         callers = [*first, late]
         for caller in callers:
             caller.stop()
         recorded = refreshes(service)
-        assessments = [assess(c.order, c.report, recorded[c.order.dataset_id]) for c in callers]
+        assessments = [assess(c.request, c.report, recorded[c.request.dataset_id]) for c in callers]
         code = _close(where, assessments, count(recorded))
         if stays:
             stay.keep(where, base, service, [power_bi, app])
@@ -132,7 +134,7 @@ def _real(where: Console, folder: Path, workspace: str, dataset: str, cloud: str
     with _host(folder, {"POWER_BI_CLOUD": cloud, "POLL_MAX_SECONDS": "15"}) as app:
         base = app.wait_until_ready()
         where.print(f"App {base}, real Power BI, cloud {cloud}\n", markup=False)
-        caller = Caller(Order("dev.py", "your model", workspace, dataset), base, poll_seconds=2)
+        caller = Caller(RefreshRequest("dev.py", "your model", workspace, dataset), base, poll_seconds=2)
         _watch(where, [caller], None, [app], lambda: "", REAL_SECONDS)
         caller.stop()
         try:
@@ -140,7 +142,7 @@ def _real(where: Console, folder: Path, workspace: str, dataset: str, cloud: str
         except real_power_bi.HistoryUnreadable as problem:
             where.print(f"The outcome could not be checked: {problem}", style="yellow", markup=False)
             recorded = None
-        assessments = [assess(caller.order, caller.report, recorded, CLOCK_SLACK)]
+        assessments = [assess(caller.request, caller.report, recorded, CLOCK_SLACK)]
     return _close(where, assessments, "")
 
 
@@ -150,15 +152,16 @@ def _host(folder: Path, settings: Mapping[str, str]) -> Server:
 
 
 def environment(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the app: exactly these app settings, whatever is set in the shell or in local.settings.json.
+    """The environment of the app: these app settings and no others, even if the shell or local.settings.json sets
+    others.
 
-    An empty value counts as not set, and takes precedence over local.settings.json.
+    The others get empty values: an empty value counts as not set, and takes precedence over local.settings.json.
     """
     sample = local_settings(ROOT, SAMPLE)
     hidden = {
         name: "" for name, value in sample.items() if name not in ("FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage")
     }
-    # part of the login to the real Power BI
+    # AZURE_CLIENT_ID is kept for the real Power BI, because it is part of the login
     defaults = {} if "POWER_BI_API_URL" in settings else {"AZURE_CLIENT_ID": environ.get("AZURE_CLIENT_ID", "")}
     return {**environ, **hidden, **defaults, **settings}
 
@@ -171,7 +174,7 @@ def _watch(
     power_bi: Callable[[], str],
     seconds: float = DEMO_SECONDS,
 ) -> None:
-    """Starts the callers and shows them until each has an outcome, or the time is up."""
+    """Starts the callers and shows them until all have outcomes, or until the time is up."""
     callers = [*first, late] if late else [*first]
     end = time.monotonic() + seconds
     for caller in first:
@@ -180,16 +183,16 @@ def _watch(
         while not all(caller.report.over for caller in callers) and time.monotonic() < end:
             for server in servers:
                 server.check()
-            if late and late.report.sent is None and late_order_is_due(first):
+            if late and late.report.sent is None and late_request_is_due(first):
                 late.start()
             update(power_bi())
             time.sleep(REDRAW_SECONDS)
         update(power_bi())
 
 
-def late_order_is_due(callers: Sequence[Caller]) -> bool:
-    """True when the refresh that the late order must not share has started, or can no longer start."""
-    sales = [caller.report for caller in callers if caller.order.dataset_id == LATE_ORDER.dataset_id]
+def late_request_is_due(callers: Sequence[Caller]) -> bool:
+    """Whether to send the late request: the refresh that it must not share has started, or can no longer start."""
+    sales = [caller.report for caller in callers if caller.request.dataset_id == LATE_REQUEST.dataset_id]
     return any(report.status == "Refreshing" for report in sales) or all(report.over for report in sales)
 
 
@@ -206,7 +209,7 @@ def _close(where: Console, assessments: Sequence[Assessment], closing: str) -> i
 
 
 def conclusion(assessments: Sequence[Assessment]) -> str:
-    """The last line about the outcomes."""
+    """The closing line: whether the outcomes are correct."""
     if any(one.correct is False for one in assessments):
         return "Not every outcome is correct."
     if any(one.correct is None for one in assessments):
@@ -215,7 +218,7 @@ def conclusion(assessments: Sequence[Assessment]) -> str:
 
 
 def how_to_call() -> str:
-    """The commands to try the same by hand."""
+    """The commands with which the user can try the app by hand."""
     python = "python" if os.name == "nt" else "python3"
     return f"""
 Try it yourself. Run these two, each in a terminal of its own:
@@ -255,7 +258,7 @@ def _refresh(row: Mapping[str, Any]) -> Refresh | None:
 
 
 def activity(recorded: Mapping[str, Sequence[Refresh]]) -> str:
-    """What Power BI is doing at the moment, in one line."""
+    """The current activity of Power BI, in one line."""
     parts = []
     for model, found in recorded.items():
         running = [refresh for refresh in found if refresh.end is None]
@@ -269,7 +272,7 @@ def activity(recorded: Mapping[str, Sequence[Refresh]]) -> str:
 def count(recorded: Mapping[str, Sequence[Refresh]]) -> str:
     """The closing line: the number of refreshes that the callers caused."""
     ours = sum(not refresh.external for found in recorded.values() for refresh in found)
-    return f"Power BI ran {ours} refreshes for {len(FIRST_ORDERS) + 1} callers."
+    return f"Power BI ran {ours} refreshes for {len(FIRST_REQUESTS) + 1} callers."
 
 
 def _control(service: str, path: str, values: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from dev.demo.callers import PHASES, Caller
 from dev.terminal import CLOSE, print_line
 
 Update = Callable[[str], None]
-"""Redraws the view; the text is the state of Power BI."""
+"""Redraws the view. The argument describes what Power BI is doing."""
 
 PHASE_WIDTH = max(map(len, PHASES.values()))
 
@@ -34,7 +34,7 @@ def live(where: Console, callers: Sequence[Caller]) -> Iterator[Update]:
 
 
 class _Log:
-    """A line for each change."""
+    """Prints a line for each change."""
 
     def __init__(self, where: Console, callers: Sequence[Caller]) -> None:
         self._where, self._callers = where, callers
@@ -47,7 +47,7 @@ class _Log:
             report = caller.report
             if report.sent:
                 place = f", {report.position}" if report.position else ""
-                lines[f"{caller.order.caller} ({caller.order.model})"] = f"{report.phase}{place}"
+                lines[f"{caller.request.caller} ({caller.request.model})"] = f"{report.phase}{place}"
         for name, line in lines.items():
             if self._before.get(name) != line:
                 self._before[name] = line
@@ -66,7 +66,7 @@ def _table(callers: Sequence[Caller], power_bi: str) -> Table:
         report = caller.report
         elapsed = f"{report.seconds(now):.1f} s" if report.sent else ""
         style = _style(report.status) if report.over else ("dim" if report.sent is None else "")
-        table.add_row(caller.order.caller, caller.order.model, Text(report.phase, style), report.position, elapsed)
+        table.add_row(caller.request.caller, caller.request.model, Text(report.phase, style), report.position, elapsed)
     return table
 
 
@@ -91,8 +91,8 @@ def show_assessments(where: Console, assessments: Sequence[Assessment]) -> None:
         if others:
             refresh += f", {others + 1} callers"
         table.add_row(
-            one.order.caller,
-            one.order.model,
+            one.request.caller,
+            one.request.model,
             Text(one.status, _style(one.status)),
             refresh,
             _duration(one.waited),
@@ -102,13 +102,13 @@ def show_assessments(where: Console, assessments: Sequence[Assessment]) -> None:
     where.print(table)
     for one in assessments:
         if one.message:
-            where.print(f"{one.order.caller} received this error:", markup=False)
+            where.print(f"{one.request.caller} received this error:", markup=False)
             if where.is_terminal:
                 where.print(Padding(Text(one.message), (0, 0, 1, 2)))
             else:
                 print_line(where, f"  {one.message}\n")
         if one.correct is False:
-            where.print(f"[bold red]{one.order.caller}: incorrect:[/] ", end="")
+            where.print(f"[bold red]{one.request.caller}: incorrect:[/] ", end="")
             where.print(one.reason, markup=False)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from dev.power_bi import refusals, views
 from dev.power_bi.checks import GUID
-from dev.power_bi.dataset import MOST_ROWS, Dataset
+from dev.power_bi.dataset import MAX_ROWS, Dataset
 from dev.power_bi.knobs import Knobs, Outcome
 from dev.power_bi.messages import Json, Request, Response, json_response
 from dev.power_bi.options import NotAccepted, options_of
@@ -54,7 +54,8 @@ def routed(request: Request, path: str) -> Call | None:
 
 
 def other_path(request: Request, path: str) -> Response:
-    """The answer of other paths: a workspace has a name, and the routes of My workspace are closed to apps."""
+    """The answer to a request for another path: the name of a workspace, a 403 for the routes of My workspace, which
+    are closed to apps, or a 404."""
     workspace = _WORKSPACE.fullmatch(path)
     if workspace and request.method == "GET":
         identity = workspace[1].lower()
@@ -64,13 +65,14 @@ def other_path(request: Request, path: str) -> Response:
 
 
 def listed_workspace(request: Request, path: str) -> str | None:
-    """The workspace whose models a request lists; None if it is another request."""
+    """The workspace whose models a request lists; None if the request does not list models."""
     match = _MODELS.fullmatch(path)
     return match[1].lower() if match and request.method == "GET" else None
 
 
 def models(request: Request, workspace_id: str, found: Mapping[str, Knobs]) -> Response:
-    """The models of a workspace: those with the knob `workspaceId`. Without pages, as the original's reference says."""
+    """The models of a workspace: those with this `workspaceId` as a knob. All are on one page, as in the reference of
+    the real service."""
     if not _signed_in(request):
         return refusals.no_token()
     context = f"{CLUSTER}/v1.0/myorg/groups/{workspace_id}/$metadata#datasets"
@@ -84,7 +86,7 @@ def _signed_in(request: Request) -> bool:
 
 
 def answer(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bool = False) -> Response:
-    """Carries out a call. `forget`: a refresh is accepted and then dropped."""
+    """Carries out a call. `forget`: a started refresh is accepted and then dropped."""
     if not _signed_in(call.request):
         return refusals.no_token()
     if not knobs.exists:
@@ -113,7 +115,7 @@ def _start(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bo
     if knobs.capacity == "shared" and dataset.used_of_daily_limit(now) >= knobs.daily_limit:
         return refusals.daily_limit(knobs.daily_limit_status)
     dataset.accepted += 1
-    # one is running; the next one is queued, all others are dropped
+    # one refresh is running; one more is queued behind it, and any further one is dropped
     if forget or len(running) > 1:
         request_id = dataset.new_id()
         dataset.dropped.append(request_id)
@@ -128,7 +130,7 @@ def _start(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bo
 
 
 def _history(call: Call, dataset: Dataset, knobs: Knobs, now: datetime) -> Response:
-    top = parse_qs(urlsplit(call.request.path).query).get("$top", [str(MOST_ROWS)])[-1]
+    top = parse_qs(urlsplit(call.request.path).query).get("$top", [str(MAX_ROWS)])[-1]
     if not re.fullmatch(r"[0-9]{1,9}", top) or int(top) < 1:
         return refusals.invalid("$top must be a number from 1")
     rows = [views.row(entry, now, knobs) for entry in dataset.listed(now)[: int(top)]]
@@ -149,7 +151,7 @@ def _cancel(call: Call, dataset: Dataset, knobs: Knobs, now: datetime) -> Respon
         return refusals.not_found(knobs.unknown_refresh_status)
     if refresh.over(now):
         return refusals.cannot_cancel()
-    # it takes a while, and is lost if the refresh ends sooner
+    # the cancellation takes a while, and has no effect if the refresh ends sooner
     at = now + timedelta(seconds=dataset.draw(knobs.cancel_seconds))
     if refresh.cut is None or at < refresh.cut[0]:
         refresh.cut = at, Outcome("Cancelled")

@@ -11,9 +11,9 @@ Check = Callable[[object], Any]
 """Returns the checked value; raises Refusal with the end of a sentence that begins with the key."""
 
 Range = tuple[float, float]
-"""Seconds: a range from which a value is drawn."""
+"""A range in seconds, from which a value is drawn."""
 YEAR = 366 * 86_400
-"""Seconds: longer than any wait, and short enough to be added to a date."""
+"""A year in seconds: longer than any wait, and short enough to be added to a date."""
 
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -51,7 +51,7 @@ def flag(value: object) -> bool:
 def text(value: object) -> str:
     """Any text that is not empty."""
     if not isinstance(value, str) or not value:
-        raise Refusal("must be a text")
+        raise Refusal("must be a string that is not empty")
     return value
 
 
@@ -71,7 +71,7 @@ def guid(value: object) -> str:
 
 
 def optional(check: Check) -> Check:
-    """The check's value, or None."""
+    """The same check, which also accepts None."""
     return lambda value: None if value is None else check(value)
 
 
@@ -79,7 +79,7 @@ def one_of(*words: object) -> Check:
     """One of the given words or numbers."""
 
     def check(value: object) -> object:
-        # True does not count as 1 here
+        # excludes True, which is equal to 1
         if isinstance(value, bool) or value not in words:
             raise Refusal(f"must be one of {', '.join(map(str, words))}")
         return value
@@ -88,7 +88,7 @@ def one_of(*words: object) -> Check:
 
 
 def number(low: float, high: float) -> Check:
-    """A number between the two."""
+    """A number from `low` to `high`."""
 
     def check(value: object) -> float:
         fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -111,7 +111,7 @@ def whole(low: int) -> Check:
 
 
 def seconds(value: object) -> Range:
-    """A number of seconds, or `[least, most]`, a range from which the seed draws."""
+    """A number of seconds, or `[least, most]`: a range from which values are drawn, depending on the seed."""
     single = number(0, YEAR)
     if not isinstance(value, list | tuple):
         fixed: float = single(value)

@@ -1,4 +1,4 @@
-"""One semantic model: its refreshes, the rules for starting one, its history, and the calls that arrived."""
+"""One semantic model: its refreshes, the rules for starting them, its history, and the counted calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dev.power_bi.options import StartOptions
 
 Json = dict[str, Any]
 
-MOST_ROWS = 60
+MAX_ROWS = 60
 _SURE_ROWS, _SURE_AGE = 20, timedelta(days=3)
 _VALIDATION_SECONDS = 2.0
 _POLICY_MESSAGE = (
@@ -58,7 +58,8 @@ class Dataset:
     """Request ids that were accepted with 202 and then dropped."""
 
     def advance(self, now: datetime, knobs: Knobs) -> None:
-        """Starts the planned refreshes that are due; refreshes that exclude each other wait."""
+        """Starts the planned refreshes that are due. A refresh that excludes others waits until no such refresh is
+        running."""
         for entry in self.refreshes:
             entry.settle(now)
         for plan in sorted(self.planned, key=lambda plan: plan.at):
@@ -71,11 +72,12 @@ class Dataset:
                 self.refreshes.append(self._external(plan.values, blocks, start, knobs))
 
     def running(self, now: datetime) -> list[Refresh]:
-        """The running refreshes that exclude all others."""
+        """The running refreshes that exclude others."""
         return [entry for entry in self.refreshes if entry.blocks and not entry.over(now)]
 
     def used_of_daily_limit(self, now: datetime) -> int:
-        """Refreshes of the last 24 hours that count: scheduled ones, and those through the API."""
+        """The refreshes of the last 24 hours that count for the daily limit: scheduled ones, and those through the
+        API."""
         since = now - timedelta(days=1)
         return sum(1 for e in self.refreshes if e.start > since and e.refresh_type in ("ViaApi", "Scheduled"))
 
@@ -104,7 +106,7 @@ class Dataset:
         return refresh
 
     def plan(self, values: object, now: datetime) -> None:
-        """Plans an external refresh from a JSON object of FOREIGN_KEYS. Raises BadControl."""
+        """Plans an external refresh from a JSON object with FOREIGN_KEYS. Raises BadControl."""
         found = checks.checked(values, _FOREIGN, "external")
         self.planned.append(Planned(now + timedelta(seconds=found.get("startsIn", 0.0)), found))
 
@@ -112,18 +114,19 @@ class Dataset:
         """The history, newest first: the newest 20, then those of the last three days, at most 60 in all."""
         visible = [entry for entry in self.refreshes if entry.listed_from and entry.listed_from <= now]
         visible.sort(key=lambda entry: (entry.start, entry.number), reverse=True)
-        newest = enumerate(visible[:MOST_ROWS])
+        newest = enumerate(visible[:MAX_ROWS])
         return [entry for place, entry in newest if place < _SURE_ROWS or now - entry.start <= _SURE_AGE]
 
     def found(self, request_id: str, now: datetime, knobs: Knobs) -> Refresh | None:
-        """A refresh that can be read by its id."""
+        """The refresh with this id, if it can be read by its id at this time."""
         for entry in self.refreshes:
             if entry.request_id == request_id.lower() and entry.details_from and entry.details_from <= now:
                 return entry if entry.enhanced or knobs.details_of_standard else None
         return None
 
     def draw(self, between: Range) -> float:
-        """Seconds from a range, cut to milliseconds."""
+        """A random number of seconds from a range, rounded to milliseconds; the bound itself if the range has only
+        one."""
         low, high = between
         return low if low == high else round(self.chance.uniform(low, high), 3)
 
@@ -140,7 +143,7 @@ class Dataset:
             decided = replace(decided, seconds=values["seconds"])
         refresh_type = values.get("refreshType", "Scheduled")
         delay = values.get("visibilitySeconds", knobs.visibility_seconds)
-        # it ends with its own options, and shows them while it runs
+        # the objects of its outcome are shown from the start, but without their final status
         objects = tuple({k: v for k, v in entry.items() if k != "status"} for entry in decided.objects or ())
         return self._new(
             decided,
@@ -199,7 +202,7 @@ def _against_policy(options: StartOptions, knobs: Knobs) -> str | None:
     if any("partition" in entry for entry in options.objects if entry["table"] == table):
         return f"Partitions of table '{table}' cannot be refreshed with 'ApplyRefreshPolicy', it has a refresh policy."
     if options.type in ("Calculate", "ClearValues", "Defragment"):
-        return f"Refresh type '{options.type}' does not go with the refresh policy of table '{table}'."
+        return f"Refresh type '{options.type}' cannot be combined with the refresh policy of table '{table}'."
     return None
 
 

@@ -15,7 +15,7 @@ from dev.power_bi.messages import Response
 Json = dict[str, Any]
 
 OF_A_MODEL = ("start", "history", "details", "cancel", "dataset")
-"""The routes below a model, whose calls are counted for each model."""
+"""The routes of a single model. Their calls are counted for each model."""
 ROUTES = (*OF_A_MODEL, "models")
 
 ANSWERS: Mapping[str, Callable[[float], Response]] = {
@@ -51,7 +51,8 @@ ANSWERS: Mapping[str, Callable[[float], Response]] = {
     "drop": lambda seconds: Response(0, dropped=True),
     "hang": lambda seconds: Response(0, dropped=True, delay_seconds=seconds),
 }
-"""Faults that replace the answer of the service. With `afterEffect`, the service has then carried out the call."""
+"""Faults that replace the answer of the service. With `afterEffect`, the service carries out the call before it
+fails."""
 SLOW, ACCEPTED_BUT_DROPPED = "slow", "acceptedButDropped"
 FAULTS = (*ANSWERS, SLOW, ACCEPTED_BUT_DROPPED)
 _SECONDS = {
@@ -77,8 +78,7 @@ KEYS = tuple(_CHECKS)
 
 @dataclass
 class Fault:
-    """One rule. `left`: how many calls it will still hit, None for no limit; `skip`: how many calls pass first.
-
+    """One rule. `skip`: how many calls it lets pass first; `left`: how many calls it will still hit, None for no limit;
     `struck`: how many calls it has hit.
     """
 
@@ -93,7 +93,7 @@ class Fault:
     struck: int = 0
 
     def hits(self, route: str, dataset_id: str, chance: random.Random) -> bool:
-        """Whether it hits this call. If so, it is counted."""
+        """Whether the rule hits this call; if it does, the hit is counted."""
         if self.route not in ("any", route) or self.dataset_id not in (None, dataset_id) or self.left == 0:
             return False
         if self.name == ACCEPTED_BUT_DROPPED and route != "start":
@@ -109,7 +109,7 @@ class Fault:
         return True
 
     def around(self, effect: Callable[[bool], Response]) -> Response:
-        """The answer to a call that it hits. `effect` carries out the call; its argument True drops the refresh."""
+        """The answer to a call that the rule hits. `effect` carries out the call; `effect(True)` drops the refresh."""
         if self.name == ACCEPTED_BUT_DROPPED:
             return effect(True)
         if self.name == SLOW:
@@ -126,7 +126,7 @@ class Fault:
 
 
 def fault(values: object) -> Fault:
-    """A rule from a JSON object of KEYS. Raises BadControl."""
+    """A rule from a JSON object with KEYS. Raises BadControl."""
     found = checks.checked(values, _CHECKS, "fault")
     if "fault" not in found:
         raise BadControl("fault: the key fault is missing")
@@ -134,12 +134,12 @@ def fault(values: object) -> Fault:
     if name not in ANSWERS and "afterEffect" in found:
         raise BadControl(f"fault: afterEffect cannot be combined with {name}")
     if name == ACCEPTED_BUT_DROPPED and route not in ("any", "start"):
-        raise BadControl(f"fault: route must be start with {name}")
+        raise BadControl(f"fault: with {name}, route must be start")
     return Fault(
         name=name,
         route=route,
         dataset_id=found.get("datasetId"),
-        # with a probability it applies until it is removed
+        # a rule with a probability has no limit by default: it applies until it is removed
         left=found.get("count", None if "probability" in found else 1),
         probability=found.get("probability", 1.0),
         skip=found.get("skip", 0),

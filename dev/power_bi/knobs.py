@@ -39,18 +39,18 @@ class Outcome:
     seconds: Range | None = None
     """Duration; None: that of the knob `seconds`."""
     attempts: int = 1
-    """The number of attempts. The last one has the outcome; those before it fail."""
+    """The number of attempts. The last one has this outcome; the attempts before it fail."""
     error_code: str | None = None
     error_description: str | None = None
     service_exception_json: str | None = None
-    """Returned unchanged, instead of one built from code and description."""
+    """The `serviceExceptionJson` to return unchanged; without it, one is built from code and description."""
     messages: tuple[Json, ...] | None = None
     objects: tuple[Json, ...] | None = None
     status: str | None = None
-    """Another word for the outcome."""
+    """The status to report instead of the name of the outcome."""
     extended_status: str | None = None
     attempt_exception_json: str | None = None
-    """Returned unchanged in the attempts that failed."""
+    """The `serviceExceptionJson` of the failed attempts, returned unchanged."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ _OUTCOME_KEYS: Mapping[str, Check] = {
 
 
 def outcome(value: object) -> Outcome:
-    """An outcome by name, or as an object of OUTCOME_KEYS. A failure without a cause gets a common one."""
+    """An outcome, given by name or as an object with OUTCOME_KEYS. A failure without a cause gets a common cause."""
     found = checks.fields(**_OUTCOME_KEYS)({"outcome": value} if isinstance(value, str) else value)
     if found.get("outcome") == "Failed" and not {"errorCode", "serviceExceptionJson"} & found.keys():
         found["errorCode"] = "ModelRefreshFailed_CredentialsNotSpecified"
@@ -163,7 +163,7 @@ KNOBS: Mapping[str, Check] = {
 
 
 class Settings:
-    """Some knobs with values; the others come from the level below."""
+    """Values of some knobs; the values of all other knobs come from the level below."""
 
     def __init__(self) -> None:
         self._set: dict[str, Any] = {}
@@ -213,6 +213,6 @@ def _json_outcome(value: Outcome) -> object:
         return value.outcome
     values = {entry.name: getattr(value, entry.name) for entry in fields(value)}
     result = {camel(key): _json_value(entry, key) for key, entry in values.items() if entry is not None}
-    # without the key a failure would get the common cause
+    # None is written for a failure without a cause: without the key, it would get the common cause
     silent = value.outcome == "Failed" and value.error_code is None and value.service_exception_json is None
     return {**result, "errorCode": None} if silent else result

@@ -1,4 +1,4 @@
-"""One refresh. Its whole course is decided when it begins, and read for any later time."""
+"""One refresh. Its whole course is decided when it is created; its state at any later time follows from that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARED_LIMIT = timedelta(hours=2)
 
 @dataclass
 class Refresh:
-    """A refresh of one model. All times are true times: without clock skew and visibility delay."""
+    """A refresh of one model. All times are true times, without clock skew or visibility delay."""
 
     request_id: str
     number: int
@@ -30,7 +30,7 @@ class Refresh:
     not_started_seconds: float
     outcome: Outcome
     listed_from: datetime | None
-    """When the history begins to show it; None: never."""
+    """The time from which the history shows it; None: never."""
     details_from: datetime | None
     external: bool = False
     blocks: bool = True
@@ -41,11 +41,12 @@ class Refresh:
     body: Json = field(default_factory=dict)
     """The body of the POST, unchanged."""
     after: Refresh | None = None
-    """The refresh that it is queued behind: the work begins when that one ends."""
+    """The refresh behind which it is queued: the work begins when that refresh ends."""
     begun: datetime | None = None
     """When its turn came, if it was queued."""
     cut: tuple[datetime, Outcome] | None = None
-    """When and how a control call or a cancel ends it, if that is before its own end."""
+    """When and how a control call or a cancellation ends it. It counts only if it comes before the refresh's own
+    end."""
 
     @property
     def work_starts(self) -> datetime | None:
@@ -63,7 +64,7 @@ class Refresh:
 
     @property
     def _origin(self) -> datetime | None:
-        """Its start; for a queued one, the end of the one before it."""
+        """Its start; for a queued refresh, the end of the refresh before it."""
         return self.after.end if self.after else self.begun or self.start
 
     @property
@@ -82,7 +83,8 @@ class Refresh:
         return self.outcome
 
     def settle(self, now: datetime) -> None:
-        """Drops the link to the refresh that it was queued behind once that has ended, so that no chain grows."""
+        """Drops the link to the refresh behind which it was queued, once that has ended, so that no chain of links
+        grows."""
         if self.after and self.after.over(now):
             self.begun, self.after = self.after.end, None
 
@@ -118,12 +120,13 @@ class Refresh:
             start = work + length * number
             if start > end or (start == end and number):
                 return
-            # the last attempt ends with the refresh: rounding of the parts may differ by a microsecond
+            # the last attempt ends exactly with the refresh, because rounding the parts can miss its end by a
+            # microsecond
             yield start, end if number + 1 == count else min(start + length, end)
 
 
 def limited(outcome: Outcome, seconds: float, limit: timedelta, retries: int) -> tuple[Outcome, float]:
-    """The outcome, limited to `limit` for each attempt and a day for all attempts."""
+    """The outcome and the seconds of a refresh that may take `limit` for each attempt and a day for all attempts."""
     if outcome.outcome == "Stuck" or seconds <= limit.total_seconds():
         return outcome, seconds
     attempts = retries + 1

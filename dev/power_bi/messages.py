@@ -1,4 +1,4 @@
-"""Requests and responses, as a server or a simulation passes them."""
+"""HTTP requests and responses, in the form that a server or a simulation passes to the service and gets from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Request:
     body: bytes = b""
 
     def header(self, name: str) -> str:
-        """A header's value, whatever the case of its name; empty if it is missing."""
+        """The value of a header; empty if it is missing. Names are case-insensitive."""
         return next((value for key, value in self.headers.items() if key.lower() == name.lower()), "")
 
 
@@ -28,7 +28,7 @@ class Request:
 class Response:
     """One answer.
 
-    It has to be sent after `delay_seconds`; with `dropped` it is never sent: the connection ends instead.
+    It has to be sent after `delay_seconds`. If `dropped`, it is never sent: the connection ends instead.
     """
 
     status: int

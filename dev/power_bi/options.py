@@ -1,7 +1,7 @@
 """The options of a POST: a standard or an enhanced refresh.
 
 A refresh is enhanced if the body has any key except notifyOption, provided that its type is application/json. Names are
-accepted in any case, and numbers and booleans as text, because Microsoft's own samples send them so.
+case-insensitive, and numbers and booleans may be strings, because Microsoft's own samples send them like this.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class NotAccepted(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class StartOptions:
-    """The options of a POST, with the service's defaults; `body` is unchanged."""
+    """The options of a POST, completed with the service's defaults. `body`: the body as it was sent."""
 
     enhanced: bool = False
     type: str = "Full"
@@ -69,7 +69,7 @@ def options_of(content: bytes, content_type: str, knobs: Knobs) -> StartOptions:
     word.whole("maxParallelism", 10)
     return StartOptions(
         enhanced=True,
-        # a trap of the real service: a body with only a timeout gets type Automatic, which may load nothing
+        # as in the real service: without a type, even a body with only a timeout gets Automatic, which may load nothing
         type=word.one_of("type", _TYPES, "Automatic"),
         commit_mode=word.one_of("commitMode", _COMMIT_MODES, "Transactional"),
         timeout=word.duration("timeout", timedelta(hours=5)),

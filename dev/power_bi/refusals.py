@@ -1,4 +1,4 @@
-"""The service's refusals, with observed shapes and messages; without an observation, in the most likely shape."""
+"""The service's refusals. Shapes and messages are observed ones if there is an observation, otherwise likely ones."""
 
 from __future__ import annotations
 
@@ -16,44 +16,45 @@ def in_progress(status: int, message: str) -> Response:
 
 
 def daily_limit(status: int) -> Response:
-    """Eight in 24 hours on shared capacity. The code, with the space in it, was observed; the status was not."""
+    """More than eight refreshes in 24 hours on shared capacity. The code, which contains a space, was observed; the
+    status was not."""
     text = "Invalid dataset refresh request. Number of refresh requests in last 24 hours exceeded limit"
     return _coded(status, "Request Throttled", text)
 
 
 def mail_refused(option: str) -> Response:
-    """The request asks for a mail, but an app's identity has no mailbox."""
+    """The request asks for an email, but an app's identity has no mailbox."""
     return _coded(400, "InvalidRequest", f"Invalid NotifyOption value '{option}' for app only owner requests")
 
 
 def not_found(status: int = 404) -> Response:
-    """A model or workspace that does not exist or is not visible, and an unknown refresh: shape B."""
+    """A model or workspace that does not exist or is not visible, or an unknown refresh: shape B."""
     return _entity(status, "PowerBIEntityNotFound")
 
 
 def dataset_not_found() -> Response:
-    """The 404 of the routes other than those of refreshes, which has a wording of its own."""
+    """The 404 of the routes that do not concern refreshes: it has a different wording."""
     text = "Dataset is not found! please verify datasetId is correct and user have sufficient permissions."
     return _coded(404, "ItemNotFound", text)
 
 
 def unauthorized() -> Response:
-    """The empty 401 of an app without the permission."""
+    """The empty 401 for an app without the permission."""
     return Response(401)
 
 
 def not_allowed_by_tenant() -> Response:
-    """An older wording of the tenant setting."""
+    """The tenant setting is off: an older wording."""
     return json_response(401, {"Message": "ServicePrincipalIsNotAllowedByTenantAdminSwitch"})
 
 
 def not_accessible_200() -> Response:
-    """The tenant's refusal with a 200, which existing clients handle."""
+    """The tenant setting is off, but the status is 200: some existing clients handle this case."""
     return json_response(200, {"Message": "API is not accessible for application"})
 
 
 def forbidden_page() -> Response:
-    """A refusal of a proxy on the way."""
+    """A refusal by a proxy between the app and the service."""
     return Response(403, {"Content-Type": "text/html"}, b"<html><body><h1>403 Forbidden</h1></body></html>")
 
 
@@ -88,7 +89,7 @@ def direct_query() -> Response:
 
 
 def throttled_without_header(seconds: int) -> Response:
-    """Too many calls: only the text says how long to wait."""
+    """Too many calls, without Retry-After: only the text says how long to wait."""
     response = throttled(seconds)
     headers = {name: value for name, value in response.headers.items() if name != "Retry-After"}
     return Response(429, headers, response.body)
@@ -105,7 +106,7 @@ def throttled(seconds: int) -> Response:
 
 
 def fabric_throttled(status: int = 400) -> Response:
-    """An overloaded capacity, as quoted by a client of the service: not a 429, and without Retry-After."""
+    """An overloaded capacity, as a client of the service quoted the answer: not a 429, and without Retry-After."""
     text = (
         "Unable to complete the action because your organization's Fabric compute capacity has exceeded its limits. "
         "Try again later."
@@ -114,7 +115,7 @@ def fabric_throttled(status: int = 400) -> Response:
 
 
 def capacity_limit_exceeded() -> Response:
-    """The same with another code; the status is assumed."""
+    """An overloaded capacity with a different code; the status is assumed."""
     text = "Your organization's Fabric compute capacity has exceeded its limits. Try again later."
     return _coded(403, "CapacityLimitExceeded", text)
 
@@ -133,12 +134,12 @@ def not_licensed() -> Response:
 
 
 def personal_workspace() -> Response:
-    """The id of a personal workspace in a route of groups."""
+    """A route with `/groups/` and the id of a personal workspace."""
     return _coded(401, "GroupNotAccessible", "Calling group APIs not permitted for personal workspace")
 
 
 def proxy_page() -> Response:
-    """A proxy that requires its own login."""
+    """The page of a proxy that requires its own login (status 407)."""
     page = (
         b"<html><head><title>Access Denied</title></head><body><h1>Access Denied</h1>"
         b"<p>Your credentials could not be authenticated.</p></body></html>"
@@ -186,7 +187,7 @@ def redirected() -> Response:
 
 
 def sign_in_page() -> Response:
-    """A proxy that requires a login answers in place of the service."""
+    """The sign-in page of a proxy, with status 200, instead of an answer of the service."""
     return Response(200, {"Content-Type": "text/html"}, b"<html><body>Please sign in</body></html>")
 
 

@@ -48,9 +48,8 @@ def serve(
 ) -> Iterator[Serving]:
     """Serves until the block ends. `port` 0 picks a free one; `clock` returns the time (UTC). Raises PortTaken.
 
-    `tls`: serves over TLS with this certificate. `accepts`: decides which tokens are valid; a call with another one
-    gets the answer for an expired one. Without it every token is valid.
-    """
+    `tls`: serves over TLS with this certificate. `accepts`: decides which tokens are valid; a call with an invalid
+    token gets the answer for an expired token. Without `accepts`, every token is valid."""
     with running("power-bi") as call:
         app = _app(service, clock or _now, accepts)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
@@ -84,7 +83,7 @@ def _app(service: PowerBiService, clock: Clock, accepts: Callable[[str], bool] |
             await asyncio.sleep(response.delay_seconds)
         if response.dropped and request.transport is not None:
             request.transport.abort()
-        # a dropped response is never sent, whatever its status
+        # a dropped response is never sent, so its status does not matter
         return web.Response(status=response.status or 500, body=response.body or None, headers=response.headers)
 
     app = web.Application(client_max_size=16 * 1024 * 1024)

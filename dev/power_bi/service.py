@@ -1,6 +1,6 @@
-"""The service as a whole: it answers requests at the time that is passed, and has control methods.
+"""The service as a whole: it answers requests, each at a given time, and has control methods.
 
-Pure: no clock, no sockets; the same seed and the same requests at the same times give the same answers.
+It has no clock and no sockets: the same seed and the same requests at the same times give the same answers.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class PowerBiService:
             self._defaults = Settings()
             self._knobs: dict[str, Settings] = {}
             self._in_force: dict[str, Knobs] = {}
-            """The resulting knobs by model; dropped when a knob changes."""
+            """The resulting knobs by model, a cache that is cleared when a knob changes."""
             self._datasets: dict[str, Dataset] = {}
             self._faults = Faults()
             self._chance = random.Random(f"{self._seed}/{self._life}")  # noqa: S311
 
     def handle(self, request: Request, now: datetime) -> Response:
-        """The answer to a request that arrives at `now`, for the API and the control routes."""
+        """The answer of the API or of the control routes to a request that arrives at `now`."""
         now = _utc(now)
         path = urlsplit(request.path).path
         with self._lock:
@@ -60,7 +60,7 @@ class PowerBiService:
             return self._complete(response, call, knobs, now)
 
     def set_defaults(self, values: Mapping[str, object]) -> None:
-        """Sets knobs of all models without their own value; None resets a knob."""
+        """Sets knobs of all models that have no value of their own; None resets a knob."""
         with self._lock:
             self._defaults.change(values)
             self._in_force.clear()
@@ -84,21 +84,21 @@ class PowerBiService:
             return self._in_force[key]
 
     def add_external(self, dataset_id: str | UUID, values: Mapping[str, object], now: datetime) -> None:
-        """Adds an external refresh, starting in `startsIn` seconds; negative: in the past."""
+        """Adds an external refresh that starts in `startsIn` seconds; it started in the past if that is negative."""
         with self._lock:
             self._dataset(checks.dataset_id(dataset_id)).plan(values, _utc(now))
             self._advanced(dataset_id, now)
 
     def end(self, dataset_id: str | UUID, now: datetime, value: object = "Completed") -> str | None:
-        """Ends the running refresh with an outcome; returns its request id, None if no refresh is running."""
+        """Ends the running refresh with an outcome. Returns its request id; None if no refresh is running."""
         with self._lock:
             found = checks.checked({"outcome": value}, {"outcome": outcome}, "end")["outcome"]
             if found.outcome == "Stuck":
-                raise BadControl("end: outcome must be an end, which Stuck is not")
+                raise BadControl("end: outcome cannot be Stuck, which never ends")
             return self._end(dataset_id, now, found)
 
     def cancel(self, dataset_id: str | UUID, now: datetime) -> str | None:
-        """Cancels the running refresh, of any kind; returns its request id, None if no refresh is running."""
+        """Cancels the running refresh, also a standard one. Returns its request id; None if no refresh is running."""
         with self._lock:
             return self._end(dataset_id, now, Outcome("Cancelled"))
 
@@ -108,7 +108,7 @@ class PowerBiService:
             self._faults.rules.append(fault(values))
 
     def faults(self) -> list[Json]:
-        """The rules in order, with the number of calls that they hit and will still hit."""
+        """The rules in order, with the number of calls that each has hit and will still hit."""
         with self._lock:
             return [rule.to_json() for rule in self._faults.rules]
 
@@ -118,7 +118,7 @@ class PowerBiService:
             self._faults = Faults()
 
     def seen(self, dataset_id: str | UUID, now: datetime) -> Json:
-        """The calls for a model, and its refreshes with their true states."""
+        """The counts of the calls for a model, and its refreshes with their true states."""
         with self._lock:
             dataset, now = self._advanced(dataset_id, now), _utc(now)
             return {

@@ -1,7 +1,7 @@
 """Refreshes in the form of the API: rows of the history, and details by id.
 
-The two formats write times differently: `2024-11-19T08:37:58.28Z` in the list, without `Z` by id, seven digits in
-attempts. A running refresh has the status `Unknown`.
+Times differ: `2024-11-19T08:37:58.28Z` in the history, without `Z` in the details, with seven digits in attempts. A
+running refresh has the status `Unknown`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dev.power_bi.lifecycle import Refresh
 Json = dict[str, Any]
 
 _TRANSIENT = '{"errorCode":"ModelRefresh_ShortMessage_ProcessingError"}'
-"""The error of a failed attempt if the outcome has none."""
+"""The error of a failed attempt if the outcome does not define one."""
 
 
 def row(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
@@ -71,7 +71,7 @@ def details(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
 
 
 def _ended(refresh: Refresh, state: str) -> str:
-    # how a time-out pairs with the status is assumed: Failed, with TimedOut as the extended status
+    # it is an assumption that a time-out has the status Failed, and TimedOut only as its extended status
     return refresh.final.status or ("Failed" if state == "TimedOut" else state)
 
 
@@ -92,7 +92,7 @@ def _exception(outcome: Outcome) -> str | None:
 
 
 def _attempts(refresh: Refresh, now: datetime, skew: timedelta) -> list[Json]:
-    """The ended attempts: those before the last one failed; the Query phase follows the Data phase."""
+    """The ended attempts, all but the last one failed. The Query phase of an attempt follows its Data phase."""
     work, end, final = refresh.work_starts, refresh.end, refresh.final
     if not work or refresh.refresh_type == "ViaXmlaEndpoint" or final.outcome == "Disabled":
         return []
@@ -104,7 +104,7 @@ def _attempts(refresh: Refresh, now: datetime, skew: timedelta) -> list[Json]:
         good = last and final.outcome == "Completed"
         of = final if last else refresh.outcome
         exception = None if good else of.attempt_exception_json or _exception(of) or (None if last else _TRANSIENT)
-        # only standard refreshes fill the tile caches, in a phase of their own
+        # only a standard refresh fills the tile caches, in a phase of its own
         queries = good and not refresh.enhanced
         between = begun + (finished - begun) * (0.9 if queries else 1)
         attempts.append(_attempt(number, "Data", begun + skew, between + skew, exception))

@@ -1,4 +1,4 @@
-"""`dev.py simulate`: plays simulated days, shows progress and counts, and how to replay the seed that failed."""
+"""`dev.py simulate`: plays simulated days and shows their progress, their counts, and how to replay a failed seed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.simulation.run import Result, run_seed
 from tests.simulation.story import story
 
 LOG_SECONDS = 10.0
-"""Between two progress lines if the output is not a terminal."""
+"""The seconds between two progress lines if the output is not a terminal."""
 INTERRUPTED = 130
 
 
@@ -28,13 +28,13 @@ def run(options: argparse.Namespace) -> int:
     forget_settings()
     if options.seed is not None:
         return one(where, plan, log=options.log)
-    # if this process is ended in any way, the processes that it started end, too
+    # however this process ends, the processes that it started end, too
     with ended_by_signals(), contextlib.closing(in_parallel(plan)) as days:
         return many(where, plan, days)
 
 
 def one(where: Console, plan: Plan, play: Play = run_seed, *, log: bool = False) -> int:
-    """Plays one day and shows its whole timeline, in sentences or as the log of the app has it."""
+    """Plays one day and shows its whole timeline, as sentences or as log lines of the app."""
     result = play_day(plan.seeds[0], plan.level, play)
     for line in result.timeline if log else story(result.timeline):
         print_line(where, line)
@@ -47,7 +47,7 @@ def one(where: Console, plan: Plan, play: Play = run_seed, *, log: bool = False)
 
 
 def many(where: Console, plan: Plan, days: Iterable[Result | None], clock: Callable[[], float] = time.monotonic) -> int:
-    """Counts the days until one fails, shows progress, and closes with the counts."""
+    """Plays days until one fails, shows the progress, and at the end the counts."""
     tally, failed, begin = Tally(), [], clock()
     died = interrupted = False
     with _progress(where, len(plan.seeds), clock) as update:
@@ -100,7 +100,7 @@ def _progress(where: Console, seeds: int, clock: Callable[[], float]) -> Iterato
 
 
 class _Log:
-    """A line after the first day and every LOG_SECONDS."""
+    """Prints a line after the first day and every LOG_SECONDS."""
 
     def __init__(self, where: Console, seeds: int, clock: Callable[[], float]) -> None:
         self._where, self._seeds, self._clock = where, seeds, clock
@@ -119,7 +119,7 @@ class _Log:
 
 
 def _show_counts(where: Console, plan: Plan, tally: Tally, seconds: float) -> None:
-    """The table and the speed."""
+    """Shows the table of counts and the speed."""
     faults = plan.level != "none"
     where.print(table(tally, faults=faults))
     never = [label(name) for name in tally.never(faults=faults)]

@@ -22,7 +22,7 @@ from tests.simulation.run import Result, run_seed
 from tests.simulation.scenario import Level, scenario
 
 Days = Generator[Result | None, None, None]
-"""Days in the order in which they end; None about every second while none ends."""
+"""The results of days in the order in which the days end; about every second without a result, None."""
 Play = Callable[[int, Level | None], Result]
 
 
@@ -36,27 +36,28 @@ class Plan:
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Plan:
-        """From the command line."""
+        """The plan from the command line."""
         first = options.first if options.seed is None else options.seed
         count = options.seeds if options.seed is None else 1
         return cls(range(first, first + count), options.faults, min(options.jobs or cores(), count))
 
     def replay(self, seed: int) -> str:
-        """The command that plays one of these days again. It names the level, if any: another level is another day."""
+        """The command that plays one of these days again. It names the level, if one is set: a different level gives a
+        different day."""
         return f"python3 dev.py simulate --seed {seed}" + (f" --faults {self.level}" if self.level else "")
 
 
 class ProcessDied(Exception):  # noqa: N818
-    """A process that played days has died; for a message in the output."""
+    """A process that played days has died. The message is for the output."""
 
 
 def in_parallel(plan: Plan) -> Days:
     """Plays the days of a plan in processes. After a day that fails no further day is started.
 
-    Days start in the order of their seeds, and days that have started are completed: so the smallest failing seed is
-    known for sure. Raises ProcessDied.
+    Days start in the order of their seeds, and days that have started are completed, so the smallest failing seed is
+    certain to be found. Raises ProcessDied.
     """
-    # spawned on every system: a forked child would share the open files of this process, and Windows has no fork
+    # "spawn" on every system: a forked child would share the open files of this process, and Windows has no fork
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(plan.jobs, mp_context=context, initializer=_initialize) as pool:
         try:
@@ -68,9 +69,10 @@ def in_parallel(plan: Plan) -> Days:
 
 
 def in_order(plan: Plan, start: Callable[[int], Future[Result]]) -> Days:
-    """Keeps two days per process started, so that no process waits for this one."""
+    """Always has two started days per process, so that no process has to wait for this one."""
     seeds = iter(plan.seeds)
-    # processes start here and inherit this: Ctrl-C during their start would make each of them print a traceback
+    # the processes start here and inherit SIG_IGN; otherwise Ctrl-C during their start would make each print a
+    # traceback
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     running = {start(seed) for seed in islice(seeds, 2 * plan.jobs)}
     signal.signal(signal.SIGINT, before)
@@ -86,7 +88,7 @@ def in_order(plan: Plan, start: Callable[[int], Future[Result]]) -> Days:
 
 
 def play_day(seed: int, level: Level | None, play: Play = run_seed) -> Result:
-    """One day. An exception counts as a violation, with its traceback as the timeline."""
+    """Plays one day. An exception counts as a violation, with its traceback as the timeline."""
     begin = time.perf_counter()
     try:
         return play(seed, level)
@@ -97,7 +99,7 @@ def play_day(seed: int, level: Level | None, play: Play = run_seed) -> Result:
 
 
 def play_lean(seed: int, level: Level | None, play: Play = run_seed) -> Result:
-    """One day; its timeline is dropped unless it failed, because sending it to the first process is expensive."""
+    """Plays one day. Its timeline is dropped unless the day failed, because sending it to the first process is slow."""
     result = play_day(seed, level, play)
     return result if result.violation else replace(result, timeline=[])
 
@@ -109,7 +111,7 @@ def cores() -> int:
 
 
 def forget_settings() -> None:
-    """Removes app settings of this shell from the environment: they would change the day of a seed."""
+    """Removes app settings of this shell from the environment, because they would change the days."""
     for setting in fields(Settings):
         os.environ.pop(setting.name.upper(), None)
 
@@ -124,6 +126,6 @@ def _initialize() -> None:
 
 
 def _end_with(parent: BaseProcess) -> None:
-    """Ends this process when its parent has ended: a parent that was killed cannot end it."""
+    """Ends this process when its parent has ended, because a parent that was killed cannot do that."""
     parent.join()
     os._exit(1)

@@ -1,4 +1,5 @@
-"""Counts of events in simulated days. An event that never occurs is shown: the days then prove nothing about it."""
+"""Counts of events in simulated days. An event that never occurred is highlighted, because the days prove nothing about
+it."""
 
 from __future__ import annotations
 
@@ -17,23 +18,23 @@ FAULT_COUNTS = {
     "runs_terminated": "refresh_run terminated",
     "requests_terminated": "refresh_request terminated",
 }
-"""Name of the count of a fault, where it differs from the name of its rate."""
+"""The name of the count of a fault, if it differs from the name of its rate."""
 FAULTS = (*(FAULT_COUNTS.get(rate.name, rate.name) for rate in fields(Rates)), "status_lost")
-OUTCOME = "told "
-"""The simulation counts the outcomes that callers received under this prefix."""
+OUTCOME = "outcome "
+"""The prefix of the counts of the outcomes that callers received."""
 OUTCOMES = tuple(
     OUTCOME + status for status in ("Completed", "Failed", "Cancelled", "TimedOut", "Terminated", "OutcomeUnknown")
 )
 EVENTS = (
     "requests",
     "posts",
-    "callers who shared",
+    "callers sharing a run",
     "adopted",
-    "cancels asked",
-    "asked again",
-    "key in use",
+    "cancels requested",
+    "starts repeated",
+    "key conflicts",
     "callbacks",
-    "calls back",
+    "calls of callbacks",
     "places granted",
     "places waited for",
     "batches Completed",
@@ -68,17 +69,17 @@ class Tally:
         self.days.update(name for name, count in result.counts.items() if count)
 
     def faults(self) -> list[str]:
-        """All faults: those of the rates first, then counts that no list of this module names."""
+        """The names of all faults: first those of the rates, then the counts that no list of this module names."""
         known = {*FAULTS, *OUTCOMES, *EVENTS}
         others = sorted(name for name in self.times if name not in known and not name.startswith(OUTCOME))
         return [*FAULTS, *others]
 
     def outcomes(self) -> list[str]:
-        """All outcomes: the known ones first, then any other that a caller received."""
+        """The names of all outcomes: first the known ones, then any other outcome that a caller received."""
         return [*OUTCOMES, *sorted(name for name in self.times if name.startswith(OUTCOME) and name not in OUTCOMES)]
 
     def never(self, *, faults: bool) -> list[str]:
-        """Events that occurred on no day; `faults` is False if no fault could occur."""
+        """The events that occurred on no day. `faults`: whether faults could occur."""
         expected = [*(self.faults() if faults else ()), *self.outcomes(), *EVENTS]
         if not faults:
             expected.remove(f"{OUTCOME}Terminated")  # only a fault has this outcome
@@ -86,12 +87,12 @@ class Tally:
 
 
 def label(name: str) -> str:
-    """The name of a count as shown to people."""
+    """The name of a count in the table."""
     return name.removeprefix("refresh_").removeprefix(OUTCOME).replace("_", " ")
 
 
 def table(tally: Tally, *, faults: bool) -> Table:
-    """Faults, if any can occur, beside outcomes and events. Fits into 80 columns."""
+    """Outcomes and events, and to their left the faults, if any can occur. Fits into 80 columns."""
     both = Table.grid(padding=(0, 2, 0, 0))
     right = Table.grid()
     right.add_row(_list("outcomes", tally, tally.outcomes()))

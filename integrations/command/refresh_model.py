@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Refreshes a Power BI semantic model through the refresh service, waits for the outcome, and exits with a code for it.
 
-One file, Python 3.9 or newer, standard library only: copy it to where it is needed. README.md beside it has examples.
+One file for Python 3.9 or newer that uses only the standard library: copy it to where it is needed. The README.md in
+its folder has examples.
 
 Exit codes: 0 Completed, 1 Failed, 2 invalid arguments or refused request, 3 Cancelled, 4 TimedOut, 5 OutcomeUnknown,
 6 Terminated, 7 the service cannot be reached or gave an unexpected answer, 130 interrupted.
@@ -36,11 +37,12 @@ CANCEL_MINUTES = 0.25
 MAX_BYTES = 1_000_000
 RETRIED = (408, 429, 500, 502, 503, 504)
 POLL_SECONDS, MAX_POLL_SECONDS = 5.0, 60.0
-REPEAT_SECONDS = 60.0  # an unchanged status is printed again after it, so that a log shows that the command still waits
+REPEAT_SECONDS = 60.0  # after this time an unchanged status is printed again: a log then shows that the command waits
 KEY, TOKEN = "REFRESH_KEY", "REFRESH_TOKEN"
 IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 _PROGRESS = [sys.stdout]
-"""Where progress is printed: with --json the standard error, because the standard output is the JSON alone."""
+"""Where progress is printed: the standard output or, with --json, the standard error: then only the JSON is printed to
+the standard output."""
 SUMMARY_KEYS = ("id", "status", "refreshId", "requestedAt", "startedAt", "endedAt", "servedBy", "sharedWith", "error")
 
 
@@ -61,7 +63,7 @@ class Answer(NamedTuple):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is an unexpected answer: following it would send the key to another address."""
+    """Does not follow redirects: that would send the key to another address. A redirect is an unexpected answer."""
 
     def redirect_request(self, *_: object) -> None:
         return None
@@ -87,9 +89,9 @@ def call(request: urllib.request.Request, seconds: float = CALL_SECONDS, *, prox
 
 
 def call_with_retries(request: urllib.request.Request, outage_minutes: float) -> Answer:
-    """Repeats a call whose failure is transient, for at most this many minutes. Raises StopError.
+    """The answer to a call, which is repeated while its failure is transient, for at most `outage_minutes`.
 
-    The pause is what Retry-After says, else it doubles from one to 30 seconds.
+    The pause is that of the header Retry-After; without the header it doubles from one to 30 seconds. Raises StopError.
     """
     end, pause = time.monotonic() + 60 * outage_minutes, 1.0
     while True:
@@ -111,7 +113,7 @@ def call_with_retries(request: urllib.request.Request, outage_minutes: float) ->
 
 
 def _retry_after(headers: Message, otherwise: float) -> float:
-    """Seconds of the header Retry-After, at least one; `otherwise` without a number in it."""
+    """The seconds of the header Retry-After, at least one; `otherwise` if it has no number."""
     try:
         return max(float(headers.get("Retry-After") or otherwise), 1.0)
     except ValueError:
@@ -145,7 +147,7 @@ def credentials(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _automatic(options: argparse.Namespace) -> str:
-    """A key or a token from the environment; with an audience the first source of tokens that is configured."""
+    """The method for --auth auto: a key or a token from the environment, else the first configured source of tokens."""
     if os.environ.get(KEY):
         return "key"
     if os.environ.get(TOKEN):
@@ -164,7 +166,8 @@ def _automatic(options: argparse.Namespace) -> str:
 
 
 def _managed_identity(audience: str) -> str:
-    """From the endpoint of App Service and its relatives, else from the metadata service of a virtual machine."""
+    """A token of a managed identity: from the endpoint of App Service and similar services, else from the metadata
+    service of a virtual machine."""
     query = {"resource": audience}
     if os.environ.get("AZURE_CLIENT_ID"):
         query["client_id"] = os.environ["AZURE_CLIENT_ID"]
@@ -179,7 +182,8 @@ def _managed_identity(audience: str) -> str:
 
 
 def _service_principal(audience: str) -> str:
-    """With AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; AZURE_AUTHORITY_HOST for other clouds."""
+    """A token of the service principal in AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET. For other clouds,
+    set AZURE_AUTHORITY_HOST."""
     authority = os.environ.get("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com").rstrip("/")
     form = {
         "grant_type": "client_credentials",
@@ -200,9 +204,9 @@ def _az(audience: str) -> str:
 
 
 def _token(request: urllib.request.Request, seconds: float = CALL_SECONDS, *, proxies: bool = True) -> str:
-    """The token that a source answers with. A source that is busy, or is lost on the network, is asked again.
+    """The token in the answer to a request. The request is repeated if the source is busy or does not answer.
 
-    A source on this machine (`proxies` False) that does not answer counts as absent.
+    If a source on this machine (`proxies` False) does not answer, it counts as absent, and the request is not repeated.
     """
     for pause in (1.0, 2.0, 4.0, 8.0, 0.0):
         headers = Message()
@@ -234,11 +238,11 @@ def _variable(name: str) -> str:
 def run(options: argparse.Namespace) -> Json:
     """Starts the refresh, waits, and returns the final status of the request. Raises StopError."""
     headers = {"Content-Type": "application/json", **credentials(options)}
-    ordered = order(options)
+    start = start_body(options)
     try:
-        answer = call_with_retries(_post(f"{options.url}/api/refreshes", ordered, headers), options.outage_minutes)
+        answer = call_with_retries(_post(f"{options.url}/api/refreshes", start, headers), options.outage_minutes)
     except KeyboardInterrupt:
-        known = {name: ordered[name] for name in ("datasetId", "idempotencyKey")}
+        known = {name: start[name] for name in ("datasetId", "idempotencyKey")}
         cancel = _post(f"{options.url}/api/refreshes/cancel", known, headers)
         otherwise = "The request may have been accepted; if so, it continues."
         raise StopError(INTERRUPTED, _interrupted(cancel, options, otherwise)) from None
@@ -262,7 +266,7 @@ def _post(url: str, body: Json, headers: dict[str, str]) -> urllib.request.Reque
 
 
 def _interrupted(cancel: urllib.request.Request, options: argparse.Namespace, otherwise: str) -> str:
-    """Cancels the request if asked to; returns the message."""
+    """Cancels the request if --cancel-on-interrupt is set. Returns the closing message."""
     if not options.cancel_on_interrupt:
         return f"Interrupted. {otherwise} With --cancel-on-interrupt it would have been cancelled."
     try:
@@ -276,8 +280,8 @@ def _interrupted(cancel: urllib.request.Request, options: argparse.Namespace, ot
     return f"Interrupted. The request {'is being cancelled' if answer.status == 202 else 'had already ended'}."
 
 
-def order(options: argparse.Namespace) -> Json:
-    """The body of the start. The idempotency key makes repeated starts of this command one request."""
+def start_body(options: argparse.Namespace) -> Json:
+    """The body of the start. With its idempotency key, a repeated call of this command starts no second request."""
     body = {
         "workspaceId": options.workspace,
         "datasetId": options.dataset,
@@ -292,7 +296,7 @@ def order(options: argparse.Namespace) -> Json:
 
 
 def wait(status_uri: str, headers: Message, outage_minutes: float) -> Json:
-    """Polls until the request has ended. The URI holds a token, so it is never printed."""
+    """Polls until the request has ended. The URI contains a token, so it is never printed."""
     previous, printed = "", 0.0
     while True:
         time.sleep(min(_retry_after(headers, POLL_SECONDS), MAX_POLL_SECONDS))
@@ -331,7 +335,8 @@ def error_message(body: Json) -> str:
 
 
 def say(text: str) -> None:
-    """A line of progress. Text of others cannot start a logging command of GitHub or Azure DevOps."""
+    """Prints a line of progress. Text from the service cannot start a logging command of GitHub or Azure DevOps in
+    it."""
     print(f"{time.strftime('%H:%M:%S')}  {_plain(text)}", flush=True, file=_PROGRESS[0])
 
 
@@ -340,7 +345,7 @@ def _plain(text: str) -> str:
 
 
 def report(status: Json) -> int:
-    """Prints the outcome, hands it to GitHub or Azure DevOps if one of them runs this, and returns the exit code."""
+    """Prints the outcome, passes it to GitHub or Azure DevOps if one of them runs this, and returns the exit code."""
     outcome, message = str(status["status"]), error_message(status)
     say(f"{outcome}{': ' + message if message else ''}")
     outputs = {
@@ -362,10 +367,10 @@ def report(status: Json) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Runs the command and returns its exit code."""
     options = parse(arguments)
     _PROGRESS[0] = sys.stderr if options.json else sys.stdout
-    if threading.current_thread() is threading.main_thread():  # the only one that may set it
+    if threading.current_thread() is threading.main_thread():  # only this thread may set a handler
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = run(options)
@@ -385,7 +390,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The arguments. Secrets are not arguments, because other users of a machine can see a process's arguments."""
+    """Parses the arguments. Secrets are not arguments, because other users of a machine can see a process's
+    arguments."""
     parser = argparse.ArgumentParser(
         prog="refresh_model.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -397,7 +403,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--timeout-minutes", type=float, metavar="N", help="deadline for queue and refresh together (default 660)")
     add("--on-timeout", choices=("leave", "cancel"), help="at the deadline: leave the refresh running, or cancel it")
     add("--retries", type=int, metavar="N", help="retries by the service after a transient failure (default 0)")
-    add("--idempotency-key", metavar="KEY", help="starts with the same key are one request (default: a random key)")
+    add("--idempotency-key", metavar="KEY", help="repeated starts with one key are one request (default: a random key)")
     add("--caller", action="append", type=_pair, metavar="NAME=VALUE", help="shown in status and log; repeatable")
     methods = ("auto", "key", "token", "managed-identity", "service-principal", "az", "none")
     add("--auth", choices=methods, default="auto", help=f"default auto: {KEY}, {TOKEN}, else a token for --audience")

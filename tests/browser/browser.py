@@ -1,7 +1,7 @@
 """A headless Chromium for tests and screenshots, and the page in it.
 
-Chromium comes from the machine (`python -m tests.browser.install` installs Debian's, where that is possible), because
-Playwright's own build is in no package registry.
+Playwright's own build of Chromium is not in a package registry, so the tests use a Chromium of the machine (`python -m
+tests.browser.install` installs that of Debian, if possible).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ NAMES = (
     "microsoft-edge",
 )
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
-# as root there is no sandbox for the browser; containers have a small /dev/shm
+# without the sandbox, which root cannot use, and without /dev/shm, which is small in containers
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--font-render-hinting=none"]
 WAIT_MILLISECONDS = 20_000
-"""On a machine that does much else; nothing ends later because of it."""
+"""The limit of a wait on a loaded machine. It makes no test longer."""
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
 
@@ -36,14 +36,14 @@ expect.set_options(timeout=WAIT_MILLISECONDS)
 
 
 def executable() -> str | None:
-    """The path of a Chromium on this machine; CHROMIUM names another one. None if there is none."""
+    """The path of a Chromium on this machine; the variable CHROMIUM can name a different one. None if there is none."""
     named = os.environ.get("CHROMIUM")
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @contextmanager
 def browsing() -> Iterator[Browser]:
-    """The browser, for as long as the block runs."""
+    """A browser that runs during the block."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
         try:
@@ -53,7 +53,7 @@ def browsing() -> Iterator[Browser]:
 
 
 class Visitor:
-    """One person with the page: a session of the browser of its own. `problems`: what the page did wrong so far."""
+    """A user of the page, with a browser session of its own. `problems`: the errors of the page so far."""
 
     def __init__(self, browser: Browser, base: str, **options: Any) -> None:
         settings = {"viewport": WIDE, "timezone_id": "UTC", "locale": "en-GB", "reduced_motion": "reduce", **options}
@@ -66,14 +66,14 @@ class Visitor:
         self.page.on("console", self._message)
 
     def open(self, place: str = "#/") -> Page:
-        """Loads the page at this place, and waits until something is shown."""
+        """Loads the page at this place, and waits until it shows a heading."""
         self.page.goto("about:blank")
         self.page.goto(f"{self.base}/api/ui{place}")
         self.page.wait_for_selector("main:not([aria-busy]) h1")
         return self.page
 
     def go(self, place: str, heading: str) -> Page:
-        """Follows a link to this place, without a load, until its heading is shown."""
+        """Goes to this place without loading the page again, and waits for its heading."""
         self.page.evaluate("place => { location.hash = place }", place)
         self.heading(heading)
         return self.page
@@ -87,23 +87,23 @@ class Visitor:
         )
 
     def barriers(self) -> list[str]:
-        """What axe finds on what is shown now: rule, how serious, where."""
+        """The accessibility problems that axe finds on the page: rule, severity and element."""
         if not self.page.evaluate("typeof axe !== 'undefined'"):
             self.page.evaluate(AXE.read_text("utf-8") + ";0")
         found = self.page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
         return [f"{one['id']} ({one['impact']}): {[node['html'][:160] for node in one['nodes'][:3]]}" for one in found]
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than its window."""
+        """The number of pixels by which the page is wider than its window."""
         width: int = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         return width
 
     def close(self) -> None:
-        """Ends the session; fails with what the page did wrong."""
+        """Ends the session. Fails if the page had errors."""
         self.context.close()
         assert self.problems == []
 
     def _message(self, message: ConsoleMessage) -> None:
-        # the browser itself reports each answer that is not a success
+        # without the errors that the browser itself reports for answers that are not a success
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             self.problems.append(f"{message.type}: {message.text}")

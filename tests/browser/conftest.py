@@ -15,7 +15,7 @@ from tests.browser.stand_in import World, serving
 
 HERE = Path(__file__).parent
 TEST_SECONDS = 600.0
-"""On a machine that does much else; no test ends later because of it."""
+"""The time limit of a test on a loaded machine. It makes no test longer."""
 
 Visit = Callable[..., Visitor]
 
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser; skips where there is none."""
+    """The browser. Skips the tests if there is none."""
     if executable() is None:
         pytest.skip("no Chromium on this machine: python -m tests.browser.install, or set CHROMIUM to its path")
     with browsing() as found:
@@ -45,7 +45,7 @@ def server() -> Iterator[World]:
 
 @pytest.fixture
 def world(server: World) -> World:
-    """The stand-in as it is at first."""
+    """The stand-in in its initial state."""
     fresh = World(base=server.base)
     for entry in fields(World):
         setattr(server, entry.name, getattr(fresh, entry.name))
@@ -54,7 +54,7 @@ def world(server: World) -> World:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """Opens sessions at an address; at the end nothing may have gone wrong in any."""
+    """Opens sessions at an address. At the end it fails if a page had errors."""
     visitors: list[Visitor] = []
 
     def visiting(base: str, **options: Any) -> Visitor:

@@ -1,7 +1,7 @@
-"""`python -m tests.browser.install`: installs Debian's Chromium where there is none, and this is allowed.
+"""`python -m tests.browser.install`: installs Debian's Chromium if there is no Chromium and if this is allowed.
 
-`dev.py test` calls it before the tests. What cannot be installed is named with the reason, and the tests of the page
-skip.
+`dev.py test` runs it before the tests. If Chromium cannot be installed, it prints the reason, and the tests of the page
+are skipped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from tests.browser.browser import executable
 
 SECONDS = 300
 PACKAGES = ("chromium-headless-shell", "chromium")
-"""The first one that can be installed. The shell has no user interface, and takes half the processor time."""
+"""The first of these that can be installed is used. The shell has no user interface and takes half the processor
+time."""
 UPDATE = ["apt-get", "update", "-qq"]
 INSTALL = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "fonts-dejavu-core"]
 
@@ -25,7 +26,7 @@ def main() -> int:
     if executable():
         return 0
     if shutil.which("apt-get") is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
-        print("No Chromium found. Install one, or set CHROMIUM to its path; the tests of the page skip.")
+        print("No Chromium found. Install one, or set CHROMIUM to its path; the tests of the page are skipped.")
         return 1
     print("Installing Chromium with apt-get ...", flush=True)
     problems = [run(UPDATE)]
@@ -38,7 +39,7 @@ def main() -> int:
 
 
 def run(command: list[str]) -> str | None:
-    """Runs a command; what went wrong, if anything did."""
+    """Runs a command. Returns an error message, or None if it succeeded."""
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
         done = subprocess.run(

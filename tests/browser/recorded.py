@@ -1,6 +1,6 @@
-"""What the JSON routes answer about made-up models: in every state, with hostile names, and in large numbers.
+"""Answers of the JSON routes about invented models: in every state, with hostile names, and in large numbers.
 
-All times are seen from the moment at which the answers are made. Nothing is drawn by chance.
+All times are relative to the moment at which an answer is built. Nothing is random.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ HOSTILE = (
     "N" * 200,
     "Umsätze & «Größe» \u0000\u0007 💶 {{7*7}} ${7*7}",
 )
-"""Markup, marks that turn the direction of text, a name without a place to break it, control characters."""
+"""Hostile names: markup, marks that change the direction of text, a name that cannot be broken into lines, control
+characters."""
 
 MINUTE, HOUR = 60, 3600
 OF_THE_RUN = ("waitsFor", "waitsSince", "waitsForPlace", "expectedEnd", "progress", "lastReadError", "nextLookAt")
-"""Keys of the active run alone."""
+"""The keys that only the active run has."""
 
 
 def ago(seconds: float) -> str:
-    """The time that many seconds before now, as the API writes it."""
+    """The time this many seconds ago, in the form of the API."""
     moment = datetime.now(UTC) - timedelta(seconds=seconds)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
 def _age(text: str) -> float:
-    """Seconds since that time."""
+    """The seconds since a time."""
     return (datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()
 
 
@@ -43,7 +44,7 @@ def model_id(name: str) -> str:
 
 
 def days(pattern: str) -> list[Json]:
-    """Fourteen days, the newest first: `.` none, `+` completed, `-` failed, `*` both."""
+    """Fourteen days, the newest first: `.` without a run, `+` completed, `-` failed, `*` both."""
     found = []
     for back, sign in enumerate(pattern):
         if sign != ".":
@@ -79,7 +80,7 @@ CREDENTIALS = {
 
 
 def model(name: str, workspace: str = "Finance", **more: Any) -> Json:
-    """A model in the list. Without anything else: fresh, idle, four refreshes on each day."""
+    """A model in the list. By default it is fresh and idle, and has four refreshes on each day."""
     return {
         "datasetId": model_id(name),
         "workspaceId": WORKSPACES[workspace],
@@ -98,7 +99,7 @@ def model(name: str, workspace: str = "Finance", **more: Any) -> Json:
 
 
 def fleet() -> list[Json]:
-    """Models in every state, those that need a person first."""
+    """Models in every state; those that need attention come first."""
     failed = {"status": "Failed", "at": ago(50 * MINUTE), **CREDENTIALS}
     late = {"startedAt": ago(31 * HOUR), "endedAt": ago(30 * HOUR)}
     return [
@@ -175,7 +176,7 @@ def fleet() -> list[Json]:
 
 
 def many(number: int) -> list[Json]:
-    """That many models."""
+    """This many models."""
     patterns = ("++++++.+++++++", "+*++++.+++++++", "+-++++.++.++++", "++.++..++.++++")
     return [
         model(f"Model {at:03}", list(WORKSPACES)[at % 3], days=days(patterns[at % 4]), lastSuccessAgeSeconds=at * 600)
@@ -184,7 +185,7 @@ def many(number: int) -> list[Json]:
 
 
 def clean(value: Json) -> Json:
-    """Without the keys that say nothing."""
+    """An answer without the keys that have no value."""
     return {key: entry for key, entry in value.items() if entry is not None}
 
 
@@ -289,7 +290,7 @@ def queue(row: Json) -> Json:
 
 
 def finding(*, busy: bool = False) -> Json:
-    """POST /api/check, all well. `busy`: a refresh is running."""
+    """The answer of POST /api/check without problems. `busy`: a refresh is running."""
     row = model("Sales")
     ids = {key: row[key] for key in ("workspaceId", "workspaceName", "datasetId", "modelName")}
     kind = {"refreshId": "x", "refreshType": "Scheduled"}

@@ -1,4 +1,4 @@
-"""What `GET /api/batches/{id}/status` answers about made-up batches: in every state, with hostile names, and large."""
+"""Answers of `GET /api/batches/{id}/status` about invented batches: in every state, with hostile names, and large."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENDS = ("Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Termi
 
 
 def member(name: str, status: str = "Waiting", *depends_on: str, **more: Json | str | bool) -> Json:
-    """A model of a batch. Started models have a request, ended ones also times."""
+    """A model of a batch. Started models have a request; ended models also have times."""
     found: Json = {
         "name": name,
         "status": status,
@@ -32,7 +32,7 @@ def member(name: str, status: str = "Waiting", *depends_on: str, **more: Json | 
 
 
 def skipped(name: str, *depends_on: str, after: str, word: str = "ended as Failed") -> Json:
-    """A model that was skipped because of one that it depends on."""
+    """A model that was skipped because of a model that it depends on."""
     return member(name, "Skipped", *depends_on, reason=f"{after}, which it depends on, {word}")
 
 
@@ -61,7 +61,7 @@ def batch(batch_id: str, status: str, models: Iterable[Json], **more: object) ->
 
 
 def evening() -> Json:
-    """In progress, with a model in each state: what the picture in the documentation shows."""
+    """A batch in progress, with a model in each state. The picture in the documentation shows it."""
     source = ("Calendar", "Currencies", "Customers", "Products")
     return batch(
         "batch-evening",
@@ -85,7 +85,7 @@ def evening() -> Json:
 
 
 def diamond() -> Json:
-    """Ended: one model failed, one was skipped."""
+    """A batch that has ended: one model failed, one was skipped."""
     message = (
         "2 of 4 models were refreshed. Sales ended as Failed (CredentialsInvalid); Margin was skipped. "
         f"First failure: {CREDENTIALS['message']}"
@@ -106,7 +106,7 @@ def diamond() -> Json:
 
 
 def hostile() -> Json:
-    """With names that are markup, change the direction of text, or have no place to break; and in all other states."""
+    """A batch with hostile names, and with models in all other states."""
     states = ("OutcomeUnknown", "TimedOut", "Terminated", "Cancelled")
     error = {"code": "NotFound", "message": HOSTILE[0] + LONG_MESSAGE, "retryable": True}
     models = [
@@ -118,7 +118,7 @@ def hostile() -> Json:
 
 
 def listing() -> Json:
-    """Of all models of a workspace, which cannot be read for now."""
+    """A batch of all models of a workspace, which cannot be read at the moment."""
     return batch(
         "batch-listing",
         "Listing",
@@ -130,7 +130,7 @@ def listing() -> Json:
 
 
 def large(number: int, alone: int, *, layers: int = 5) -> list[Json]:
-    """That many models, the first `alone` of them without dependencies, the others in layers."""
+    """This many models: the first `alone` of them have no dependencies, the others are in layers."""
     states = ("Completed", "Completed", "Completed", "Started", "Waiting", "Failed")
     rows = [member(f"Single model {at:03}", states[at % 6]) for at in range(alone)]
     size = (number - alone) // layers

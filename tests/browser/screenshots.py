@@ -1,4 +1,4 @@
-"""`python3 dev.py screenshots`: writes docs/pictures, the page as the app serves it, with recorded answers."""
+"""`python3 dev.py screenshots`: writes docs/pictures, pictures of the app's page with recorded answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.browser.stand_in import World, serving
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 STOCK, SALES = (model_id(name) for name in ("Stock and deliveries", "Sales"))
 OTHER_NAMES = {HOSTILE[0]: "Returns", HOSTILE[1]: "Load discounts", HOSTILE[2][:40]: "Discounts"}
-"""The hostile names are for the tests."""
+"""Names to show instead of the hostile names, which are only for the tests."""
 SHOTS = {
     "page-models": ("#/", "Of 9 models", "light", {"width": 1280, "height": 800}),
     "page-models-dark": ("#/", "Of 9 models", "dark", {"width": 1280, "height": 800}),
@@ -26,7 +26,7 @@ SHOTS = {
 
 
 def main() -> int:
-    """0, or 1 if there is no browser."""
+    """Takes the pictures. Returns 0, or 1 if there is no browser."""
     if executable() is None:
         print("No Chromium on this machine: python -m tests.browser.install, or set CHROMIUM to its path.")
         return 1

@@ -1,7 +1,7 @@
-"""A small server with the page as the app serves it, and recorded answers on the JSON routes.
+"""A small server with the app's page, and recorded answers on the JSON routes.
 
-For what a real app shows only after days or with much work: hundreds of models, thousands of requests, failures of the
-app itself, hostile names. It has both ways of access: keys as the host checks them, and the platform's sign-in.
+It shows what a real app shows only after days or with much work: hundreds of models, thousands of requests, failures of
+the app itself, hostile names. It has both kinds of access: function keys and the platform's sign-in.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ Json = dict[str, Any]
 
 @dataclass
 class World:
-    """What the server answers; a test changes it while the server runs. `mode`: open, key or entra."""
+    """The answers of the server. A test changes them while the server runs. `mode`: open, key or entra."""
 
     mode: str = "open"
     models: list[Json] = field(default_factory=recorded.fleet)
     batches: dict[str, Json] = field(default_factory=recorded_batches.batches)
     requests: int = 10_000
     refusal: tuple[int, Json | None] | None = None
-    """Answered by every JSON route instead."""
+    """If it is set, every JSON route gives this answer: HTTP status and body."""
     check: Json = field(default_factory=recorded.finding)
     calls: list[tuple[str, str, Json | None]] = field(default_factory=list)
     """Method, path with query, and body of each call of a JSON route."""
     headers: list[dict[str, str]] = field(default_factory=list)
     other_names: dict[str, str] = field(default_factory=dict)
-    """Shown instead of these names."""
+    """By name, the name to show instead."""
     base: str = ""
 
     def sent(self, method: str = "POST") -> list[tuple[str, Json | None]]:
@@ -74,7 +74,7 @@ def serving(world: World) -> Iterator[World]:
 
 
 async def respond(world: World, request: web.Request) -> web.Response:
-    """One answer."""
+    """The answer to one request."""
     path = request.path
     if path.startswith("/.auth/"):
         return session_of(request, "session")
@@ -103,7 +103,7 @@ def _json(world: World, status: int, body: Json) -> web.Response:
 
 
 async def _page(request: web.Request) -> web.Response:
-    """What the functions of the app answer."""
+    """The answer of the app's function for the page."""
     name = request.path.removeprefix("/api/ui").removeprefix("/")
     call = func.HttpRequest(
         request.method, str(request.url), headers=request.headers, route_params={"name": name}, body=b""

@@ -1,4 +1,4 @@
-"""The two ways in: a key that is typed in, and the platform's sign-in."""
+"""The two kinds of access: a key that the user types in, and the platform's sign-in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLACE = f"#/models/{model_id('Sales')}"
 
 
 def test_with_a_key(world: World, visit: Visit) -> None:
-    """It is kept in this tab, sent as a header with every call, and is in no address."""
+    """The key is kept only in this tab, sent as a header with every call, and never part of an address."""
     world.mode = "key"
     visitor = visit(world.base)
     page = visitor.open(PLACE)
@@ -43,7 +43,7 @@ def test_with_a_key(world: World, visit: Visit) -> None:
 
 
 def test_with_sign_in(world: World, visit: Visit) -> None:
-    """The way to the platform's page and back to the same place; no key is asked for or sent; and out again."""
+    """The user signs in on the platform's page, returns to the same place, and signs out; the page uses no key."""
     world.mode = "entra"
     visitor = visit(world.base)
     page = visitor.open(PLACE)
@@ -70,7 +70,7 @@ def test_with_sign_in(world: World, visit: Visit) -> None:
 
 
 def test_a_session_that_ends_while_the_page_is_open(world: World, visit: Visit) -> None:
-    """The next read shows the way in, at the same place."""
+    """The next read shows the sign-in at the same place."""
     world.mode = "entra"
     visitor = visit(world.base)
     visitor.context.add_cookies([{"name": SESSION, "value": "x", "url": world.base}])

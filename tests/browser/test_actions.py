@@ -1,4 +1,4 @@
-"""What people can do: each action asks first, calls the app once, and shows what it answered."""
+"""The actions of users: each asks for confirmation, calls the app once, and shows its answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FULL = {"error": {"code": "QueueFull", "message": f"Too many requests wait: {HOS
 
 
 def test_ask_for_a_refresh(world: World, visit: Visit) -> None:
-    """Nothing is sent before the answer to the question, and one request after it, whatever is pressed."""
+    """Nothing is sent before the confirmation; after it, one request is sent, no matter how often the user clicks."""
     visitor = visit(world.base)
     page = visitor.open(f"#/models/{SALES}")
     button = page.get_by_role("button", name="Request a refresh")
@@ -50,7 +50,7 @@ def test_ask_for_a_refresh(world: World, visit: Visit) -> None:
 
 
 def test_cancel(world: World, visit: Visit) -> None:
-    """Of a caller in the queue, and of a request; what it does to others is said before."""
+    """A caller in the queue and a request can be cancelled. The question says what that does to other requests."""
     visitor = visit(world.base)
     page = visitor.open(f"#/models/{SALES}")
     page.get_by_role("row", name="Load prices").get_by_role("button", name="Cancel").click()
@@ -63,7 +63,7 @@ def test_cancel(world: World, visit: Visit) -> None:
     visitor.go("#/requests/live-0", "Request of Load orders")
     page.get_by_role("button", name="Cancel").click()
     with page.expect_response("**/refreshes/live-0/cancel"), page.expect_response("**/refreshes/live-0/status"):
-        # after the answer the view is read again at once
+        # after the answer of the app, the page reads the view again at once
         dialog.get_by_role("button", name="Cancel the request").click()
     expect(dialog.get_by_text("The app is cancelling the request")).to_be_visible()
     assert world.sent() == [("/api/refreshes/live-0/cancel", None)]
@@ -71,7 +71,7 @@ def test_cancel(world: World, visit: Visit) -> None:
 
 
 def test_check(world: World, visit: Visit) -> None:
-    """Well, and with what is wrong and what to do."""
+    """A check shows success, or the problem and what to do about it."""
     visitor = visit(world.base)
     page = visitor.open(f"#/models/{SALES}")
     page.get_by_role("button", name="Check access").click()
@@ -93,7 +93,7 @@ def test_check(world: World, visit: Visit) -> None:
 
 
 def test_check_of_a_busy_model(world: World, visit: Visit) -> None:
-    """For how long its refresh has been running."""
+    """It shows for how long a refresh has been running."""
     world.check = recorded.finding(busy=True)
     page = visit(world.base).open(f"#/models/{SALES}")
     page.get_by_role("button", name="Check access").click()

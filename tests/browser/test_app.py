@@ -1,4 +1,4 @@
-"""The page on the app itself, with a Power BI service behind it: once with keys, once with the platform's sign-in."""
+"""The page of a real app with a Power BI service: once with keys, once with the platform's sign-in."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def power_bi() -> Iterator[str]:
 
 
 def ask_in_dialog(page: Page, kind: str) -> None:
-    """Answers the question for a refresh."""
+    """Confirms the question whether to request a refresh."""
     dialog = page.get_by_role("dialog")
     dialog.get_by_label(kind).check()
     dialog.get_by_role("button", name="Send the request").click()
@@ -44,7 +44,7 @@ def ask_in_dialog(page: Page, kind: str) -> None:
 
 
 def a_batch(world: World, visitor: Visitor) -> None:
-    """A batch in progress with a failure; its models lead to their requests; it is cancelled."""
+    """A batch in progress with a failure. Its models link to their requests. The user cancels it."""
     failing = world.model(seconds=0.2, outcome=FAILURE, name="Prices")
     models: list[Json] = [
         {"name": "Orders", "datasetId": world.model(seconds=LONG, name="Orders")},
@@ -72,7 +72,7 @@ def a_batch(world: World, visitor: Visitor) -> None:
 
 
 def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
-    """From the empty app to a request that waits, refreshes and is cancelled, and to a model that fails."""
+    """An empty app, then a request that waits, refreshes and is cancelled, then a model that fails."""
     env = {**FAST, "POWER_BI_API_URL": power_bi}
     with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
         world = World(host.base, power_bi, host.host_key())
@@ -122,7 +122,7 @@ def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
 
 
 def test_with_sign_in(power_bi: str, visit: Visit, tmp_path: Path) -> None:
-    """A caller looks and acts; a reader only looks, and is told so; a foreign page starts nothing with a session."""
+    """A caller may read and act, a reader may only read. A foreign page cannot use the session to start a refresh."""
     env = {**FAST, **SIGN_IN, "ALLOWED_READERS": READER, "POWER_BI_API_URL": power_bi}
     with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
         with signing_in(host.base, {"of-a-caller": FACTORY, "of-another": OTHER_FACTORY}) as front:

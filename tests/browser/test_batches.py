@@ -14,7 +14,7 @@ from tests.browser.recorded_batches import LONG_MESSAGE, batch, large, member
 from tests.browser.stand_in import World
 
 DRAWING_SECONDS = 5.0
-"""For 500 models on a machine with much other work; measured on one with little: 0.1 to 0.3 s."""
+"""The limit for 500 models on a loaded machine. On an idle machine 0.1 to 0.3 s were measured."""
 ARRANGE = "async models => (await import(new URL('ui/layers.js', location))).arrange(models)"
 DRAW = """async models => {
     const { graph } = await import(new URL('ui/graph.js', location));
@@ -45,7 +45,7 @@ def texts(page: Page, selector: str) -> list[str]:
 
 
 def test_an_ended_batch(world: World, visit: Visit) -> None:
-    """A diamond: its error, each model with its state in words, the reasons as text, the batch that it repeats."""
+    """The view of a diamond shows its error, each model with its state in words, the reasons, and the earlier batch."""
     visitor = visit(world.base)
     page = visitor.open("#/batches/batch-diamond")
     expect(page).to_have_title("Batch of Load everything · Model refreshes")
@@ -79,7 +79,7 @@ def test_an_ended_batch(world: World, visit: Visit) -> None:
 
 
 def test_the_states_of_a_batch(world: World, visit: Visit) -> None:
-    """In progress, still without models, completed and unnamed, unknown."""
+    """The states are: in progress, without models yet, completed with an unnamed caller, and unknown."""
     visitor = visit(world.base)
     page = visitor.open("#/batches/batch-evening")
     lead = "In progress 7 of 16 models completed, 3 are in progress, 3 wait, 1 did not complete and 2 were skipped."
@@ -94,14 +94,14 @@ def test_the_states_of_a_batch(world: World, visit: Visit) -> None:
     assert page.locator("figure, table").count() == 0
     visitor.go("#/batches/batch-unnamed", "Batch")
     expect(page.locator(".lead")).to_contain_text("1 of 1 model completed.")
-    expect(page.locator("figcaption")).to_have_text("No model of this batch depends on another one.")
+    expect(page.locator("figcaption")).to_have_text("No model of this batch depends on another model.")
     visitor.go("#/batches/no%20such", "The app does not know this")
     assert "The batch does not exist" in page.inner_text("main")
     assert ("GET", "/api/batches/no%20such/status", None) in world.calls
 
 
 def test_nothing_hinders_readers_of_a_batch(world: World, visit: Visit) -> None:
-    """axe finds nothing, light or dark, wide or on a phone; only the picture scrolls sideways."""
+    """axe finds no problem in light and dark, on a wide window and on a phone. Only the picture scrolls sideways."""
     world.batches["batch-compact"] = batch("batch-compact", "Running", large(80, 70, layers=2))
     for scheme, size in (("light", WIDE), ("dark", PHONE)):
         visitor = visit(world.base, color_scheme=scheme, viewport=size)
@@ -116,7 +116,7 @@ def test_nothing_hinders_readers_of_a_batch(world: World, visit: Visit) -> None:
 
 
 def test_hostile_names_of_models(world: World, visit: Visit) -> None:
-    """Are text in the graph and in the list; long ones are cut in the graph only."""
+    """Hostile names are plain text in the graph and in the list. Long names are cut in the graph only."""
     for options in ({}, {"viewport": PHONE}):
         visitor = visit(world.base, **options)
         page = visitor.open("#/batches/batch-hostile")
@@ -137,7 +137,7 @@ def test_hostile_names_of_models(world: World, visit: Visit) -> None:
 
 
 def test_lines_end_at_their_models(world: World, visit: Visit) -> None:
-    """The style and the layout use the same sizes."""
+    """Lines end at their models, because batch.css and layers.js use the same sizes."""
     page = visit(world.base).open("#/batches/batch-evening")
     models = world.batches["batch-evening"]["models"]
     lines = page.evaluate(ARRANGE, models)["lines"]
@@ -151,7 +151,8 @@ def test_lines_end_at_their_models(world: World, visit: Visit) -> None:
 
 
 def test_the_layout(world: World, visit: Visit) -> None:
-    """Layers by the longest path; unknown names, repetitions and cycles have no effect; wide layers get columns."""
+    """The longest path decides the layer; unknown names, repetitions and cycles have no effect; large layers have
+    columns."""
     page = visit(world.base).open()
     found = arranged(page, ("d", "b c a"), ("b", "a"), ("c", "b unknown c"), ("a", ""), ("e", ""))
     assert (found["layers"], found["loose"]) == ([[[3]], [[1]], [[2]], [[0]]], [4])
@@ -168,7 +169,7 @@ def test_the_layout(world: World, visit: Visit) -> None:
 
 
 def test_a_batch_of_five_hundred_models(world: World, visit: Visit) -> None:
-    """Drawn well within a second; most of them in a compact grid; the list at first has fifty."""
+    """The batch is drawn quickly; most models are in a compact grid; the list shows fifty at first."""
     visitor = visit(world.base)
     page = visitor.open("#/batches/batch-large")
     assert (page.locator(".layers .node").count(), page.locator(".compact .node").count()) == (200, 300)
@@ -183,7 +184,7 @@ def test_a_batch_of_five_hundred_models(world: World, visit: Visit) -> None:
 
 
 def test_a_batch_keeps_itself_up_to_date(world: World, visit: Visit) -> None:
-    """While it is in progress; the focus stays, and screen readers get the change."""
+    """A batch in progress is updated; the focus stays, and screen readers get the change."""
     visitor = visit(world.base)
     visitor.page.clock.install()
     page = visitor.open("#/batches/batch-evening")
@@ -207,7 +208,7 @@ def test_a_batch_keeps_itself_up_to_date(world: World, visit: Visit) -> None:
 
 
 def test_cancel_a_batch(world: World, visit: Visit) -> None:
-    """After a confirmation, once."""
+    """After the confirmation, the page cancels once."""
     visitor = visit(world.base)
     page = visitor.open("#/batches/batch-evening")
     page.get_by_role("button", name="Cancel").click()
@@ -229,7 +230,7 @@ def test_cancel_a_batch(world: World, visit: Visit) -> None:
 
 
 def test_a_request_names_its_batch(world: World, visit: Visit) -> None:
-    """In its view and in lists, if the answers have the id; without one there is no link."""
+    """The view of a request and the lists link to the batch if the answer has its id; otherwise there is no link."""
     visitor = visit(world.base)
     page = visitor.open("#/requests/live-1")
     assert page.locator('a[href^="#/batches/"]').count() == 0
@@ -251,7 +252,7 @@ def test_a_request_names_its_batch(world: World, visit: Visit) -> None:
 
 
 def test_a_batch_with_the_keyboard(world: World, visit: Visit) -> None:
-    """The picture can be scrolled, and each box that is a link has a visible focus and opens its request."""
+    """The picture can be scrolled. Each box that is a link shows the focus and opens its request."""
     visitor = visit(world.base, viewport=PHONE)
     page = visitor.open("#/batches/batch-evening")
     page.locator(".graph-scroll").focus()

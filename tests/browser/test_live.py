@@ -1,4 +1,4 @@
-"""How the page keeps itself up to date, and what it does when the app does not answer. Time is the test's."""
+"""How the page updates itself, and what it does if the app does not answer. The tests control the page's time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ UNAVAILABLE = {"error": {"code": "EngineUnavailable", "message": "The durable en
 
 
 def reads(world: World) -> int:
-    """How many times the fleet was read."""
+    """How many times the list of models was read."""
     return sum(path.startswith("/api/models?") for _, path, _ in world.calls)
 
 
 def stopped(visitor: Visitor) -> Visitor:
-    """Stops the clock of the page: time passes only by `pass_seconds`."""
+    """Stops the clock of the page, so that time passes only with `pass_seconds`."""
     begin = datetime.now(UTC)
     visitor.page.clock.install(time=begin)
     visitor.page.clock.pause_at(begin + timedelta(seconds=1))
@@ -35,7 +35,7 @@ def pass_seconds(page: Page, seconds: int) -> None:
 
 
 def hide(page: Page, hidden: bool) -> None:
-    """Another tab is in front, or no longer."""
+    """Hides the page, as if another tab were in front, or shows it again."""
     page.evaluate(
         """hidden => {
             const value = hidden ? "hidden" : "visible";
@@ -47,7 +47,7 @@ def hide(page: Page, hidden: bool) -> None:
 
 
 def test_the_page_keeps_itself_up_to_date(world: World, visit: Visit) -> None:
-    """While it is seen; the focus stays, and screen readers get each change once."""
+    """A visible page is updated; the focus stays, and screen readers get each change once."""
     visitor = visit(world.base)
     page = stopped(visitor).open()
     assert reads(world) == 1
@@ -71,7 +71,8 @@ def test_the_page_keeps_itself_up_to_date(world: World, visit: Visit) -> None:
 
 
 def test_an_app_that_does_not_answer(world: World, visit: Visit) -> None:
-    """What was shown stays, with a sentence; the page tries less and less often, and goes on when the app is back."""
+    """The old data stay with a message. The page tries less and less often, and continues when the app answers
+    again."""
     visitor = visit(world.base)
     page = stopped(visitor).open()
     world.refusal = (503, UNAVAILABLE)
@@ -91,7 +92,8 @@ def test_an_app_that_does_not_answer(world: World, visit: Visit) -> None:
 
 
 def test_an_error_at_first(world: World, visit: Visit) -> None:
-    """Each is told calmly: no JSON, no app at all, a model that the app does not know, a refusal of the sign-in."""
+    """The page shows each error: an answer that is not JSON, a refusal, an unknown model, an app that does not
+    answer."""
     visitor = visit(world.base)
     stopped(visitor)
     world.refusal = (502, None)
@@ -100,7 +102,7 @@ def test_an_error_at_first(world: World, visit: Visit) -> None:
     assert "The app answered HTTP 502." in page.inner_text("main")
     world.refusal = (403, {"error": {"code": "CallerNotAllowed", "message": "The principal x is not among those."}})
     page.get_by_role("button", name="Try now").click()
-    expect(page.locator("main")).to_contain_text("Ask the operators of the app to admit you.")
+    expect(page.locator("main")).to_contain_text("Ask the operators of the app to give you access.")
     world.refusal = None
     visitor.go("#/models/00000000-0000-4000-8000-000000000000", "The app does not know this")
     assert "The app knows no such model." in page.inner_text("main")
@@ -114,9 +116,9 @@ def test_an_error_at_first(world: World, visit: Visit) -> None:
 
 
 def test_the_clock_of_the_browser_is_wrong(world: World, visit: Visit) -> None:
-    """Durations follow the clock of the app, here an hour ahead."""
+    """Durations follow the clock of the app, which is an hour ahead here."""
     visitor = visit(world.base)
     visitor.page.clock.set_fixed_time(datetime.now(UTC) - timedelta(hours=1))
     page = visitor.open("#/requests/live-1")
-    # the app tells its time in whole seconds
+    # the app sends its time in whole seconds
     expect(page.locator("figcaption")).to_have_text(re.compile(r"^Waited 30 s, refreshing for [78] min; usually "))

@@ -1,4 +1,4 @@
-"""The recorded answers are answers that the app could give: each fits the description of the API."""
+"""The recorded answers are answers that the app could give: each matches the description of the API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANSWERS = {
 
 
 def problems(body: Json, name: str) -> list[str]:
-    """Where an answer differs from the schema of this name."""
+    """The differences between an answer and the schema of this name."""
     schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
     found = Draft202012Validator(schema).iter_errors(body)
     return [f"{list(one.absolute_path)}: {one.message[:300]}" for one in found]
@@ -33,7 +33,7 @@ def problems(body: Json, name: str) -> list[str]:
 
 @pytest.mark.parametrize("path", ANSWERS)
 def test_recorded_answers_fit_the_description(path: str) -> None:
-    """With no key beyond it, for every model."""
+    """The answers for every model match the description and have no additional keys."""
     with serving(World()) as world:
         ids = [row["datasetId"] for row in world.models] if "{model}" in path else [""]
         for dataset in ids:
@@ -43,7 +43,7 @@ def test_recorded_answers_fit_the_description(path: str) -> None:
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_recorded_check_fits_the_description(busy: bool) -> None:
-    """Of an idle model and of a busy one."""
+    """The check is that of an idle model or of a busy model."""
     with serving(World(check=recorded.finding(busy=busy))) as world:
         body = requests.post(f"{world.base}/api/check", json={}, timeout=30).json()
         assert problems(body, "Finding") == []

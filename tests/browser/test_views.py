@@ -1,4 +1,4 @@
-"""Each view, with what it shows, for eyes, keyboards and screen readers; also when it is empty or very full."""
+"""Each view shows its data on the screen, to screen readers and with the keyboard, even if it is empty or very full."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def row(page: Page, name: str) -> str:
 
 
 def test_nothing_is_in_the_way(world: World, visit: Visit) -> None:
-    """axe finds nothing in any view, light or dark, wide or on a phone; nothing is wider than the window."""
-    # a row of each kind: axe takes its time with every element
+    """axe finds no problem in any view, in light and dark, on a wide window and on a phone; no view is wider."""
+    # only one row of each kind, because axe takes time for every element
     world.models = [row for row in world.models if row["modelName"] in KINDS]
     for scheme, size in (("light", WIDE), ("dark", PHONE)):
         visitor = visit(world.base, color_scheme=scheme, viewport=size)
@@ -51,7 +51,7 @@ def test_nothing_is_in_the_way(world: World, visit: Visit) -> None:
 
 
 def test_the_fleet(world: World, visit: Visit) -> None:
-    """Overdue first; each state as symbol and word; days told in words; filters are in the address."""
+    """Overdue models come first; each state has a symbol and a word; days have a text; filters are in the address."""
     visitor = visit(world.base)
     page = visitor.open()
     expect(page).to_have_title("Models · Model refreshes")
@@ -96,7 +96,8 @@ def test_the_fleet(world: World, visit: Visit) -> None:
 
 
 def test_a_model(world: World, visit: Visit) -> None:
-    """Why it is in its state, what waits and how far it is, its runs, its last failure with what to do."""
+    """The view shows the reason for the state, the queue with the progress, the runs, and the last failure with
+    advice."""
     visitor = visit(world.base)
     page = visitor.open(f"#/models/{STOCK}")
     expect(page).to_have_title("Stock and deliveries · Model refreshes")
@@ -117,7 +118,7 @@ def test_a_model(world: World, visit: Visit) -> None:
     assert "and 2 more tables" in now.inner_text()
     assert now.get_by_role("link", name="Load prices").get_attribute("href") == "#/requests/live-1"
     assert "factory: adf-finance-prod" in now.inner_text()
-    assert "Behind it: 1 run" in now.inner_text()
+    assert "Waiting behind it: 1 run" in now.inner_text()
     assert "1.8 × usual" in page.get_by_role("region", name="Runs").inner_text()
     requests = page.get_by_role("region", name="Requests")
     assert "shared" in requests.inner_text()
@@ -128,11 +129,11 @@ def test_a_model(world: World, visit: Visit) -> None:
     assert "Waits for an external refresh (Scheduled) that began 12 min ago." in page.inner_text("main")
     visitor.go(f"#/models/{model_id('Open invoices')}", "Open invoices")
     waiting = page.get_by_role("region", name="Now").inner_text()
-    assert "capacity group Finance capacity allows no more refreshes at once; 2 runs are ahead." in waiting
+    assert "capacity group Finance capacity allows no more simultaneous refreshes; 2 runs are ahead." in waiting
 
 
 def test_a_request(world: World, visit: Visit) -> None:
-    """Its way, its error, who shared its refresh; while it goes on, how far it is."""
+    """The view shows the steps, the error, the callers that shared the refresh, and the progress while it runs."""
     visitor = visit(world.base)
     page = visitor.open("#/requests/request-run-90")
     assert "Failed" in page.locator(".lead").inner_text()
@@ -158,7 +159,7 @@ def test_a_request(world: World, visit: Visit) -> None:
 
 
 def test_ten_thousand_requests(world: World, visit: Visit) -> None:
-    """Page by page, each as the app gives it; a filter begins at the first one."""
+    """The requests are shown page by page, in the order of the app; a filter begins at the first page."""
     visitor = visit(world.base)
     page = visitor.open("#/requests")
     expect(page.locator("tbody tr")).to_have_count(50)
@@ -175,7 +176,7 @@ def test_ten_thousand_requests(world: World, visit: Visit) -> None:
 
 
 def test_five_hundred_models(world: World, visit: Visit) -> None:
-    """A hundred at first; a look at all of them leaves the page quick."""
+    """A hundred models are shown at first. The page stays quick when all are shown."""
     world.models = recorded.many(500)
     visitor = visit(world.base)
     page = visitor.open()
@@ -190,7 +191,7 @@ def test_five_hundred_models(world: World, visit: Visit) -> None:
 
 
 def test_names_are_text(world: World, visit: Visit) -> None:
-    """Markup is shown and not run, marks of direction stay inside a name, long names leave the page its width."""
+    """Markup is shown, not run; direction marks have no effect outside a name; long names do not widen the page."""
     for options in ({}, {"viewport": PHONE}):
         visitor = visit(world.base, **options)
         page = visitor.open()
@@ -207,7 +208,7 @@ def test_names_are_text(world: World, visit: Visit) -> None:
 
 
 def test_an_app_without_models(world: World, visit: Visit) -> None:
-    """Says how the first request is made, and offers to make it."""
+    """The page says how to make the first request, and offers to make it."""
     world.models = []
     visitor = visit(world.base)
     page = visitor.open()
@@ -230,7 +231,7 @@ def test_an_app_without_models(world: World, visit: Visit) -> None:
 
 
 def test_with_the_keyboard_alone(world: World, visit: Visit) -> None:
-    """The first stop skips to the content; a view that was opened has the focus; every stop can be seen."""
+    """The first tab stop skips to the content, an opened view has the focus, and every tab stop is visible."""
     visitor = visit(world.base)
     page = visitor.open()
     page.keyboard.press("Tab")

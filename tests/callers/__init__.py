@@ -1,1 +1,1 @@
-"""The files that users import, run by clients that implement the rules of the calling services."""
+"""Tests of the files that users import. Clients that implement the rules of the calling services run them."""

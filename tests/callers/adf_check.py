@@ -1,8 +1,8 @@
 """Finds errors in a pipeline file without a data factory.
 
-The models of azure-mgmt-datafactory define the activities, their properties, the required ones and the allowed values.
-The checks after that are rules that no model has: references, and the handling of secrets.
-"""
+The models of azure-mgmt-datafactory define the activities, their properties, and which properties are required and
+which values are allowed. Further checks are for rules that the models do not contain: references and the handling of
+secrets."""
 
 import re
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ REFERENCES = {
 
 
 def problems(file: Json, metadata: Metadata = DATA_FACTORY) -> list[str]:
-    """The errors, each beginning with its place; empty for a valid pipeline."""
+    """The errors of a pipeline file, each beginning with its place; empty for a valid pipeline."""
     found = list(metadata.problems(file, "PipelineResource", "pipeline", ignore=("name",)))
     properties = file.get("properties", {})
     found += _scope(properties.get("activities", []), properties, set())
     for name, declared in properties.get("parameters", {}).items():
         if not any(f"parameters.{name}" in text for text in _texts(properties["activities"])):
-            found.append(f"parameters.{name}: used nowhere ({declared})")
+            found.append(f"parameters.{name}: not used ({declared})")
         if "defaultValue" in declared and not isinstance(
             declared["defaultValue"], TYPES.get(declared["type"].lower(), object)
         ):
@@ -45,7 +45,7 @@ def problems(file: Json, metadata: Metadata = DATA_FACTORY) -> list[str]:
 
 
 def linked_service_problems(file: Json) -> list[str]:
-    """The same for a linked service."""
+    """The errors of a linked service, each beginning with its place."""
     return list(DATA_FACTORY.problems(file["properties"], "LinkedService", "properties"))
 
 
@@ -53,7 +53,7 @@ def linked_service_problems(file: Json) -> list[str]:
 
 
 def _scope(activities: list[Json], properties: Json, before: set[str]) -> list[str]:
-    """The errors of sibling activities; `before` are those that have ended when these start."""
+    """The errors of sibling activities. `before`: the activities that have ended when these start."""
     found = []
     by_name = {activity.get("name", ""): activity for activity in activities}
     if len(by_name) < len(activities):
@@ -64,7 +64,7 @@ def _scope(activities: list[Json], properties: Json, before: set[str]) -> list[s
             found.append(f"{where}: an invalid name")
         for dependency in activity.get("dependsOn", []):
             if dependency.get("activity") not in by_name:
-                found.append(f"{where}.dependsOn: there is no activity {dependency.get('activity')!r} beside it")
+                found.append(f"{where}.dependsOn: there is no activity {dependency.get('activity')!r} in its group")
             if not set(dependency.get("dependencyConditions", ["none"])) <= CONDITIONS:
                 found.append(f"{where}.dependsOn: {dependency.get('dependencyConditions')} are not conditions")
         earlier = before | _ancestors(name, by_name)

@@ -1,4 +1,4 @@
-"""The app with its surroundings in a tenant, and a data factory that calls it with the shipped files."""
+"""The app with its surroundings in a tenant, and a data factory that uses the shipped files to call it."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ FACTORY = "99999999-aaaa-bbbb-cccc-000000000001"
 """The object id of the factory's managed identity."""
 END_SECONDS = 90.0
 BRISK = 1 / 600
-"""Real seconds per second of the factory: a minute takes a tenth of a second."""
+"""Real seconds per second of the factory: a minute of the factory takes a tenth of a second."""
 
 
 class App:
@@ -42,18 +42,18 @@ class App:
         self.key = self._host.host_key()
 
     def restart(self) -> None:
-        """kill -9, and a new process on the same port."""
+        """Kills the process with kill -9 and starts a new one on the same port."""
         self._host.kill()
         self._host = self._start(self.base.rsplit(":", 1)[1])
         assert self._host.base == self.base, self._host.log
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends the app."""
         self._host.stop()
 
     @property
     def log(self) -> str:
-        """Its output since the latest start."""
+        """The output of the app since its latest start."""
         return self._host.log
 
     def _start(self, port: str) -> Devhost:
@@ -78,7 +78,7 @@ def sign_in(app: App) -> Respond:
 
 
 def principal() -> dict[str, str]:
-    """The headers in which the platform names the factory as the principal."""
+    """The headers with which the platform names the factory as the principal."""
     claims = [{"typ": "http://schemas.microsoft.com/identity/claims/objectidentifier", "val": FACTORY}]
     named = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"}
     return {
@@ -152,9 +152,9 @@ class Factory:
         lost: int = 0,
         **parameters: Any,
     ) -> StartedRun:
-        """Starts a pipeline run. `waits` are real seconds per second that the factory waits.
+        """Starts a pipeline run. `waits`: real seconds per second that the factory waits.
 
-        `parameters`: further ones of the pipeline, or other values.
+        `parameters`: further parameters of the pipeline, or different values for those that it sets.
         """
         line, run_id = Line(lost), str(uuid.uuid4())
         file = pipeline(name, self.folder)
@@ -185,7 +185,7 @@ class Factory:
         }
 
     def requests(self, dataset_id: str) -> list[Json]:
-        """The requests for a model as the app lists them."""
+        """The requests for a model in the list of the app."""
         proof = {"x-functions-key": self.app.key, "Authorization": f"Bearer {token_for(AUDIENCE)}"}
         answer = send(Call("GET", f"{self.base}/api/refreshes?datasetId={dataset_id}", 30, proof))
         assert answer.status == 200, answer.text

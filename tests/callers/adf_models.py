@@ -15,7 +15,7 @@ CHOICES = {
     "ParameterSpecification.type": "ParameterType",
     "VariableSpecification.type": "VariableType",
 }
-"""The enum of Data Factory with the allowed values of a property."""
+"""By property, the enum of Data Factory with its allowed values."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Metadata:
 
     @property
     def models(self) -> ModuleType:
-        """The module, imported when it is needed: its import takes half a second, and few test processes need it."""
+        """The module of the models. It is imported on demand: the import takes half a second, and few processes need
+        it."""
         return import_module(self.name)
 
     def problems(self, value: Any, kind: str, where: str, ignore: tuple[str, ...] = ()) -> Iterator[str]:
@@ -69,7 +70,7 @@ class Metadata:
         while subtypes := getattr(model, "_subtype_map", {}).get("type"):
             if value.get("type") in subtypes:
                 return getattr(self.models, subtypes[value["type"]])
-            # Activity -> ControlActivity or ExecutionActivity, whose own kinds hold the type
+            # Activity has the kinds ControlActivity and ExecutionActivity, and these have the kinds that `type` selects
             deeper = [getattr(self.models, name) for name in subtypes.values()]
             fitting = [one for one in deeper if value.get("type") in getattr(one, "_subtype_map", {}).get("type", {})]
             if not fitting:
@@ -109,7 +110,7 @@ class Metadata:
 
 def _choices(name: str) -> list[str]:
     if name == "WebActivityAuthentication.type":
-        return ["MSI"]  # the only one in use
+        return ["MSI"]  # the only kind of authentication in use
     return [str(choice.value) for choice in getattr(DATA_FACTORY.models, CHOICES[name])] if name in CHOICES else []
 
 

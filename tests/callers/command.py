@@ -1,4 +1,4 @@
-"""integrations/command/refresh_model.py as a process: command line, environment, and end."""
+"""Runs integrations/command/refresh_model.py as a process, with a command line and an environment."""
 
 import os
 import subprocess
@@ -18,14 +18,14 @@ SECONDS = 60
 
 @dataclass(frozen=True)
 class Ended:
-    """How the command ended: exit code and all of its output."""
+    """The exit code of the command, and all its output."""
 
     code: int
     text: str
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """An environment without any login of the machine that runs the tests."""
+    """An environment that contains no login of the machine that runs the tests."""
     return {
         "PATH": "/nowhere",
         **{name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ},
@@ -34,7 +34,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def arguments(url: str, dataset: str, *more: str) -> list[str]:
-    """The command line; python prints no warnings and reads no settings of the user."""
+    """The command line. Its options make Python print no warnings and read no settings of the user."""
     command = [sys.executable, "-I", "-W", "error", str(COMMAND)]
     return [*command, "--url", url, "--workspace", WORKSPACE, "--dataset", dataset, *more]
 

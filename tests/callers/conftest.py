@@ -1,4 +1,4 @@
-"""One Power BI service per test process, and one app per kind of access, started when it is first needed."""
+"""One Power BI service per test process, and one app per kind of access, which is started when it is first needed."""
 
 import os
 import sys

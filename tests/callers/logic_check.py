@@ -1,8 +1,8 @@
-"""Errors for which Azure would refuse to import a Logic Apps workflow, or which would fail its first run.
+"""Finds errors because of which Azure would refuse to import a Logic Apps workflow, or its first run would fail.
 
 Only Azure itself can validate a definition completely (`az logic workflow` and the Validate operation of its REST API):
-the published JSON schema does not cover the inside of actions, and there is no library for it. This checks what the
-service checks at import: actions and their order, expressions and their references, parameters and their values.
+the published JSON schema does not describe the contents of actions, and there is no library for it. This module checks
+the same as the service at import: actions and their order, expressions and their references, parameters and values.
 """
 
 import re
@@ -26,7 +26,7 @@ INPUTS: dict[str, tuple[str, ...]] = {
     "Response": ("statusCode",),
     "Terminate": ("runStatus",),
 }
-"""The action types in use, with their required inputs."""
+"""The action types in use, each with its required inputs."""
 STATUSES = {"Succeeded", "Failed", "Skipped", "TimedOut"}
 OF_RUN = ("listcallbackurl", "triggerbody", "workflow")
 SECURE_TYPES = ("securestring", "secureobject")
@@ -34,7 +34,7 @@ SECURE_TYPES = ("securestring", "secureobject")
 
 @dataclass(frozen=True)
 class Place:
-    """An action, its siblings (itself included), and the names of the actions around it."""
+    """An action, its siblings (including itself), and the names of the actions that enclose it."""
 
     name: str
     body: Json
@@ -58,14 +58,14 @@ def template_problems(template: Json) -> list[str]:
         if secure and "defaultValue" in parameter:
             found.append(f"secure parameter {name} has a default value")
         if not secure and name.lower().endswith("key"):
-            found.append(f"parameter {name} holds a key and is not secure")
+            found.append(f"parameter {name} contains a key but is not secure")
     return found + definition_problems(properties["definition"], set(declared))
 
 
 def standard_problems(workflow: Json, parameters: Json) -> list[str]:
     """Errors of a workflow.json for a Standard logic app, with the parameters.json of that app."""
     found = (
-        [] if workflow.get("kind") == "Stateful" else ["kind must be Stateful: a stateless one does not wait for a 202"]
+        [] if workflow.get("kind") == "Stateful" else ["kind must be Stateful: stateless ones do not wait after a 202"]
     )
     for name, parameter in parameters.items():
         if not re.fullmatch(r"@appsetting\('\w+'\)", str(parameter.get("value"))):
@@ -74,7 +74,7 @@ def standard_problems(workflow: Json, parameters: Json) -> list[str]:
 
 
 def definition_problems(definition: Json, parameters: set[str]) -> list[str]:
-    """Errors of a definition; `parameters` are the names that parameters() may take."""
+    """Errors of a definition. `parameters`: the names that parameters() may have."""
     required = ("$schema", "contentVersion", "triggers", "actions")
     found = [f"{key} is missing" for key in required if not definition.get(key)]
     places = list(_places(definition.get("actions", {})))
@@ -101,7 +101,7 @@ def _action_problems(place: Place, earlier: set[str], loops: set[str]) -> Iterat
         yield f"unknown type {kind}"
         return
     yield from (f"input {name} is missing" for name in INPUTS[kind] if name not in place.body.get("inputs", {}))
-    yield from (f"runAfter names {name}, which is not beside it" for name in after if name not in place.siblings)
+    yield from (f"runAfter names {name}, which is not in its group" for name in after if name not in place.siblings)
     yield from (f"runAfter has unknown statuses {bad}" for names in after.values() if (bad := set(names) - STATUSES))
     if place.name in earlier:
         yield "it runs after itself"
@@ -135,7 +135,7 @@ def _places(actions: Json, outer: tuple[str, ...] = ()) -> Iterator[Place]:
 
 
 def _earlier(place: Place, by_name: dict[str, Place]) -> set[str]:
-    """The actions that have ended when an action starts, by runAfter of itself and of its enclosing actions."""
+    """The actions that have ended when an action starts, according to runAfter of the action and of those around it."""
     found: set[str] = set()
     todo = [place.name, *place.outer]
     while todo:

@@ -27,9 +27,9 @@ ALL_FILES = {
     for path in sorted([*FOLDER.glob("consumption/*.json"), *FOLDER.glob("standard/*/*/workflow.json")])
 }
 FILES = {name: path for name, path in ALL_FILES.items() if "refresh-batch" not in name}
-"""Those that make a request for each model."""
+"""The files that start a request for each model."""
 BATCH_FILES = {name: path for name, path in ALL_FILES.items() if name not in FILES}
-"""Those that make one batch."""
+"""The files that start one batch."""
 AUDIENCE = "api://00000000-0000-4000-8000-0000000000aa"
 PRINCIPAL = "00000000-0000-4000-8000-0000000000bb"
 STRANGER = "00000000-0000-4000-8000-0000000000cc"
@@ -67,7 +67,7 @@ def load(name: str, base_url: str, key: str) -> Workflow:
 
 
 def changed(workflow: Workflow, **options: Any) -> Workflow:
-    """The workflow with other values in the body of its start, as a user may change them in the designer."""
+    """The workflow with different values in the body of its start, as a user may change them in the designer."""
     definition = json.loads(json.dumps(workflow.definition))
     inputs = definition["actions"]["For_each_model"]["actions"]["Refresh"]["inputs"]
     inputs.get("subscribe", inputs)["body"] |= options
@@ -87,14 +87,14 @@ def _filled(text: str, pattern: str, values: dict[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """The app for one kind of access; all apps use the same Power BI service."""
+    """The app with one kind of access. All apps use the same Power BI service."""
 
     world: World
     key: str
     callbacks: Callbacks
 
     def network(self, principal: str = PRINCIPAL) -> Network:
-        """The network to the app, with the platform's sign-in, which turns an identity into trusted headers."""
+        """The network to the app, and the platform's sign-in, which turns an identity into trusted headers."""
 
         def sign_in(authentication: Json) -> dict[str, str]:
             assert authentication == {"type": "ManagedServiceIdentity", "audience": AUDIENCE}
@@ -105,13 +105,13 @@ class Place:
     def run(
         self, workflow: Workflow, *models: Json, scale: float = SCALE, body: Json | None = None, **more: Any
     ) -> Run:
-        """A run, not yet started, for these models; or with this body of its trigger."""
+        """A run that is not started yet, for these models or with this body of its trigger."""
         name = f"0858{secrets.token_hex(13)}CU{secrets.randbelow(90) + 10}"
         more.setdefault("network", self.network())
         return Run(workflow, body or {"models": list(models)}, callbacks=self.callbacks, scale=scale, name=name, **more)
 
     def listed(self, dataset_id: str) -> list[Json]:
-        """The requests for a model as the app lists them, newest first."""
+        """The requests for a model in the list of the app, newest first."""
         headers = {**platform_headers(PRINCIPAL), "x-functions-key": self.key}
         uri = f"{self.world.app}/api/refreshes"
         answer = requests.get(uri, params={"datasetId": dataset_id}, headers=headers, timeout=CALL_SECONDS)
@@ -143,7 +143,7 @@ def model_of(dataset_id: str, **more: Any) -> Json:
 
 @dataclass(frozen=True)
 class Places:
-    """The app with keys and the app with identities."""
+    """Two apps: one with function keys, one with the sign-in of identities."""
 
     key: Place
     identity: Place

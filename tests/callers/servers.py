@@ -1,4 +1,4 @@
-"""The surroundings of the app in a tenant: a key vault, callback addresses, tokens."""
+"""The surroundings of the app in a tenant: a key vault, callback addresses and tokens."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ SECRET_NAME = "refresh-function-key"
 
 @contextmanager
 def serving(respond: Respond) -> Iterator[str]:
-    """Serves a function from calls (`url` is the path with the query) to answers; yields the base URL."""
+    """Serves a function that returns the answer to a call, in which `url` is path and query. Yields the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -54,7 +54,7 @@ def serving(respond: Respond) -> Iterator[str]:
 
 
 def json_answer(value: object, status: int = 200, **headers: str) -> Answer:
-    """A JSON answer. Names of headers are written with underscores instead of hyphens."""
+    """A JSON answer. Write underscores for the hyphens in names of headers."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Answer(status, json.dumps(value).encode(), {"Content-Type": "application/json", **named})
 
@@ -65,7 +65,7 @@ def token_for(resource: str) -> str:
 
 
 def vault(secret: str) -> Respond:
-    """A key vault with one secret, readable with a token for key vaults."""
+    """A key vault with one secret, which can be read with a token for key vaults."""
 
     def respond(call: Call) -> Answer:
         if call.headers.get("authorization") != f"Bearer {token_for(VAULT_AUDIENCE)}":
@@ -94,7 +94,7 @@ class Post:
         return f"{self.base}/callback/{name}?sig=0123456789"
 
     def take(self, name: str, seconds: float) -> bytes | None:
-        """Waits for the call to an address; its body, or None if there was none."""
+        """Waits for the call to an address. Returns its body, or None if there was no call."""
         with self._changed:
             self._changed.wait_for(lambda: name in self._calls, seconds)
             return self._calls.get(name)

@@ -1,4 +1,4 @@
-"""The shipped files, read from the disk as they are committed."""
+"""The shipped files, read from the disk."""
 
 import json
 import re
@@ -9,13 +9,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 ADF, OF_SYNAPSE = ROOT / "integrations" / "adf", ROOT / "integrations" / "synapse"
 EXAMPLE = "example-load-and-refresh"
-"""The parent pipeline that shows their use."""
+"""The parent pipeline that shows how the other pipelines are used."""
 ALL_PIPELINES = sorted(path.stem for path in (ADF / "pipeline").glob("refresh-*.json"))
 """Names of the pipelines for Data Factory."""
 MANY = ("refresh-batch", "refresh-workspace")
 """Prefixes of the names of pipelines for many models."""
 PIPELINES = [name for name in ALL_PIPELINES if not name.startswith(MANY)]
-"""Those that refresh one model."""
+"""The names of the pipelines that refresh one model."""
 BATCH_PIPELINES = [name for name in ALL_PIPELINES if name.startswith(MANY)]
 ALL_SYNAPSE_PIPELINES = sorted(path.stem for path in (OF_SYNAPSE / "pipeline").glob("refresh-*.json"))
 SYNAPSE_PIPELINES = [name for name in ALL_SYNAPSE_PIPELINES if not name.startswith(MANY)]
@@ -35,7 +35,7 @@ def read(path: str, folder: Path = ADF) -> Json:
 
 
 def deployed(name: str, values: Json | None = None) -> dict[str, Json]:
-    """What a template for Data Factory makes, by type and name, with these values of its parameters."""
+    """The resources that a template for Data Factory creates with these values of its parameters, by type and name."""
     template, made = read(f"arm/{name}.json"), dict[str, Json]()
     given = {name: entry.get("defaultValue", name) for name, entry in template["parameters"].items()}
     assert set(values or {}) <= set(given)
@@ -50,7 +50,7 @@ def deployed(name: str, values: Json | None = None) -> dict[str, Json]:
 
 
 def _with_values(value: Any, given: Json) -> Any:
-    """A value in which the expressions of the template, all of them parameters, have their values."""
+    """A value with the expressions of the template replaced with their values. All of them are parameters."""
     if isinstance(value, dict):
         return {key: _with_values(inner, given) for key, inner in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The shipped pipelines are valid, and an error put into one of them is found."""
+"""The shipped pipelines are valid. An error that is put into one of them is found."""
 
 import copy
 import json
@@ -101,7 +101,7 @@ FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
     "an unused parameter": (
         WEB,
         lambda file: file["properties"]["parameters"].update(More={"type": "string"}),
-        "parameters.More: used nowhere",
+        "parameters.More: not used",
     ),
     "an unknown variable": (POLL, prop("Set reason", "variableName", "Reasons"), "no variable 'Reasons'"),
     "a variable set from itself": (
@@ -144,7 +144,7 @@ def test_the_shipped_pipelines_are_clean(name: str) -> None:
 
 @pytest.mark.parametrize("name", SYNAPSE_PIPELINES)
 def test_the_pipelines_for_synapse_are_clean(name: str) -> None:
-    """According to the models of Synapse and of Data Factory."""
+    """The models of Synapse and of Data Factory find no error."""
     file = pipeline(name, OF_SYNAPSE)
     assert problems(file, SYNAPSE) == []
     assert problems(file) == []
@@ -152,7 +152,7 @@ def test_the_pipelines_for_synapse_are_clean(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_there_is_a_file_for_synapse_where_it_differs(name: str) -> None:
-    """The files for Synapse leave out three features that its models lack; without a safe way there is no file."""
+    """The files for Synapse leave out three features that its models lack. If that is not safe, there is no file."""
     found = problems(pipeline(name), SYNAPSE)
     unknown = {sentence.split(": ")[0].rsplit(".", 1)[-1] for sentence in found}
     assert unknown
@@ -166,7 +166,7 @@ def test_there_is_a_file_for_synapse_where_it_differs(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found(name: str) -> None:
-    """The error is reported, and was not reported before."""
+    """The error is reported, but not for the file without it."""
     shipped, seed, message = FAULTS[name]
     good = pipeline(shipped)
     bad = copy.deepcopy(good)

@@ -56,7 +56,7 @@ def red(act: Callable[[], Any]) -> ActivityFailed:
 
 
 def test_web_polls_the_location_while_the_answer_is_202() -> None:
-    """At the pace of Retry-After, without the headers of the first call."""
+    """It waits as long as Retry-After says, and sends the polls without the headers of the first call."""
     script, pace = Script(moved(7), moved(None), json_answer({"a": 1})), Virtual()
     assert web(script, pace)({**POST, "authentication": AUDIENCE}, DAY) == {"a": 1}
     assert pace.seconds == 7 + 15
@@ -66,13 +66,13 @@ def test_web_polls_the_location_while_the_answer_is_202() -> None:
 
 
 def test_web_accepts_a_202_without_polling() -> None:
-    """With turnOffAsync."""
+    """With turnOffAsync it does not poll."""
     script = Script(Answer(202, b'{"b": 2}', moved().headers))
     assert web(script)({**GET, "turnOffAsync": True}, DAY) == {"b": 2}
 
 
 def test_web_ends_at_its_timeout() -> None:
-    """Even if the answers are still 202."""
+    """It fails at its timeout even if the answers are still 202."""
     pace = Virtual()
     assert "timeout" in red(lambda: web(Script(moved(60)), pace)(GET, 600)).message
     assert 600 < pace.seconds <= 660
@@ -96,14 +96,14 @@ def test_web_accepts_json_objects_only(body: bytes) -> None:
 
 
 def test_web_accepts_four_megabytes() -> None:
-    """One byte more fails the activity."""
+    """With one byte more, the activity fails."""
     fits = b'{"a":"' + b"x" * (4 * 1024 * 1024 - 8) + b'"}'
     assert web(Script(Answer(200, fits)))(GET, DAY)
     assert "4 MB" in red(lambda: web(Script(Answer(200, fits + b" ")))(GET, DAY)).message
 
 
 def test_web_waits_a_minute_for_an_answer_or_httprequesttimeout() -> None:
-    """Never longer than the 230 s after which Azure ends the call."""
+    """It never waits longer than the 230 s after which Azure ends the call."""
     script = Script(json_answer({}))
     for more in ({}, {"httpRequestTimeout": "00:02:00"}, {"httpRequestTimeout": "00:10:00"}):
         web(script)({**GET, **more}, DAY)
@@ -111,7 +111,7 @@ def test_web_waits_a_minute_for_an_answer_or_httprequesttimeout() -> None:
 
 
 def test_a_missing_answer_fails_the_activity() -> None:
-    """A late answer, a closed connection, and an unreachable host."""
+    """The activity fails after a late answer, a closed connection, or an unreachable host."""
 
     def slow(call: Call) -> Answer:
         late.wait(5)
@@ -140,7 +140,7 @@ START = {"functionName": "refreshes", "method": "POST", "body": "{}"}
 
 
 def test_function_accepts_a_202_as_the_end() -> None:
-    """It does not poll the Location. The key is sent in a header; the answer may take 230 s."""
+    """It does not poll the Location. It sends the key in a header; the answer may take 230 s."""
     script = Script(Answer(202, b'{"statusUri": "u"}', moved().headers))
     assert function(script, KEYED)(START, "Service") == {"statusUri": "u"}
     [call] = script.calls
@@ -149,7 +149,7 @@ def test_function_accepts_a_202_as_the_end() -> None:
 
 
 def test_function_authenticates_with_an_identity() -> None:
-    """For the audience of its linked service."""
+    """It sends a token for the audience of its linked service."""
     script = Script(json_answer({}))
     function(script, {"functionAppUrl": "https://app", "authentication": "MSI", "resourceId": "api://app"})(
         START, "Service"
@@ -158,7 +158,7 @@ def test_function_authenticates_with_an_identity() -> None:
 
 
 def test_function_fails_on_errors_and_on_other_bodies() -> None:
-    """Code 3608 with status and body, code 3603 for a body that is not a JSON object."""
+    """The error is 3608 with status and body, or 3603 for a body that is not a JSON object."""
     failed = red(lambda: function(Script(json_answer({"error": "why"}, 424)), KEYED)(START, "Service"))
     assert failed.code == "3608"
     assert "status-'424'" in failed.message
@@ -181,7 +181,7 @@ def hook(script: Callable[[Call], Answer], callback: bytes | None, report: bool 
 
 
 def test_webhook_adds_its_address_and_waits_for_the_call() -> None:
-    """The limit of the first answer is a minute; Output becomes the output."""
+    """The first answer may take a minute. The key Output of the callback becomes the output of the activity."""
     script = Script(json_answer({}))
     activity, properties = hook(script, b'{"Output": {"status": "Completed"}, "StatusCode": "200"}')
     assert activity(properties) == {"status": "Completed"}
@@ -191,7 +191,7 @@ def test_webhook_adds_its_address_and_waits_for_the_call() -> None:
 
 
 def test_webhook_fails_if_the_callback_reports_a_failure() -> None:
-    """Only with reportStatusOnCallBack."""
+    """It fails only with reportStatusOnCallBack."""
     callback = b'{"Error": {"ErrorCode": "Bad", "Message": "why"}, "StatusCode": "424", "Output": {}}'
     activity, properties = hook(Script(json_answer({})), callback)
     failed = red(lambda: activity(properties))
@@ -201,7 +201,7 @@ def test_webhook_fails_if_the_callback_reports_a_failure() -> None:
 
 
 def test_webhook_fails_without_a_valid_callback() -> None:
-    """A refused first call, no callback, and a callback that is not JSON."""
+    """It fails if the first call is refused, if there is no callback, or if the callback is not JSON."""
     for answer, callback, message in (
         (json_answer({}, 503), None, "503"),
         (json_answer({}), None, "no callback in time"),
@@ -239,7 +239,7 @@ def step(name: str, *after: tuple[str, str], kind: str = "WebActivity", **more: 
 
 
 def ran(activities: list[Json], *failing: str, **properties: Any) -> PipelineRun:
-    """Runs a pipeline whose activities do nothing; the named ones fail."""
+    """Runs a pipeline whose activities do nothing. Those in `failing` fail."""
     pace = Virtual()
 
     def act(given: Json, policy: Json, timeout: float) -> Json:
@@ -256,7 +256,7 @@ def statuses(run: PipelineRun) -> dict[str, str]:
 
 
 def test_dependencies_decide_what_runs() -> None:
-    """On success, on failure, on completion, on skipped."""
+    """The conditions are Succeeded, Failed, Completed and Skipped."""
     activities = [
         step("after success", ("first", "Succeeded")),
         step("after failure", ("first", "Failed")),
@@ -284,14 +284,14 @@ def test_dependencies_decide_what_runs() -> None:
     ],
 )
 def test_the_last_activities_decide_how_a_pipeline_ends(branches: list[tuple[str, str]], status: str) -> None:
-    """A skipped one counts as the activities before it."""
+    """A skipped activity counts like the activities before it."""
     activities = [step("first"), *(step(name, ("first", condition)) for condition, name in branches)]
     assert ran(activities, "first").status == status
     assert ran(activities).status == SUCCEEDED
 
 
 def test_retries_wait_and_are_counted() -> None:
-    """The whole activity is repeated as often as its policy allows."""
+    """The whole activity is repeated at most as often as its policy allows."""
     policy = {"timeout": "0.00:10:00", "retry": 3, "retryIntervalInSeconds": 60}
     run = ran([step("first", policy=policy)], "first")
     [line] = run.history
@@ -301,7 +301,7 @@ def test_retries_wait_and_are_counted() -> None:
 
 
 def test_secure_input_and_output_are_not_in_the_history() -> None:
-    """Independently of each other; the next activity can still use the output."""
+    """Each can be secure without the other. The next activity can still use a secure output."""
     second = step("second", ("first", "Succeeded"))
     second["typeProperties"]["name"] = {"value": "@activity('first').output.is", "type": "Expression"}
     run = ran([step("first", policy={"secureInput": True, "secureOutput": True}), second])
@@ -324,7 +324,7 @@ def loop(*inner: Json, condition: str, timeout: str = "0.12:00:00") -> Json:
 
 
 def test_a_loop_continues_after_a_failed_iteration() -> None:
-    """Until its condition is true; its status is that of the last iteration."""
+    """It continues until its condition is true. The last iteration determines its status."""
     keep = {"variableName": "v", "value": {"value": "@activity('look').error.message", "type": "Expression"}}
     inner = [step("look"), {**step("keep", ("look", "Failed"), kind="SetVariable"), "typeProperties": keep}]
     variables = {"v": {"type": "String", "defaultValue": ""}}
@@ -343,5 +343,5 @@ def test_a_loop_ends_at_its_timeout() -> None:
 
 
 def test_time_spans() -> None:
-    """Days, hours, minutes, seconds."""
+    """Time spans have days, hours, minutes and seconds."""
     assert [seconds_of(text) for text in ("0.12:00:00", "00:04:00", "1.00:00:30")] == [43200, 240, 86430]

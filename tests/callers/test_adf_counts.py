@@ -1,4 +1,4 @@
-"""Activity runs of a refresh that takes ten minutes, counted by running the files in virtual time.
+"""The number of activity runs for a refresh of ten minutes, counted by running the files in virtual time.
 
 docs/from-polling-pipelines.md has these numbers.
 """
@@ -122,13 +122,13 @@ def polling(**more: Any) -> PipelineRun:
 
 
 def documented() -> dict[str, int]:
-    """Activity runs by pipeline according to the document."""
+    """The number of activity runs by pipeline, according to the document."""
     rows = re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", DOCUMENT, re.M)
     return {name: int(count) for name, count in rows}
 
 
 def test_the_polling_pipeline_works() -> None:
-    """It waits for an idle model, refreshes it, and succeeds or fails with the refresh, so the comparison is fair."""
+    """It waits for an idle model, refreshes it, and ends like the refresh, so the comparison with it is fair."""
     assert problems(POLLING) == []
     assert polling().status == SUCCEEDED
     assert polling(busy_seconds=120).count > polling().count
@@ -138,7 +138,7 @@ def test_the_polling_pipeline_works() -> None:
 
 @pytest.mark.parametrize("name", [*PIPELINES, "poll-power-bi"])
 def test_activity_runs_are_documented(name: str, record_property: Callable[[str, object], None]) -> None:
-    """The counted numbers are those in the document."""
+    """The document has the counted numbers."""
     ended = polling() if name == "poll-power-bi" else shipped(name)
     assert ended.status == SUCCEEDED, ended.history
     assert ended.pace.now() >= REFRESH_SECONDS
@@ -147,7 +147,7 @@ def test_activity_runs_are_documented(name: str, record_property: Callable[[str,
 
 
 def test_the_document_shows_the_real_activities() -> None:
-    """The JSON in the document equals that of the files."""
+    """The JSON in the document is equal to the JSON in the files."""
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", DOCUMENT, re.S)]
     [ours] = pipeline("refresh-with-web-identity")["properties"]["activities"]
     loop = next(one for one in POLLING["properties"]["activities"] if one["name"] == "Until done")

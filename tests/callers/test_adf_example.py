@@ -1,6 +1,6 @@
-"""The example: a parent pipeline that copies data and then refreshes, as its template deploys it, against the app.
+"""The example, a parent pipeline that copies data and then refreshes a model, deployed by its template, with the app.
 
-docs/getting-started.md shows its runs; they are compared with runs of this test.
+docs/getting-started.md shows runs of it, which are compared with the runs of this test.
 """
 
 import json
@@ -37,7 +37,7 @@ GUIDE = (ROOT / "docs/getting-started.md").read_text("utf-8")
 
 @dataclass
 class Estate:
-    """The factory after the deployment of the template. `children` are the runs of child pipelines."""
+    """The factory after the deployment of the template. `children`: the runs of child pipelines."""
 
     caller: Factory
     copied: list[Json] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Estate:
         return PipelineRun(made[f"pipelines/{EXAMPLE}"], values, runners, pace, system).run()
 
     def _copy(self, given: Json, policy: Json, timeout: float) -> Json:
-        """Replaces the copy, which the tests cannot run: records its arguments."""
+        """Records the arguments of the copy, which the tests cannot run."""
         [source], [target] = given["inputs"], given["outputs"]
         self.copied.append({"from": source["parameters"], "to": target["parameters"]})
         return {"filesRead": 1, "filesWritten": 1}
@@ -80,7 +80,7 @@ def estate(factory: Form) -> Estate:
 
 
 def masked(text: str) -> str:
-    """The text without parts that differ from run to run."""
+    """The text with the parts masked that differ from run to run."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "GUID", text)
     text = re.sub(r"[0-9a-f]{32}-k?[0-9a-f]{16,}(-\d+-[0-9a-f]+)?(-r\d+)?", "ID", text)
     text = re.sub(r"Model \w{8}", "Sales", re.sub(r"Workspace \w{8}", "Finance", text))
@@ -95,8 +95,8 @@ def code_block(heading: str) -> str:
     return found[1]
 
 
-def test_green(estate: Estate) -> None:
-    """The copy comes first; the Output of the Web activity is that of the guide."""
+def test_a_completed_refresh(estate: Estate) -> None:
+    """The copy comes first. The guide shows the output of the Web activity."""
     model = estate.caller.world.model(seconds=1)
     run = estate.run(model)
     assert run.status == SUCCEEDED, run.history
@@ -110,8 +110,8 @@ def test_green(estate: Estate) -> None:
     assert request["caller"] == {"factory": "contoso", "pipeline": EXAMPLE, "runId": RUN}
 
 
-def test_red(estate: Estate) -> None:
-    """The Error of the parent is that of the guide: the cause and the remedy."""
+def test_a_failed_refresh(estate: Estate) -> None:
+    """The guide shows the error of the parent, with the cause and the remedy."""
     run = estate.run(estate.caller.world.model(outcome="Failed"))
     assert run.status == FAILED
     [_, line] = run.history
@@ -140,7 +140,7 @@ def test_the_data_is_copied_before_the_refresh_starts(estate: Estate) -> None:
 
 
 def test_a_cancelled_pipeline_run(factory: Form) -> None:
-    """The request continues; the call of the guide cancels it, with only the run id of the child pipeline."""
+    """The request continues. The call in the guide cancels it; it needs only the run id of the child pipeline."""
     caller = factory("identity")
     model = caller.world.model(seconds=60)
     going = caller.begin(CHILD, model, {"refresh": {"type": "full"}})
@@ -157,7 +157,7 @@ def test_a_cancelled_pipeline_run(factory: Form) -> None:
 
 @pytest.mark.parametrize(("folder", "metadata"), [(ADF, DATA_FACTORY), (OF_SYNAPSE, SYNAPSE)], ids=["ADF", "Synapse"])
 def test_the_files_are_valid(folder: Path, metadata: Any) -> None:
-    """By the models of both services, and an error in each is found."""
+    """The models of both services find no error, but they find an error that is put into each file."""
     file = pipeline(EXAMPLE, folder)
     assert problems(file, metadata) == []
     dataset, service = read("dataset/ExampleFiles.json"), read("linkedService/ExampleStorage.json")
@@ -171,7 +171,7 @@ def test_the_files_are_valid(folder: Path, metadata: Any) -> None:
 
 
 def test_the_template_deploys_the_files() -> None:
-    """With its defaults it creates what the files contain."""
+    """With the defaults of its parameters, it creates the contents of the files."""
     files = {
         f"pipelines/{CHILD}": pipeline(CHILD),
         f"pipelines/{EXAMPLE}": pipeline(EXAMPLE),
@@ -184,7 +184,7 @@ def test_the_template_deploys_the_files() -> None:
 
 
 def test_the_parent_sets_declared_parameters() -> None:
-    """It sets parameters that the child declares; the others have defaults."""
+    """The parent sets only parameters that the child declares; all other parameters have defaults."""
     child, parent = pipeline(CHILD)["properties"]["parameters"], pipeline(EXAMPLE)
     [_, refresh] = parent["properties"]["activities"]
     given = set(refresh["typeProperties"]["parameters"])
@@ -193,7 +193,7 @@ def test_the_parent_sets_declared_parameters() -> None:
 
 
 def test_references_of_the_guide_exist() -> None:
-    """Files and parameters of the templates. Commands run in the root of the clone."""
+    """The files and the parameters of templates in the guide exist. Its commands run in the root of the clone."""
     assert not re.search(r"@(adf|synapse|logic_apps)/", GUIDE)
     integrations = ROOT / "integrations"
     named = set(re.findall(r"[@ `](?:integrations/)?((?:adf|synapse|logic_apps)/[\w./-]+\.json)", GUIDE))

@@ -1,4 +1,4 @@
-"""The shipped files match their sources, their formats agree with each other, and they send the documented body."""
+"""The shipped files match their sources, all formats have the same content, and they send the documented body."""
 
 import io
 import json
@@ -50,7 +50,7 @@ def body(start: Json, system: Json, options: Json) -> Json:
 
 
 def test_each_way_has_both_forms() -> None:
-    """Four ways, each with an identity and with a key."""
+    """There are four ways, each with a file for an identity and a file for a key."""
     ways = ("refresh-and-poll", "refresh-with-function", "refresh-with-web", "refresh-with-webhook")
     expected = sorted(f"{way}-{form}" for way in ways for form in ("identity", "key"))
     assert expected == PIPELINES
@@ -58,7 +58,8 @@ def test_each_way_has_both_forms() -> None:
 
 @pytest.mark.parametrize("name", ALL_PIPELINES)
 def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
-    """With the defaults of its parameters, each of which has a description; no other string in it is an expression."""
+    """It does so with the defaults of its parameters. Each parameter has a description; no other string is an
+    expression."""
     template, file = read(f"arm/{name}.json"), pipeline(name)
     assert deployed(name) == {f"pipelines/{name}": file}
     service = next((one for one in SERVICES if one in template["parameters"]), None)
@@ -70,7 +71,7 @@ def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in PIPELINES if "function" not in name])
 def test_the_arm_template_sets_defaults(name: str) -> None:
-    """So that a caller gives only the ids of its model."""
+    """With these defaults, a caller has to give only the ids of its model."""
     file = deployed(name, {"baseUrl": "https://app"})[f"pipelines/{name}"]
     assert file["properties"]["parameters"]["BaseUrl"]["defaultValue"] == "https://app"
 
@@ -95,7 +96,7 @@ def test_the_zip_is_a_template_of_the_gallery(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_linked_services_are_clean(name: str) -> None:
-    """No error is found, but an error put into one is."""
+    """No error is found in them, but an error that is put into one is found."""
     service = read(f"linkedService/{name}.json")
     assert linked_service_problems(service) == []
     assert service["name"] == name
@@ -106,10 +107,9 @@ def test_the_linked_services_are_clean(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_child_pipeline_with_the_usual_parameters(name: str) -> None:
-    """BaseUrl, WorkspaceId, DatasetId, Options and the one for the sign-in, all described; the ids have no default.
-
-    With a function the linked service holds address and sign-in.
-    """
+    """The parameters are BaseUrl, WorkspaceId, DatasetId, Options and the one for the sign-in. All have descriptions;
+    the ids have no defaults. With an Azure Function activity, the linked service has the address and the sign-in
+    instead."""
     form = "Audience" if name.endswith("identity") else "KeySecretUri"
     usual = {"WorkspaceId", "DatasetId", "Options"}
     expected = usual if "function" in name else usual | {"BaseUrl", form}
@@ -122,7 +122,7 @@ def test_a_child_pipeline_with_the_usual_parameters(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_body(name: str) -> None:
-    """Each attempt sends the same body: Options, overridden by the ids, the run's key, and the parent pipeline."""
+    """Each attempt sends the same body: Options, overridden by the ids, the key of the run, and the parent pipeline."""
     options = {"refresh": {"type": "full"}, "timeoutMinutes": 90, "waitSeconds": 45, "datasetId": "another"}
     sent = [body(start, PARENT, options) for start in starts(name)]
     assert sent == [sent[0]] * (4 if "webhook" in name else 1)
@@ -140,15 +140,15 @@ def test_the_body(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_body_without_a_parent(name: str) -> None:
-    """A pipeline that was started by hand is itself the caller; a quotation mark in its name is harmless."""
+    """The caller is the pipeline itself if it was started by hand. A quotation mark in its name is harmless."""
     [sent, *_] = [body(start, {**NO_PARENT, "Pipeline": 'the "big" one'}, {}) for start in starts(name)]
     assert sent["caller"] == {"factory": "contoso-factory", "pipeline": "the big one", "runId": "run-1"}
 
 
 @pytest.mark.parametrize("name", ALL_PIPELINES)
 def test_times_and_retries(name: str) -> None:
-    """Each call is attempted four times, a minute apart; activities that wait for the outcome have a timeout of an hour
-    more than the deadline."""
+    """Each call is attempted four times, a minute apart. The timeout of an activity that waits for the outcome is an
+    hour longer than the deadline."""
     hours = DEFAULT_TIMEOUT_MINUTES / 60 + 1
     for activity in activities(pipeline(name)):
         policy, properties = activity.get("policy", {}), activity["typeProperties"]
@@ -163,7 +163,8 @@ def test_times_and_retries(name: str) -> None:
 
 
 def test_the_webhook_has_four_attempts() -> None:
-    """It has no retry policy: each further attempt starts a minute after the previous one has failed."""
+    """The activity has no retry policy, so the pipeline has four activities, each a minute after the previous
+    failure."""
     [first, *others] = activities(pipeline("refresh-with-webhook-identity"))
     tries = [first["name"]]
     for pause, again in zip(others[::2], others[1::2], strict=True):
@@ -177,7 +178,7 @@ def test_the_webhook_has_four_attempts() -> None:
 
 @pytest.mark.parametrize("name", ALL_PIPELINES)
 def test_a_web_activity_survives_the_longest_wait(name: str) -> None:
-    """The answer may take longer than the maximum of waitSeconds (200) and Azure's limit of 230 s."""
+    """It waits for the answer longer than the maximum of waitSeconds (200) and Azure's limit of 230 s."""
     for start in starts(name):
         if start["type"] == "WebActivity":
             assert seconds_of(start["typeProperties"]["httpRequestTimeout"]) > 230
@@ -191,13 +192,13 @@ DOCUMENTS = [
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(path: Path) -> None:
-    """Every relative link in the documents is a file."""
+    """Every relative link in the documents leads to a file."""
     links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
 def test_the_documents_are_complete() -> None:
-    """Every pipeline, parameter and linked service is in the README, every way in docs/callers.md, with the time spans
+    """The README has every pipeline, parameter and linked service. docs/callers.md has every way, with the time spans
     of the files."""
     readme, callers = (ADF / "README.md").read_text("utf-8"), (ROOT / "docs/callers.md").read_text("utf-8")
     parameters = {name for file in (EXAMPLE, *ALL_PIPELINES) for name in pipeline(file)["properties"]["parameters"]}

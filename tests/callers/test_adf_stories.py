@@ -1,4 +1,4 @@
-"""Each shipped pipeline against the app: outcomes, retries, lost answers and a restart."""
+"""Runs of each shipped pipeline with the app: outcomes, retries, lost answers and a restart."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,8 @@ FILES = [(ADF, name) for name in PIPELINES] + [(OF_SYNAPSE, name) for name in SY
 
 Chapter = Callable[[Factory, str], None]
 CHAPTERS: list[Chapter] = []
-"""The stories of each shipped pipeline. They mostly wait, so they run at the same time, each with its own model."""
+"""The stories that are played with each shipped pipeline. They mostly wait, so they run at the same time, each with a
+model of its own."""
 
 
 def chapter(story: Chapter) -> Chapter:
@@ -64,7 +65,7 @@ def seen(run: PipelineRun, going: StartedRun, caller: Factory) -> None:
 
 
 def red(run: PipelineRun, *words: str) -> None:
-    """It failed in the activity and with the message of docs/callers.md; the message has all these words."""
+    """The run failed in the activity and with the beginning of the message in docs/callers.md, and with these words."""
     assert run.status == FAILED
     [*_, last] = [line for line in run.history if line.status == FAILED and line.kind not in ("Until", "IfCondition")]
     assert (
@@ -99,7 +100,7 @@ def red_when_the_request_is_cancelled(caller: Factory, name: str) -> None:
 
 @chapter
 def red_when_the_deadline_passes(caller: Factory, name: str) -> None:
-    """With the message of the app, before any timeout of the factory."""
+    """The run fails with the message of the app, before any timeout of the factory."""
     model = caller.world.model(**SLOW)
     red(caller.begin(name, model, {"timeoutMinutes": 0.02}).ended(), model, "deadline")
     assert len(own(caller, model)) <= 1
@@ -107,7 +108,7 @@ def red_when_the_deadline_passes(caller: Factory, name: str) -> None:
 
 @chapter
 def a_retried_start_does_not_refresh_twice(caller: Factory, name: str) -> None:
-    """The answer to the start is lost; the retry gets the same request."""
+    """The answer to the start is lost, and the retry gets the same request."""
     model = caller.world.model(seconds=2)
     going = caller.begin(name, model, lost=1)
     run = going.ended()
@@ -118,13 +119,13 @@ def a_retried_start_does_not_refresh_twice(caller: Factory, name: str) -> None:
 
 
 def test_the_message_is_documented() -> None:
-    """With the beginning that is tested here."""
+    """docs/callers.md has the beginning of the message that is tested here."""
     assert SENTENCE in (ROOT / "docs/callers.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("folder", "name"), FILES)
 def test_the_whole_story(factory: Callable[[str], Factory], folder: Path, name: str) -> None:
-    """Every story for every shipped file."""
+    """Plays every story with every shipped file."""
     caller = replace(factory(form_of(name)), folder=folder)
     with ThreadPoolExecutor(len(CHAPTERS)) as pool:
         stories = [pool.submit(one, caller, name) for one in CHAPTERS]
@@ -165,7 +166,8 @@ def test_success_in_spite_of_a_restart(factory: Callable[[str], Factory], form: 
 
 
 def test_the_loop_understands_durables_own_status(factory: Callable[[str], Factory]) -> None:
-    """With EXPOSE_MANAGEMENT_URIS it polls that URI: success, failure with the reason, and Terminated (200) fails."""
+    """With EXPOSE_MANAGEMENT_URIS it polls Durable's URI. It succeeds, fails with the reason, and fails if
+    Terminated."""
     caller, name = factory("key, Durable's own addresses"), "refresh-and-poll-key"
     models = [caller.world.model(), caller.world.model(outcome="Failed"), caller.world.model(**SLOW)]
     good, failed, terminated = (caller.begin(name, model) for model in models)

@@ -1,4 +1,4 @@
-"""integrations/command/refresh_model.py against the app, with every kind of access."""
+"""integrations/command/refresh_model.py with the app, with every kind of access."""
 
 import json
 import os
@@ -27,7 +27,7 @@ ENHANCED = ["--refresh", '{"type": "full"}']
 
 
 def test_completed(keyed: Factory, tmp_path: Path) -> None:
-    """Exit code 0 after one refresh; the final status can be written to a file; no secret is printed."""
+    """The exit code is 0 after one refresh. The final status can be written to a file. No secret is printed."""
     model = keyed.world.model(seconds=2)
     file = tmp_path / "status.json"
     ended = refresh(keyed.base, model, "--caller", "job=Load sales", "--output", str(file), env=with_key(keyed))
@@ -44,7 +44,7 @@ def test_completed(keyed: Factory, tmp_path: Path) -> None:
 
 
 def test_failed(keyed: Factory) -> None:
-    """Exit code 1 with the message of the service."""
+    """The exit code is 1, with the message of the service."""
     ended = refresh(keyed.base, model := keyed.world.model(outcome="Failed"), env=with_key(keyed))
     assert ended.code == 1, ended.text
     assert "Failed: Semantic model" in ended.text
@@ -52,13 +52,13 @@ def test_failed(keyed: Factory) -> None:
 
 
 def test_timed_out(keyed: Factory) -> None:
-    """Exit code 4."""
+    """The exit code is 4."""
     ended = refresh(keyed.base, keyed.world.model(seconds=60), "--timeout-minutes", "0.02", env=with_key(keyed))
     assert ended.code == 4, ended.text
 
 
 def test_cancelled(keyed: Factory) -> None:
-    """Exit code 3 if the refresh is cancelled in Power BI."""
+    """The exit code is 3 if the refresh is cancelled in Power BI."""
     model = keyed.world.model(seconds=60)
     with started(keyed.base, model, *ENHANCED, env=with_key(keyed)) as process:
         until(lambda: keyed.world.own(model), 30)
@@ -69,7 +69,7 @@ def test_cancelled(keyed: Factory) -> None:
 
 @pytest.mark.parametrize(("status", "code"), [("OutcomeUnknown", 5), ("Terminated", 6)])
 def test_other_ends(status: str, code: int) -> None:
-    """That the app gives only after hours, or after an intervention: played by a stub."""
+    """A stub plays outcomes that the app gives only after hours or after an intervention."""
     error = {"code": "X", "message": "Semantic model Sales: a sentence."}
 
     def app(call: Call) -> Answer:
@@ -94,7 +94,7 @@ def test_an_idempotency_key_gives_the_same_request(keyed: Factory) -> None:
 
 
 def test_a_restart_of_the_service(factory: Form) -> None:
-    """Failed calls are repeated; the command gets the outcome of the single refresh."""
+    """The command repeats failed calls and gets the outcome of the only refresh."""
     keyed = factory("key")
     model = keyed.world.model(seconds=4)
     with started(keyed.base, model, env=with_key(keyed)) as process:
@@ -109,7 +109,7 @@ def test_a_restart_of_the_service(factory: Form) -> None:
 @pytest.mark.parametrize(("more", "cancelled"), [((), False), (("--cancel-on-interrupt",), True)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(keyed: Factory, number: signal.Signals, more: tuple[str, ...], cancelled: bool) -> None:
-    """Exit code 130; the refresh is cancelled only with the option."""
+    """The exit code is 130; the refresh is cancelled only with the option."""
     model = keyed.world.model(seconds=60)
     with started(keyed.base, model, *ENHANCED, *more, env=with_key(keyed)) as process:
         until(lambda: keyed.world.own(model), 30)
@@ -137,20 +137,20 @@ def test_interrupted(keyed: Factory, number: signal.Signals, more: tuple[str, ..
     ],
 )
 def test_refused(keyed: Factory, more: list[str], message: str) -> None:
-    """Exit code 2 with a message, and no refresh."""
+    """The exit code is 2 with a message, and there is no refresh."""
     ended = refresh(keyed.base, model := keyed.world.model(), *more, env=with_key(keyed))
     assert (ended.code, message in ended.text) == (2, True), ended.text
     assert keyed.world.own(model) == []
 
 
 def test_no_credentials() -> None:
-    """A remote service is not called without credentials."""
+    """The command does not call a remote service without credentials."""
     ended = refresh("https://app.invalid", WORKSPACE, env=environment())
     assert (ended.code, "Set the environment variable REFRESH_KEY" in ended.text) == (2, True)
 
 
 def test_unreachable() -> None:
-    """Exit code 7 after --outage-minutes; nothing listens on port 9 (discard)."""
+    """The exit code is 7 after --outage-minutes. No process listens on port 9 (discard)."""
     ended = refresh("http://127.0.0.1:9", WORKSPACE, "--outage-minutes", "0.02", env=environment())
     assert ended.code == 7, ended.text
     assert "The refresh service does not answer (" in ended.text
@@ -158,19 +158,19 @@ def test_unreachable() -> None:
 
 @dataclass
 class Troubled:
-    """A network between the command and the app. Each fault is spent on one call; the rest goes through."""
+    """A network between the command and the app. Each fault hits one call; all other calls reach the app."""
 
     app: str
     faults: list[Answer]
     calls: list[tuple[Call, float]] = field(default_factory=list)
 
     def respond(self, call: Call) -> Answer:
-        """The fault whose turn it is, else the answer of the app. An answer that is lost was given by the app."""
+        """The next fault, or the answer of the app if no fault is left. If an answer is lost, the app has given it."""
         self.calls.append((call, time.monotonic()))
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None and fault != SILENT:
             return fault
-        # the app's URIs lead through this network, too: they begin with the host that was asked
+        # the app's URIs also lead through this network, because they begin with the host that was called
         answer = send(Call(call.method, self.app + call.url, 30, call.headers, call.body))
         return fault or answer
 
@@ -181,7 +181,7 @@ class Troubled:
 
 
 def test_lost_answers_and_throttles(keyed: Factory) -> None:
-    """Each call is repeated, as late as Retry-After says, under one idempotency key: one request, one refresh."""
+    """Each call is repeated after the time in Retry-After, with one idempotency key: one request, one refresh."""
     model = keyed.world.model(seconds=1)
     full = {"error": {"code": "QueueFull", "message": "Too many requests wait for this model."}}
     troubled = Troubled(keyed.base, [json_answer(full, 429, Retry_After="2"), SILENT, json_answer({}, 503)])
@@ -200,7 +200,7 @@ def test_lost_answers_and_throttles(keyed: Factory) -> None:
 
 
 def test_lost_polls(keyed: Factory) -> None:
-    """An answer to a poll is lost, or a gateway answers in place of the app: the command polls again."""
+    """If the answer to a poll is lost, or a gateway answers instead of the app, the command polls again."""
     model = keyed.world.model(seconds=3)
     page = Answer(502, b"<html>Bad Gateway</html>")
     troubled = Troubled(keyed.base, [])
@@ -214,7 +214,7 @@ def test_lost_polls(keyed: Factory) -> None:
 
 
 def test_json(keyed: Factory) -> None:
-    """The final status alone on the standard output, progress beside it; the same for a refresh that failed."""
+    """The standard output has only the final status, the standard error the progress; also if the refresh failed."""
     for outcome, code in (("Completed", 0), ("Failed", 1)):
         command = arguments(keyed.base, keyed.world.model(outcome=outcome), "--json")
         done = subprocess.run(
@@ -229,7 +229,7 @@ def test_json(keyed: Factory) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize(("more", "cancelled"), [((), False), (("--cancel-on-interrupt",), True)])
 def test_interrupted_while_starting(keyed: Factory, more: tuple[str, ...], cancelled: bool) -> None:
-    """The answer to the start was lost, so no URI is known: the request is cancelled by its idempotency key."""
+    """The answer to the start was lost, so no URI is known; the request is cancelled by its idempotency key."""
     model = keyed.world.model(seconds=60)
     troubled = Troubled(keyed.base, [SILENT, json_answer({}, 503, Retry_After="30")])
     with serving(troubled.respond) as url, started(url, model, *ENHANCED, *more, env=with_key(keyed)) as process:
@@ -246,7 +246,7 @@ def test_interrupted_while_starting(keyed: Factory, more: tuple[str, ...], cance
 
 
 def test_redirects_are_not_followed() -> None:
-    """The key would go to another address."""
+    """A redirect would send the key to a different address."""
     calls: list[Call] = []
 
     def other(call: Call) -> Answer:
@@ -269,7 +269,7 @@ def test_a_token_of_the_environment(factory: Form) -> None:
 
 
 def test_a_managed_identity(factory: Form) -> None:
-    """From the endpoint of App Service, with the secret header that it requires."""
+    """The token comes from the endpoint of App Service, which requires a secret header."""
     caller = factory("identity")
 
     busy = [json_answer({"error": "too many requests"}, 429, Retry_After="1")]
@@ -292,7 +292,7 @@ def test_a_managed_identity(factory: Form) -> None:
 
 
 def test_a_service_principal(factory: Form) -> None:
-    """The client credentials flow, with the scope of the audience."""
+    """The command uses the client credentials flow with the scope of the audience."""
     caller = factory("identity")
     forms: list[str] = []
 
@@ -313,7 +313,7 @@ def test_a_service_principal(factory: Form) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands for az")
 def test_a_login_with_az(factory: Form, tmp_path: Path) -> None:
-    """The token for the audience; a failed call of az ends the command with its message."""
+    """az returns the token for the audience. If az fails, the command ends with its message."""
     caller = factory("identity")
     az = tmp_path / "az"
     az.write_text(

@@ -1,4 +1,4 @@
-"""The shipped workflow for a batch against the app: status and message of its run, and what was refreshed."""
+"""The shipped workflow for a batch with the app: status and message of its run, and the refreshed models."""
 
 import uuid
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
 
 
 def test_it_comes_in_four_forms() -> None:
-    """Consumption and Standard, identity and key."""
+    """There are files for Consumption and Standard, each with an identity and with a key."""
     assert len(BATCH_FILES) == 4
 
 
 @pytest.mark.parametrize("name", BATCH_FILES)
 def test_a_batch(apps: Places, name: str) -> None:
-    """Succeeded if all models were refreshed, else Failed with the sentence of the batch, whatever was lost."""
+    """Even after lost answers, the run succeeds if all models were refreshed, else fails with the batch's message."""
     place = apps.of(name)
     good, bad = place.world.model(seconds=0.2), place.world.model(outcome="Failed", seconds=0.2)
     workspace = str(uuid.uuid4())

@@ -29,7 +29,7 @@ def page() -> str:
 
 
 def test_every_file_is_named(readme: str) -> None:
-    """In the table from which users choose, and only there."""
+    """The table from which users choose has every file and no others."""
     table = readme.split("| your logic app |")[1].split("\n\n")[0]
     named = set(re.findall(r"`([^`]+\.json)`", table))
     shipped = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.json") if path.name != "parameters.json"}
@@ -37,7 +37,7 @@ def test_every_file_is_named(readme: str) -> None:
 
 
 def test_links_lead_somewhere(readme: str, page: str) -> None:
-    """Relative links, from their own folder."""
+    """Relative links are resolved from the folder of their page."""
     for file, text in ((README, readme), (PAGE, page)):
         links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
         assert links
@@ -45,7 +45,7 @@ def test_links_lead_somewhere(readme: str, page: str) -> None:
 
 
 def test_parameters_and_settings_are_named(readme: str) -> None:
-    """The parameters of the templates and the settings of the apps."""
+    """The README has the parameters of the templates and the settings of the apps."""
     given = set(re.findall(r"(\w+)=(?:https://|api://|\"\$\()", readme))
     given.remove("SecretUri")
     assert given == {"baseUrl", "audience", "functionKey"}
@@ -58,7 +58,7 @@ def test_parameters_and_settings_are_named(readme: str) -> None:
 
 
 def test_the_example_fits_the_trigger(readme: str) -> None:
-    """It has exactly the keys that the schema of the trigger requires."""
+    """The example has exactly the keys that the schema of the trigger requires."""
     example = json.loads(readme.split("```json\n")[1].split("```")[0])
     workflow: Json = consumption("http", "key")["resources"][0]["properties"]["definition"]
     schema = workflow["triggers"]["manual"]["inputs"]["schema"]
@@ -69,7 +69,7 @@ def test_the_example_fits_the_trigger(readme: str) -> None:
 
 
 def test_numbers_and_sentences_are_those_of_the_files(readme: str, page: str) -> None:
-    """Deadline, limit, retries, and the message of a failed run."""
+    """These are the deadline, the limit, the retries, and the message of a failed run."""
     assert f"`timeoutMinutes` ({TIMEOUT_MINUTES})" in readme
     assert f"(`timeoutMinutes`, {TIMEOUT_MINUTES})" in page
     for text in (readme, page):

@@ -1,4 +1,4 @@
-"""Expressions are read and evaluated as documented by Logic Apps, or refused with the reason."""
+"""Expressions are parsed and evaluated as Logic Apps documents them, or refused with the reason."""
 
 from typing import Any, ClassVar
 
@@ -53,7 +53,7 @@ EVALUATED: dict[str, Any] = {
 
 @pytest.mark.parametrize("text", EVALUATED)
 def test_a_text_is_evaluated(text: str) -> None:
-    """A whole expression keeps its type, a template results in a text."""
+    """The value of an expression keeps its type; a template gives a text."""
     assert evaluate(text, Known()) == EVALUATED[text]
 
 
@@ -62,7 +62,7 @@ def test_a_text_is_evaluated(text: str) -> None:
     ["@body('A')['missing']", "@body('Text')?['error']", "@body('Nothing').error", "@body('Missing')", "@trim('a')"],
 )
 def test_an_expression_that_cannot_be_evaluated_fails_the_action(text: str) -> None:
-    """A missing property without `?`, a property of a text, an unknown reference."""
+    """These are a missing property without `?`, a property of a text, and an unknown reference."""
     with pytest.raises(InvalidTemplateError):
         evaluate(text, Known())
 
@@ -83,14 +83,14 @@ def test_an_expression_that_cannot_be_evaluated_fails_the_action(text: str) -> N
     ],
 )
 def test_an_invalid_expression_is_refused(text: str, problem: str) -> None:
-    """The message has the reason."""
+    """The message contains the reason."""
     with pytest.raises(ExpressionError) as refused:
         parse_text(text)
     assert problem in str(refused.value)
 
 
 def test_the_tree() -> None:
-    """Calls, accesses, literals and templates, each found by `walk`."""
+    """`walk` finds calls, accesses, literals and templates."""
     node = parse_text("a@{f(1).b}")
     access = Access(Call("f", (Literal(1),)), Literal("b"), safe=False)
     assert node == Template((Literal("a"), access))
@@ -98,7 +98,7 @@ def test_the_tree() -> None:
 
 
 def test_conditions() -> None:
-    """Objects of and, or, not and comparisons, and expressions."""
+    """A condition is an object of and, or, not and comparisons, or an expression."""
     scope = Known()
     yes, no = {"equals": ["@body('A')?['n']", 5]}, {"equals": [1, 2]}
     assert holds({"and": [yes, yes]}, scope)

@@ -1,4 +1,4 @@
-"""The shipped Logic Apps files can be imported: they have no error, and each kind of error would be found."""
+"""The shipped Logic Apps files can be imported: the checks find no error in them, but each kind of inserted error."""
 
 import json
 from collections.abc import Callable
@@ -45,13 +45,13 @@ def body(content: Json) -> Json:
 
 @pytest.mark.parametrize("name", ALL_FILES)
 def test_the_shipped_files_have_no_fault(name: str) -> None:
-    """In each variant."""
+    """The checks find no error in any variant."""
     assert problems(*read(name)) == []
 
 
 @pytest.mark.parametrize("name", ALL_FILES)
 def test_parameters_are_described(name: str) -> None:
-    """Those of the template and of its workflow, and what the trigger takes."""
+    """The parameters of the template and of its workflow and the keys of the trigger have descriptions."""
     content, _ = read(name)
     declared = {**content.get("parameters", {}), **definition(content).get("parameters", {})}
     assert [key for key, entry in declared.items() if not entry["metadata"]["description"]] == []
@@ -107,7 +107,7 @@ FAULTS: dict[str, tuple[Callable[[Json], Any], str]] = {
 @pytest.mark.parametrize("name", [TEMPLATE, STANDARD])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_the_definition_is_found(name: str, fault: str) -> None:
-    """In a valid file for either kind of app."""
+    """The fault is put into a valid file for either kind of app."""
     change, expected = FAULTS[fault]
     content, beside = read(name)
     change(content)
@@ -132,7 +132,7 @@ TEMPLATE_FAULTS: dict[str, tuple[Callable[[Json], Any], str]] = {
 
 @pytest.mark.parametrize("fault", TEMPLATE_FAULTS)
 def test_a_fault_in_the_template_is_found(fault: str) -> None:
-    """Parameters and their values."""
+    """The faults concern parameters and their values."""
     change, expected = TEMPLATE_FAULTS[fault]
     content, _ = read(TEMPLATE)
     change(content)
@@ -140,7 +140,7 @@ def test_a_fault_in_the_template_is_found(fault: str) -> None:
 
 
 def test_a_fault_in_a_standard_app_is_found() -> None:
-    """A stateless workflow, and a literal value in parameters.json."""
+    """The faults are a stateless workflow, and a literal value in parameters.json."""
     content, beside = read(STANDARD)
     assert "kind must be Stateful" in " ".join(standard_problems({**content, "kind": "Stateless"}, beside))
     beside["BaseUrl"]["value"] = "https://app.example"

@@ -1,4 +1,4 @@
-"""The runner follows the rules of Logic Apps; the shipped files handle answers that contain no outcome."""
+"""The runner follows the rules of Logic Apps, and the shipped files handle answers that contain no outcome."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 SALES, STOCK = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 SCALE = 0.0001
 HASTY = 0.000002
-"""Twelve hours are a tenth of a second."""
+"""Real seconds per second of the definition: twelve hours take a tenth of a second."""
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 SENTENCE = "Semantic model A: no credentials (code X). Enter them."
 POLLERS = [name for name in FILES if not calls_back(name)]
@@ -52,7 +52,7 @@ def served() -> Iterator[Callbacks]:
 
 
 def run_of(name: str, network: Network, served: Callbacks, *models: Json, **more: Any) -> Run:
-    """A run of a shipped file, not yet started."""
+    """A run of a shipped file that is not started yet."""
     workflow = load(name, "https://refresher.example", "the-key")
     more.setdefault("scale", SCALE)
     more["poll_scale"] = more["scale"]
@@ -60,7 +60,7 @@ def run_of(name: str, network: Network, served: Callbacks, *models: Json, **more
 
 
 def failure(run: Run) -> str:
-    """The message of a failed run; the response to its caller has the same."""
+    """The message of a failed run, which is also in the response to its caller."""
     assert run.status == "Failed"
     assert run.error is not None
     assert run.error["code"] == "RefreshFailed"
@@ -85,7 +85,7 @@ def test_a_202_is_followed_to_the_end(name: str, served: Callbacks) -> None:
 @pytest.mark.parametrize("name", POLLERS)
 @pytest.mark.parametrize("timed_out", ["Cancelled", "TimedOut"])
 def test_a_202_that_leads_nowhere_ends_with_the_limit(name: str, timed_out: str, served: Callbacks) -> None:
-    """With either of the two documented statuses of the action, the run fails with a message."""
+    """The run fails with a message, whichever of the two documented statuses the action gets."""
     run = run_of(
         name, Scripted(answer(202, {})), served, model_of(SALES), scale=HASTY, timed_out=timed_out
     ).to_the_end()
@@ -94,7 +94,7 @@ def test_a_202_that_leads_nowhere_ends_with_the_limit(name: str, timed_out: str,
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_refused_start_is_reported_and_not_repeated(name: str, served: Callbacks) -> None:
-    """4xx is final: one call, and its message."""
+    """A 4xx is final: there is one call, and the run has its message."""
     network = Scripted(answer(400, {"error": {"code": "InvalidRequest", "message": SENTENCE}}))
     assert failure(run_of(name, network, served, model_of(SALES)).to_the_end()) == SENTENCE
     assert [status for *_, status in network.calls] == [400]
@@ -103,7 +103,7 @@ def test_a_refused_start_is_reported_and_not_repeated(name: str, served: Callbac
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("status", [0, 408, 429, 503])
 def test_a_transient_fault_is_retried_as_often_as_the_file_says(name: str, status: int, served: Callbacks) -> None:
-    """Eleven calls with the same body; then the run fails."""
+    """After eleven calls with the same body, the run fails."""
     network = Scripted(Answer(status))
     assert failure(run_of(name, network, served, model_of(SALES)).to_the_end()).startswith(f"Semantic model {SALES}: ")
     assert len(network.calls) == 11
@@ -121,7 +121,7 @@ def test_an_answer_that_is_not_json_is_reported(name: str, served: Callbacks) ->
 
 @pytest.mark.parametrize("name", LISTENERS)
 def test_one_callback_ends_the_wait(name: str, served: Callbacks) -> None:
-    """A wrong signature and a second call are refused; unsubscribe follows, with the same key as subscribe."""
+    """A wrong signature and a second call are refused. Then the action unsubscribes, with the same key."""
     network = Scripted(answer(200, {"id": "1"}))
     run = run_of(name, network, served, model_of(SALES))
     thread = threading.Thread(target=run.to_the_end)
@@ -150,7 +150,7 @@ def test_a_missing_callback_ends_at_the_limit(name: str, served: Callbacks) -> N
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("body", [{}, {"models": None}, {"models": "x"}])
 def test_a_trigger_without_models_fails(name: str, body: Json, served: Callbacks) -> None:
-    """Nothing was refreshed, so the run must not succeed."""
+    """No model was refreshed, so the run must not succeed."""
     network = Scripted(answer(200, {"status": "Completed"}))
     run = run_of(name, network, served)
     run.body = body
@@ -160,7 +160,7 @@ def test_a_trigger_without_models_fails(name: str, body: Json, served: Callbacks
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_history_shows_no_secret(name: str, served: Callbacks) -> None:
-    """Neither the key nor the callback address."""
+    """The history shows neither the key nor the callback address."""
     run = run_of(name, Scripted(Answer(403)), served, model_of(SALES)).to_the_end()
     history = json.dumps(run.history)
     assert "the-key" not in history
@@ -169,7 +169,8 @@ def test_the_history_shows_no_secret(name: str, served: Callbacks) -> None:
 
 
 def test_the_status_of_a_group_is_that_of_its_leaves(served: Callbacks) -> None:
-    """A handled failure succeeds; a failure with a skipped leaf fails, even if another branch succeeded."""
+    """A group with a handled failure succeeds. With a skipped leaf after a failure it fails, even if a branch
+    succeeded."""
 
     def note(after: Json, value: str = "x") -> Json:
         return {"type": "AppendToArrayVariable", "inputs": {"name": "a", "value": value}, "runAfter": after}

@@ -1,7 +1,7 @@
-"""Each shipped Logic Apps file against the app: status and message of its run, and number of refreshes.
+"""Runs of each shipped Logic Apps file with the app: status and message of the run, and number of refreshes.
 
-A story is played with all files at the same time. There is one test for each story, not for each file, so that each is
-played once, however pytest distributes the tests to processes.
+A story is played with all files at the same time. There is one test for each story, not for each file, so that a story
+is played once, no matter how pytest distributes the tests to processes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -54,12 +54,12 @@ class Ending:
 
     @property
     def made(self) -> int:
-        """Number of refreshes that the app started."""
+        """The number of refreshes that the app started."""
         return len(self.place.world.own(self.dataset_id))
 
     @property
     def message(self) -> str:
-        """The message of a failed run; the response to its caller has the same."""
+        """The message of a failed run, which is also in the response to its caller."""
         assert self.run.status == "Failed", (self.run.status, self.run.history)
         assert self.run.error is not None
         assert self.run.response == (424, {"status": "Failed", "error": self.run.error})
@@ -104,7 +104,7 @@ def timed_out(name: str, place: Place) -> Ending:
 
 
 def retried(name: str, place: Place) -> Ending:
-    """A gateway answers the first call with 502; the answer to the second, which the app accepted, is lost."""
+    """A gateway answers the first call with 502. The app accepts the second call, but its answer is lost."""
     model = place.world.model()
     network = place.network()
     network.broken, network.lost = 1, 1
@@ -133,7 +133,7 @@ def not_allowed(name: str, place: Place) -> Ending:
 
 
 def many(name: str, place: Place) -> tuple[Run, set[str], str]:
-    """Three models in one run, two of which fail: the messages of those, and the status of the third."""
+    """Three models in one run, two of which fail. Returns the messages of these two and the status of the third."""
     good, bad, worse = (place.world.model(outcome=how) for how in ("Completed", "Failed", "Disabled"))
     run = place.run(place.workflow(name), *map(model_of, (good, bad, worse))).to_the_end()
     messages = {place.listed(model)[0]["error"]["message"] for model in (bad, worse)}
@@ -141,13 +141,13 @@ def many(name: str, place: Place) -> tuple[Run, set[str], str]:
 
 
 def twice(name: str, place: Place) -> Ending:
-    """The same model twice in the list."""
+    """The list has the same model twice."""
     model = place.world.model()
     return Ending(place.run(place.workflow(name), model_of(model), model_of(model)).to_the_end(), place, model)
 
 
 def twice_but_not_the_same(name: str, place: Place) -> Ending:
-    """The same model twice, the second time with other options."""
+    """The list has the same model twice, the second time with different options."""
     model = place.world.model()
     run = place.run(place.workflow(name), model_of(model), model_of(model, **ENHANCED))
     return Ending(run.to_the_end(), place, model)
@@ -170,7 +170,7 @@ def played(apps: Places, *stories: Callable[[str, Place], T], files: Iterable[st
 
 
 def test_a_completed_refresh_succeeds(apps: Places) -> None:
-    """After one refresh, and the app stores the caller. Unsubscribing after the end has no effect."""
+    """The run succeeds after one refresh, and the app stores the caller. Unsubscribing after the end has no effect."""
     for name, ending in played(apps, refreshed):
         run, (row,) = ending.run, ending.rows
         assert (run.status, run.response) == ("Succeeded", (200, {"status": "Completed"})), name
@@ -194,7 +194,7 @@ def test_a_failed_refresh_fails_with_its_message(apps: Places) -> None:
 
 
 def test_a_cancelled_refresh_fails(apps: Places) -> None:
-    """The message is that of the app."""
+    """The run has the message of the app."""
     for name, ending in played(apps, cancelled):
         (row,) = ending.rows
         assert (row["status"], row["error"]["code"]) == ("Cancelled", "RefreshCancelled"), name
@@ -202,7 +202,7 @@ def test_a_cancelled_refresh_fails(apps: Places) -> None:
 
 
 def test_a_passed_deadline_fails_with_the_message_of_the_app(apps: Places) -> None:
-    """Not with the action's own timeout, which has no details."""
+    """The run does not end with the action's own timeout, which has no details."""
     for name, ending in played(apps, timed_out):
         (row,) = ending.rows
         assert row["status"] == "TimedOut", name
@@ -210,7 +210,7 @@ def test_a_passed_deadline_fails_with_the_message_of_the_app(apps: Places) -> No
 
 
 def test_a_retried_action_is_one_request(apps: Places) -> None:
-    """Three calls, one request, one refresh."""
+    """Three calls make one request and one refresh."""
     for name, ending in played(apps, retried):
         starts = [status for _, path, status in ending.calls if path == START]
         assert (len(starts), starts[:2]) == (3, [502, 0]), name
@@ -240,7 +240,7 @@ def test_a_caller_without_access_fails_and_starts_nothing(apps: Places) -> None:
 
 
 def test_each_model_of_a_list_has_its_own_outcome(apps: Places) -> None:
-    """All are refreshed; the run fails with the messages of the models that failed."""
+    """All models are refreshed. The run fails with the messages of the models that failed."""
     for name, (run, (one, two), other) in played(apps, many, files=BOTH):
         assert run.error is not None
         assert run.error["message"] in (f"{one} {two}", f"{two} {one}"), name
@@ -248,9 +248,10 @@ def test_each_model_of_a_list_has_its_own_outcome(apps: Places) -> None:
 
 
 def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
-    """Equal options are one request; with different ones the later start is refused, or racing starts are two.
+    """Equal options give one request. With different options the later start is refused; racing starts can be two
+    requests.
 
-    Unsubscribing cancels by key, so the action that ends first may cancel the other one of two.
+    Unsubscribing cancels by key, so of two requests, the action that ends first may cancel the other one.
     """
     same, same_too, other, other_too = (ending for _, ending in played(apps, twice, twice_but_not_the_same, files=BOTH))
     for ending in (same, same_too):
@@ -259,12 +260,12 @@ def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
         if ending.run.status == "Succeeded":
             assert (len(ending.rows), ending.made) == (2, 2)
         else:
-            assert ("with a different refresh" in ending.message) == (len(ending.rows) == 1)
+            assert ("with different values for: refresh" in ending.message) == (len(ending.rows) == 1)
             assert len(ending.rows) == 1 or "the request was cancelled" in ending.message
 
 
 def test_the_app_is_restarted_in_the_middle(tmp_path: Path) -> None:
-    """kill -9 while all models are refreshed: every run succeeds after one refresh."""
+    """After kill -9 while all models are refreshed, every run succeeds with one refresh."""
     with callbacks() as served, mortal(tmp_path, PowerBiService(), ROOT, **SETTINGS) as (world, victim):
         place = Place(world, "", served)
         models = {name: world.model(seconds=7) for name in FILES}

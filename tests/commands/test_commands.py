@@ -20,7 +20,7 @@ def dev(*arguments: str) -> list[str]:
 
 @pytest.fixture
 def inside() -> None:
-    """dev.py would create the project's environment; these tests must run in it already."""
+    """Skips the test outside the project's environment, because dev.py would then create it."""
     if Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
         pytest.skip("this Python is not that of .venv, so dev.py would create and install .venv first")
 
@@ -44,7 +44,7 @@ def test_every_outcome_in_the_demo_is_correct(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_host_replaces_the_process_of_the_command(tmp_path: Path, number: signal.Signals) -> None:
-    """It prints its routes and one ready line; a signal to the command reaches the host itself, which stops cleanly."""
+    """The host prints its routes and one ready line. A signal to the command reaches the host, which stops cleanly."""
     command = dev("host", "--port", "0", "--state", str(tmp_path / "state"), "--power-bi", "http://127.0.0.1:9")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as host:
         try:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 if Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
-    # dev.py would create the project's environment; these tests must run in it already
+    # outside the project's environment, dev.py would create it
     reason = "this Python is not that of .venv, so dev.py would create and install .venv first"
     pytest.skip(reason, allow_module_level=True)
 
@@ -23,7 +23,7 @@ def simulate(*arguments: str) -> list[str]:
 
 
 def test_days_from_anywhere(tmp_path: Path) -> None:
-    """It can be started in any folder."""
+    """The command can be started in any folder."""
     command = simulate("--seeds", "4", "--from", "20", "--faults", "light", "--jobs", "2")
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -33,7 +33,7 @@ def test_days_from_anywhere(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_ends_it_and_its_processes() -> None:
-    """A terminal sends it to all of them: none prints a traceback, and the counts so far are shown."""
+    """A terminal sends Ctrl-C to all processes. None prints a traceback, and the counts so far are shown."""
     with subprocess.Popen(
         simulate("--seeds", "1000000", "--jobs", "2", "--faults", "none"),
         stdout=subprocess.PIPE,
@@ -44,7 +44,9 @@ def test_ctrl_c_ends_it_and_its_processes() -> None:
         try:
             assert running.stdout
             assert running.stderr
-            assert " of 1,000,000 days, " in running.stdout.readline()
+            while (line := running.stdout.readline()).startswith("0 of "):
+                pass  # on a loaded machine, a line can come before the end of the first day
+            assert " of 1,000,000 days, " in line
             os.killpg(running.pid, signal.SIGINT)
             # both pipes are closed when the last process has ended
             text, errors = running.stdout.read(), running.stderr.read()

@@ -1,9 +1,9 @@
-"""The surroundings of an app in Azure: an identity endpoint, and Power BI over TLS under its own name,
+"""The surroundings of an app in Azure: an identity endpoint, and a Power BI service with TLS and the real name
 `api.powerbi.com`.
 
 The app runs with its default address of Power BI, and with its own TLS, proxy and sign-in code: an HTTPS proxy maps
-the name to the development service, whose certificate is from an authority for the test. The service only accepts
-tokens that the endpoint issued, that have not expired and were not revoked.
+the name to the development service, whose certificate is from an authority for the test. The service accepts only
+tokens that the endpoint issued and that have neither expired nor been revoked.
 """
 
 import ssl
@@ -35,7 +35,7 @@ class Azure:
 
 @contextmanager
 def azure(folder: Path, certificate_for: str = POWER_BI) -> Iterator[Azure]:
-    """Runs during the block. `certificate_for`: the name in the service's certificate."""
+    """Runs these surroundings during the block. `certificate_for`: the name in the service's certificate."""
     authority = trustme.CA()
     bundle = folder / "authority.pem"
     authority.cert_pem.write_to_path(str(bundle))

@@ -1,4 +1,4 @@
-"""One app and one Power BI service for each test process; or those of the environment, see `tests.e2e.world`."""
+"""One app and one Power BI service for each test process, or those that the environment names (`tests.e2e.world`)."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.e2e.world import END_SECONDS, FAST, World
 
 HERE = Path(__file__).parent
 TEST_SECONDS = max(600.0, END_SECONDS * 5)
-"""For a test that waits several times, on a loaded machine; it makes no test longer."""
+"""The time limit of a test that waits several times on a loaded machine. It makes no test longer."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def elsewhere_of_environment() -> tuple[World, str] | None:
-    """The app elsewhere and the key of its management API (empty without one); None to start one here."""
+    """The app elsewhere and the key of its management API (empty if there is none); None to start an app here."""
     base = os.environ.get("E2E_BASE_URL")
     if not base:
         return None
@@ -36,7 +36,7 @@ def elsewhere_of_environment() -> tuple[World, str] | None:
 
 @pytest.fixture(scope="session")
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Client | None]]:
-    """The app and its host; no host if it runs elsewhere and its management key is not known."""
+    """The app and its host; None as the host if the app runs elsewhere and its management key is not known."""
     elsewhere = elsewhere_of_environment()
     if elsewhere:
         world, key = elsewhere
@@ -53,7 +53,7 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Cl
 
 @pytest.fixture(autouse=True)
 def _quiet(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No test leaves refreshes in progress in the app that the tests of this process share."""
+    """Ends the refreshes that a test leaves in progress, because the tests of this process share the app."""
     world = request.getfixturevalue("hosted")[0] if "hosted" in request.fixturenames else None
     yield
     if world:
@@ -80,7 +80,7 @@ def calling_back(managed: tuple[World, Client]) -> tuple[World, Client]:
     """An app that can call this machine."""
     name = urlsplit(managed[0].app).hostname
     if name not in ("127.0.0.1", "localhost"):
-        pytest.skip("the app under test runs on another machine: it cannot call this one")
+        pytest.skip("the app under test runs on another machine, so it cannot call this machine")
     return managed
 
 

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 class Described:
-    """The description of the app at `base` (without `/api`); answers may only have keys of the description."""
+    """The description of the app at `base` (without `/api`). Answers must not have keys that it does not describe."""
 
     def __init__(self, base: str) -> None:
         self.document = strict(describe({"url": f"{base}/api"}, (FUNCTION_KEY,)))
@@ -26,7 +26,7 @@ class Described:
         self.seen: set[tuple[str, int]] = set()
 
     def check(self, answer: requests.Response) -> requests.Response:
-        """The answer, if status, headers, content type and body match the description; else fails with the reason."""
+        """The answer, if its status, headers, content type and body match the description; otherwise the test fails."""
         method = str(answer.request.method)
         template = self._template(urlsplit(answer.url).path.removeprefix("/api"))
         operation = self._schema[template][method]
@@ -35,7 +35,7 @@ class Described:
         return answer
 
     def _template(self, path: str) -> str:
-        # an exact path before one with a parameter in the same place
+        # an exact path comes before a path with a parameter in the same place
         for template in sorted(self.document["paths"], key=lambda name: name.count("{")):
             if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
                 return str(template)

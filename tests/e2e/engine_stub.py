@@ -26,7 +26,8 @@ UNREACHABLE = {
 }
 
 NOWHERE = "http://127.0.0.1:9"
-"""Where nothing listens. The address of a killed devhost may soon be reused by another one."""
+"""An address where no process listens. The address of a killed devhost would not do: another devhost may soon use
+it."""
 
 
 @contextmanager
@@ -57,7 +58,8 @@ def engine(fault: Fault) -> Iterator[str]:
 
 
 def lead_to(state: Path, address: str) -> None:
-    """Connects the HTTP functions beside the devhost on `state` to the engine at `address`, from their next call on."""
+    """Connects the HTTP functions that use the devhost with `state` to the engine at `address`, from the next call
+    on."""
     with closing(sqlite3.connect(state / "state.db", timeout=10)) as database, database:
         ((text,),) = database.execute("SELECT value FROM meta WHERE key = 'running'").fetchall()
         changed = json.dumps({**json.loads(text), "rpc": address})

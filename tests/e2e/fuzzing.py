@@ -1,4 +1,4 @@
-"""Sends requests that the app's description allows, or forbids, and compares every answer with the description."""
+"""Sends requests that the app's description allows or forbids, and compares every answer with the description."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from triggers.openapi.description import FUNCTION_KEY, describe
 
 SEED = 20260331
 SPELLED = re.compile(r"(?i)-?[0-9]+(\.[0-9]+)?|true|false")
-"""Numbers and booleans."""
+"""Texts that are numbers or booleans."""
 TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 """The form of the format `date-time`."""
 KEY_HEADER = "Idempotency-Key"
@@ -64,14 +64,14 @@ class Findings:
 
 
 def strict(document: Json) -> Json:
-    """The document without further keys in answers: callers must tolerate them, but today none may be undescribed."""
+    """The document with answers closed to additional keys: callers must tolerate these, but each must be described."""
     document = copy.deepcopy(document)
     _close(document["components"]["schemas"])
     return document
 
 
 def only(document: Json, path: str) -> Json:
-    """The document with one path only."""
+    """The document with only this path."""
     return {**document, "paths": {path: document["paths"][path]}}
 
 
@@ -87,7 +87,7 @@ def without_start_of_batches(document: Json) -> Json:
 def plain(document: Json) -> Json:
     """The document without the rules between keys of a body, and without the values that these rules are about.
 
-    Boundary values are generated for each key alone, which such rules would prevent.
+    Boundary values are generated for one key at a time, which such rules would prevent.
     """
     document = copy.deepcopy(document)
     schemas = document["components"]["schemas"]
@@ -102,8 +102,8 @@ def plain(document: Json) -> Json:
 def fuzz(base: str, key: str | None, mode: Mode, examples: int, document: Json | None = None) -> Findings:
     """Fuzzes the app at `base` (without `/api`), by its description unless another `document` is given.
 
-    First the boundaries of every key and parameter, then `examples` random calls of each operation, the same ones in
-    every run. `mode` positive sends what the document allows, negative what it forbids.
+    It sends first the boundary values of every key and parameter, then `examples` random calls of each operation, the
+    same in every run. With `mode` positive it sends what the document allows, with negative what it forbids.
     """
     document = strict(document or without_start_of_batches(describe({"url": f"{base}/api"}, (FUNCTION_KEY,))))
     findings = Findings()
@@ -132,12 +132,12 @@ def fuzz(base: str, key: str | None, mode: Mode, examples: int, document: Json |
 
 
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """Removes cases that the description forbids and the app accepts nevertheless.
+    """Removes cases that the description forbids although the app accepts them.
 
     A parameter without a value counts as absent: the platform does not pass it to the app. The app also accepts numbers
-    and booleans as texts, which the description leaves out, because tools would offer callers a choice. A wait with a
-    callback is refused, but both keys are made harmless here. A time may match the format and still be a time that
-    the app cannot represent: a leap second, or one of the years 0, 1 and 9999.
+    and booleans as texts; the description does not say so, because tools would then offer callers a choice. A wait
+    with a callback is refused, but here both keys are made harmless. A time may match the format and still be a time
+    that the app cannot represent: a leap second, or a time in one of the years 0, 1 and 9999.
     """
     query = case.query or {}
     if any(value == "" for value in query.values()):
@@ -181,8 +181,8 @@ def _spelled_as_text(body: object) -> bool:
 def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schemathesis.Case[Any]:
     """Removes values that match the description but would be refused, or would take minutes.
 
-    A schema cannot express which continuations the app issued, which hosts it may call, which keys are in use.
-    In a negative case they would hide the tested fault, because the call would be refused anyway.
+    A schema cannot express which continuations the app issued, which hosts it may call, and which keys are in use. In a
+    negative case such values would hide the tested fault, because the call would be refused because of them.
     """
     continuation = (case.query or {}).get("continuation")
     if isinstance(continuation, str) and re.fullmatch(CONTINUATION_PATTERN, continuation):
@@ -199,7 +199,8 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) ->
 
 
 def _body_is_bad(case: schemathesis.Case[Any]) -> bool:
-    """Every case with a bad body also has a bad header, which would cause the refusal."""
+    """Whether the body was generated to be invalid. Such a case also has a bad header, which could cause the
+    refusal."""
     body = case.meta.components.get(ParameterLocation.BODY) if case.meta else None
     return body is not None and body.mode == schemathesis.GenerationMode.NEGATIVE
 

@@ -1,7 +1,7 @@
-"""A Power BI service that gives invalid answers for some models, and good ones for all others.
+"""A Power BI service that gives invalid answers for some models, and good answers for all others.
 
-A script gets the transport of one connection, after the request was read, and writes any bytes to it; the connection
-ends with the script. Only the client limits what it may send.
+A script gets the transport of one connection after the request was read, and writes any bytes to it; the connection
+ends when the script ends. Only the client limits how much a script can send.
 """
 
 import asyncio
@@ -29,17 +29,18 @@ Script = Callable[[asyncio.Transport], Awaitable[None]]
 
 @dataclass
 class HostilePowerBi:
-    """`scripts` by dataset id returns the script for a call, None for a good answer. `calls`: the number of scripts."""
+    """`scripts`, by dataset id, return the script for a call, or None for a good answer. `calls`: the scripts so
+    far."""
 
     service: PowerBiService = field(default_factory=PowerBiService)
     scripts: dict[str, Callable[[], Script | None]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     more_rows: dict[str, bytes] = field(default_factory=dict)
-    """By dataset id: rows that are appended to an otherwise good history. `calls` counts these, too."""
+    """By dataset id: rows that are appended to an otherwise good history. `calls` also counts these answers."""
     base_url: str = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One call."""
+        """Answers one call."""
         body = await request.read()
         found = re.search(r"/datasets/([0-9a-f-]{36})", request.path)
         chosen = None if request.path.startswith("/control") or not found else self.scripts.get(found[1])
@@ -84,7 +85,7 @@ def serving_hostile() -> Iterator[HostilePowerBi]:
 
 
 def sending(*parts: bytes) -> Script:
-    """Sends these bytes and closes the connection."""
+    """A script that sends these bytes and closes the connection."""
 
     async def script(transport: asyncio.Transport) -> None:
         for part in parts:
@@ -95,7 +96,7 @@ def sending(*parts: bytes) -> Script:
 
 
 def dripping(head: bytes, part: bytes = b" ") -> Script:
-    """Sends the head at once, and then a few bytes, again and again, until the client disconnects."""
+    """A script that sends the head at once, and then a few bytes again and again, until the client disconnects."""
 
     async def script(transport: asyncio.Transport) -> None:
         transport.write(head)
@@ -107,7 +108,7 @@ def dripping(head: bytes, part: bytes = b" ") -> Script:
 
 
 def flooding(head: bytes, part: bytes = CHUNK) -> Script:
-    """Sends the head, and then bytes without end, as fast as the client reads them."""
+    """A script that sends the head, and then bytes endlessly, as fast as the client reads them."""
 
     async def script(transport: asyncio.Transport) -> None:
         transport.write(head)
@@ -119,7 +120,7 @@ def flooding(head: bytes, part: bytes = CHUNK) -> Script:
 
 
 async def resetting(transport: asyncio.Transport) -> None:
-    """Ends the connection without an answer."""
+    """A script that ends the connection without an answer."""
     transport.abort()
 
 
@@ -134,14 +135,14 @@ def with_length(body: bytes, head: bytes = OK) -> bytes:
 
 
 def old_rows(count: int = 20_000, *, start_times: bool = True) -> bytes:
-    """More rows of completed refreshes than any service has."""
+    """Rows of completed refreshes, far more than a real service returns."""
     began = b'"startTime":"2020-03-31T00:00:00.000Z",' if start_times else b""
     row = b'{"requestId":"00000000-0000-4000-8000-%012d","refreshType":"ViaApi",%b"status":"Completed"}'
     return b",".join(row % (number, began) for number in range(count))
 
 
 def hostile_answer(chance: random.Random) -> Script:
-    """One of many: sizes, encodings, drips, redirects, broken chunks, invalid heads."""
+    """A random script, with an unusual size or encoding, a drip, a redirect, broken chunks, or an invalid head."""
     noise = chance.randbytes(chance.choice((1, 40, 5000)))
     rows = b'{"value":[' + b",".join([b'{"requestId":5,"status":[],"startTime":{}}'] * chance.choice((1, 1000))) + b"]}"
     name = "\u202e\u0085\u2028".encode() * chance.choice((1, 60_000))
@@ -181,7 +182,8 @@ def hostile_answer(chance: random.Random) -> Script:
         lambda: flooding(OK + b"\r\n"),
         lambda: flooding(OK + b"X: "),
         lambda: flooding(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + CHUNK + b"\r\n"),
-        # slowly: only the time bounds these, and a flood would take a core until then (tests/unit/outbound has it)
+        # sent slowly: only the time limit ends these, and a flood would use a whole core until then (see
+        # tests/unit/outbound)
         lambda: dripping(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
     ]
     return chance.choice(scripts)()

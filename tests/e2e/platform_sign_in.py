@@ -1,10 +1,10 @@
-"""The platform's sign-in (App Service authentication) in front of an app, as callers see it.
+"""A stub of the platform's sign-in (App Service authentication) in front of an app.
 
 It removes its own headers from calls, checks the bearer token, and adds headers that name the caller.
-A browser has a session instead of a token: `/.auth/login/aad` creates one, without asking, for the first principal,
-and `/.auth/logout` ends it.
+A browser has a session instead of a token: `/.auth/login/aad` creates one for the first principal, without asking, and
+`/.auth/logout` ends it.
 Calls without a token pass (`unauthenticatedClientAction` `AllowAnonymous`) or are refused (`Return401`); an invalid
-token is refused in both cases. Tokens are texts of the test; the validation of real ones is not simulated.
+token is refused in both cases. Tokens are arbitrary texts; the validation of real tokens is not simulated.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ SESSION = "AppServiceAuthSession"
 
 @contextmanager
 def signing_in(app: str, tokens: Mapping[str, str], *, anonymous: bool = True) -> Iterator[str]:
-    """The address to call instead of `app`. `tokens`: the object id of the principal for each token."""
+    """The address to call instead of `app`. `tokens`: by token, the object id of the principal."""
 
     async def respond(request: web.Request) -> web.Response:
         if request.path.startswith("/.auth/"):
@@ -64,10 +64,10 @@ def signing_in(app: str, tokens: Mapping[str, str], *, anonymous: bool = True) -
 
 
 def session_of(request: web.Request, token: str) -> web.Response:
-    """The answer of the platform to a browser that wants a session, or no longer."""
+    """The answer of the platform to a browser that signs in or out."""
     login = request.path != "/.auth/logout"
     target = request.query["post_login_redirect_uri" if login else "post_logout_redirect_uri"]
-    # whether the real one hands on the part behind # is not documented
+    # it is not documented whether the real platform keeps the part after #
     answer = web.Response(status=302, headers={"Location": target.partition("#")[0]})
     if login:
         answer.set_cookie(SESSION, token, httponly=True)

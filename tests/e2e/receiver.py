@@ -1,4 +1,4 @@
-"""A caller that waits for a callback: a small HTTP server on this machine that keeps the calls."""
+"""A caller that waits for a callback: a small HTTP server on this machine that records the calls."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ from devhost_tests.process import until
 from tests.e2e.world import END_SECONDS
 
 SECRET = "capability-0123456789"
-"""In every URI of a receiver; an output that contains it has revealed a secret URI."""
+"""A text in every URI of a receiver. An output that contains it reveals a secret URI."""
 
 Json = dict[str, Any]
 
@@ -26,13 +26,13 @@ class Call:
     headers: dict[str, str]
     body: Json
     at: float = field(default_factory=time.monotonic)
-    """When it came, in seconds of a clock without a date."""
+    """When the call arrived, in seconds of a monotonic clock."""
 
 
 @dataclass
 class Receiver:
-    """`answers` are given in turn, the last one is repeated: a status, or a status and headers. None closes the
-    connection without an answer. `before_answer` is called before each answer."""
+    """Gives `answers` in turn and repeats the last one: a status, or a status and headers. None closes the connection
+    without an answer. `before_answer` is called before each answer."""
 
     base: str = ""
     answers: list[Any] = field(default_factory=lambda: [200])
@@ -45,7 +45,7 @@ class Receiver:
         return f"{self.base}/workflows/1/callback?sp=%2Frun&sv=1.0&sig={SECRET}"
 
     def called(self, times: int = 1, seconds: float = END_SECONDS) -> Call:
-        """The last call, after this many calls."""
+        """Waits for this many calls and returns the last one."""
         until(lambda: len(self.calls) >= times, seconds, lambda: str(self.calls))
         return self.calls[times - 1]
 
@@ -56,7 +56,7 @@ class Receiver:
 
 @contextmanager
 def receiving(*answers: Any) -> Iterator[Receiver]:
-    """A receiver with these answers; 200 without any."""
+    """A receiver with these answers; if none are given, it answers 200."""
     receiver = Receiver(answers=list(answers) or [200])
 
     class Handler(BaseHTTPRequestHandler):
@@ -77,7 +77,7 @@ def receiving(*answers: Any) -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Writes no log lines."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -1,7 +1,8 @@
-"""One behaviour of the Power BI service and the expected answer for the caller, tested over HTTP, many at a time.
+"""Cases of a behaviour of the Power BI service with the expected answer for the caller, tested over HTTP, many at a
+time.
 
-A case describes its row, sets up its own model, sends one request, and compares all results at once:
-HTTP status, status, code, `retryable`, the numbers of refreshes and of POSTs, and that nothing was cancelled.
+Each case sets up its own model and sends one request. Then all results are compared at once: HTTP status, status, code,
+`retryable`, the numbers of refreshes and of POSTs, and whether anything was cancelled.
 """
 
 import time
@@ -13,7 +14,7 @@ from typing import Any
 from tests.e2e.world import END_SECONDS, Result, World
 
 AT_ONCE = 24
-"""Cases that run side by side; each of them mostly waits."""
+"""The number of cases that run at the same time; each of them mostly waits."""
 
 Json = dict[str, Any]
 Meanwhile = Callable[[World, str, str], None]
@@ -22,7 +23,7 @@ Meanwhile = Callable[[World, str, str], None]
 
 @dataclass(frozen=True)
 class Case:
-    """A row. `faults` are name and route, perhaps with more keys; `made` is the number of our refreshes."""
+    """A row. `faults` have a name, a route and further keys; `made` is the expected number of our refreshes."""
 
     row: str
     knobs: Json = field(default_factory=dict)
@@ -37,20 +38,20 @@ class Case:
     """Power BI's own code; not compared if None."""
     retryable: bool = False
     says: Sequence[str] = ()
-    """Words of the message, in any case."""
+    """Words of the message; they are compared case-insensitively."""
     table: str | None = None
     made: int = 1
     starts: int | None = None
-    """POSTs that reached Power BI; None: the same as `made`."""
+    """The expected number of POSTs that reach Power BI; None: the same as `made`."""
     served: str = "own"
-    """The expected `servedBy`, for a success."""
+    """The expected `servedBy` of a success."""
     looks: int | None = None
-    """Reads of the history; None: any number."""
+    """The expected number of reads of the history; None: any number."""
     enhanced: bool | None = None
 
 
 def play(world: World, case: Case) -> Json:
-    """The result of a case in the format of `expected`; all other contradictions under `odd`."""
+    """Plays a case. Returns its result in the format of `expected`, with all other contradictions under `odd`."""
     model = world.model(**case.knobs)
     for name, route, more in case.faults:
         world.fault(model, name, route, **more)
@@ -101,12 +102,12 @@ def expected(case: Case) -> Json:
 
 
 def _odd(case: Case, result: Result, model: str, own: list[Json]) -> Iterable[str]:
-    """Contradictions in the answer, and answers that a caller cannot act on."""
+    """Contradictions in the answer, and parts of it that would be of no use to a caller."""
     error = result.body.get("error")
     if result.body["status"] == "Completed":
         truth = {refresh["requestId"]: refresh["state"] for refresh in own}
         if truth.get(result.body["refreshId"]) != "Completed":
-            yield f"refresh {result.body['refreshId']} is not one that completed: {truth}"
+            yield f"refresh {result.body['refreshId']} did not complete: {truth}"
         if error:
             yield f"a success with an error: {error}"
         return
@@ -124,7 +125,7 @@ def _odd(case: Case, result: Result, model: str, own: list[Json]) -> Iterable[st
 
 
 def play_all(world: World, cases: Sequence[Case]) -> str:
-    """The cases with unexpected results, one on each line; empty without any."""
+    """The cases with unexpected results, one per line; empty if there are none."""
 
     def one(case: Case) -> str:
         try:
@@ -140,12 +141,12 @@ def play_all(world: World, cases: Sequence[Case]) -> str:
 
 
 def refreshing(world: World, uri: str) -> Json:
-    """Waits until the refresh is known."""
+    """Waits until the status shows the refresh."""
     return world.until(uri, lambda status: status["status"] == "Refreshing", END_SECONDS)
 
 
 def all_as_expected(world: World, cases: Sequence[Case]) -> str:
-    """How many cases went as expected, and how long that took; otherwise fails and shows the cases that did not."""
+    """How many cases went as expected, and how long that took. Fails and shows the others if there are any."""
     began = time.monotonic()
     wrong = play_all(world, cases)
     assert not wrong, wrong

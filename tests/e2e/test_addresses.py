@@ -1,4 +1,4 @@
-"""The URIs in answers: behind a gateway, and with another route prefix."""
+"""The URIs in answers, behind a gateway and with a different route prefix."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def deployed(folder: Path, prefix: str) -> Path:
-    """A copy of the app with another route prefix."""
+    """A copy of the app with a different route prefix."""
     for name in DEPLOYED:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "function_app.py", folder)
@@ -31,14 +31,14 @@ def deployed(folder: Path, prefix: str) -> Path:
 
 
 def post(url: str, body: Json, **headers: str) -> requests.Response:
-    """A start at an address other than the usual one."""
+    """A start at a different address."""
     return requests.post(url, json={"workspaceId": WORKSPACE, **body}, headers=headers, timeout=30)
 
 
 @pytest.mark.parametrize(("prefix", "path"), [("bi/api", "/bi/api/"), ("", "/")])
 @pytest.mark.parametrize("gateway", ["", "https://gateway.example/power-bi"])
 def test_every_uri_begins_with_the_address_of_the_caller(tmp_path: Path, prefix: str, path: str, gateway: str) -> None:
-    """Our URIs and Durable's; they also work behind the gateway's address."""
+    """This holds for the app's URIs and for Durable's; they work through the gateway."""
     app = deployed(tmp_path, prefix)
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "EXPOSE_MANAGEMENT_URIS": "true"}

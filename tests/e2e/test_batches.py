@@ -26,14 +26,14 @@ def post(world: World, body: object) -> requests.Response:
 
 
 def started(world: World, *models: Json | str, **more: Any) -> Json:
-    """A batch that is accepted: the body of the 202."""
+    """Starts a batch that is accepted. Returns the body of the 202."""
     answer = post(world, {"workspaceId": WORKSPACE, "models": models, **more})
     assert answer.status_code == 202, answer.text
     return dict(answer.json())
 
 
 def ended(world: World, *models: Json | str, **more: Any) -> Result:
-    """A batch from start to end."""
+    """Starts a batch and waits for its end."""
     return world.follow(started(world, *models, **more)["statusUri"])
 
 
@@ -43,7 +43,7 @@ def by_name(result: Result) -> dict[str, Json]:
 
 
 def test_all_models_are_refreshed_in_order(world: World) -> None:
-    """A diamond: each model starts after those that it depends on have completed, with one refresh each."""
+    """In a diamond, each model starts after its dependencies have completed; there is one refresh for each model."""
     ids = {name: world.model(seconds=0.3) for name in ("A", "B", "C", "D")}
     before: dict[str, list[str]] = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"]}
     models = [{"name": name, "datasetId": ids[name], "dependsOn": before[name]} for name in ("D", "C", "B", "A")]
@@ -60,7 +60,7 @@ def test_all_models_are_refreshed_in_order(world: World) -> None:
 
 
 def test_a_failure_in_a_diamond_skips_what_depends_on_it(world: World) -> None:
-    """424 with a sentence that names the failure; the rest of the batch is refreshed."""
+    """The answer is 424 with a sentence that names the failure; the rest of the batch is refreshed."""
     models = {name: world.model(seconds=0.2) for name in "ACDE"}
     models["B"] = world.model(outcome="Failed", seconds=0.2)
     before: dict[str, list[str]] = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"], "E": []}
@@ -87,7 +87,7 @@ def test_a_failure_in_a_diamond_skips_what_depends_on_it(world: World) -> None:
 
 
 def test_a_retry_refreshes_only_what_did_not_complete(world: World) -> None:
-    """A retry has the models of the earlier batch, or the same list again; a retry can be retried."""
+    """A retry takes the models of the earlier batch, or sends the same list again; a retry can be retried."""
     good, bad = world.model(seconds=0.2), world.model(outcome=["Failed", "Failed", "Completed"], seconds=0.2)
     models = [{"name": "good", "datasetId": good}, {"name": "bad", "datasetId": bad}]
     first = ended(world, *models)
@@ -107,7 +107,7 @@ def test_a_retry_refreshes_only_what_did_not_complete(world: World) -> None:
 
 
 def test_all_models_of_a_workspace_but_some(world: World) -> None:
-    """Only refreshable ones, by their names; what is left out by name or id is left alone."""
+    """Only refreshable models are refreshed; models that `except` lists by name or id are not."""
     workspace = str(uuid.uuid4())
     here = {"workspaceId": workspace, "seconds": 0.2}
     ids = {name: world.model(name=name, **here) for name in ("Sales", "Stock", "Old", "Test")}
@@ -129,7 +129,7 @@ def test_all_models_of_a_workspace_but_some(world: World) -> None:
 
 
 def test_a_cancelled_batch_cancels_its_requests(world: World) -> None:
-    """What goes on is cancelled, what waits is skipped; the token that reads does not cancel."""
+    """Requests in progress are cancelled, waiting models are skipped; the read token does not cancel."""
     slow = world.model(seconds=LONG)
     done, waits = world.model(seconds=0.2), world.model()
     accepted = started(
@@ -157,7 +157,7 @@ def test_a_cancelled_batch_cancels_its_requests(world: World) -> None:
 
 
 def test_a_starter_needs_no_token(world: World) -> None:
-    """Status and cancellation by id; an unknown id is 404."""
+    """The starter reads the status and cancels by id; for an unknown id the answer is 404."""
     accepted = started(world, {"datasetId": world.model(seconds=LONG), "refresh": {"type": "full"}})
     url = f"{world.app}/api/batches/{accepted['id']}"
     status = requests.get(f"{url}/status", headers=world.headers, timeout=CALL_SECONDS)
@@ -172,7 +172,8 @@ def test_a_starter_needs_no_token(world: World) -> None:
 
 
 def test_a_key_is_one_batch(world: World) -> None:
-    """The same URIs at first, its outcome after the end, 409 for other models; a transient failure frees the key."""
+    """A repeat gets the same URIs, after the end the outcome, 409 for other models. A transient failure frees the
+    key."""
     key = {"idempotencyKey": str(uuid.uuid4())}
     model = world.model(outcome=[TRANSIENT, "Completed"], seconds=1)
     good = world.model(seconds=0.2)
@@ -193,7 +194,7 @@ def test_a_key_is_one_batch(world: World) -> None:
 
 
 def test_a_start_may_wait_for_the_end_or_be_called_back(calling_back: tuple[World, Client]) -> None:
-    """The whole status at once; or one call with the outcome of each model."""
+    """A start that waits gets the whole status; a receiver gets one call with the outcome of each model."""
     world, _ = calling_back
     waited = post(world, {"workspaceId": WORKSPACE, "models": [world.model(seconds=0.2)], "waitSeconds": 60})
     assert (waited.status_code, waited.json()["counts"]["completed"]) == (200, 1)
@@ -207,9 +208,9 @@ def test_a_start_may_wait_for_the_end_or_be_called_back(calling_back: tuple[Worl
 
 
 def test_a_batch_ends_at_its_deadline(world: World) -> None:
-    """What goes on times out with it, what waits is skipped."""
+    """Its requests in progress time out with it, waiting models are skipped."""
     slow, waits = world.model(seconds=LONG), world.model()
-    # three seconds, and more where messages are slow: the first request has to begin before the deadline
+    # three seconds, more if messages are slow: the first request has to begin before the deadline
     minutes = END_SECONDS / 1800
     result = ended(world, slow, {"datasetId": waits, "dependsOn": [slow]}, timeoutMinutes=minutes)
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
@@ -229,13 +230,13 @@ def test_a_batch_ends_at_its_deadline(world: World) -> None:
     ],
 )
 def test_what_cannot_be_served_is_refused(world: World, body: object, target: str) -> None:
-    """400 with the path of the key. `tests/unit/refresh/batch/test_spec.py` has the whole table."""
+    """The answer is 400 with the path of the key. `tests/unit/refresh/batch/test_spec.py` has all cases."""
     answer = post(world, body)
     assert (answer.status_code, answer.json()["error"]["target"]) == (400, target), answer.text
 
 
 def test_a_large_batch_is_answered_at_once(world: World, record_property: Callable[[str, object], None]) -> None:
-    """500 models, of which one at a time is refreshed; the status is complete, and it can be cancelled."""
+    """The batch has 500 models and refreshes one at a time. Its status has all models, and it can be cancelled."""
     first = world.model(seconds=LONG)
     models = [first, *(str(uuid.uuid4()) for _ in range(499))]
     began = time.monotonic()
@@ -249,7 +250,8 @@ def test_a_large_batch_is_answered_at_once(world: World, record_property: Callab
 
 
 def test_a_kill_in_the_middle_loses_nothing(tmp_path: Path) -> None:
-    """kill -9 while some models are refreshed and others wait: the right outcome, one refresh for each model."""
+    """After kill -9 while some models are refreshed and others wait, the outcome is right, with one refresh per
+    model."""
     with killable(tmp_path) as (world, victim):
         models = {name: world.model(seconds=2) for name in "ABCD"}
         chain: list[Json] = [{"name": "A", "datasetId": models["A"]}, {"name": "B", "datasetId": models["B"]}]

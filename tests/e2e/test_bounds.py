@@ -1,6 +1,6 @@
-"""Everything has a limit: a full queue, long lists, large requests, and a service with invalid answers.
+"""The limits of the app: a full queue, long lists, large requests, and a service with invalid answers.
 
-Times are compared with an undisturbed run of the same app, so that the speed of the machine decides nothing.
+Times are compared with an undisturbed run of the same app, so that the speed of the machine does not matter.
 """
 
 import json
@@ -35,11 +35,11 @@ FULL_SIZE = pytest.mark.skipif(
 )
 
 MEGABYTES_OF_A_LOAD, MEGABYTES_OF_HOSTILITY = 400, 300
-"""Resident memory of the process, which is the app and the devhost with the whole state of its engine."""
+"""Limits of the resident memory of the process, which contains the app and the devhost with the state of its engine."""
 POLLS = {"POLL_MIN_SECONDS": "2", "POLL_MAX_SECONDS": "5", "OUTAGE_BUDGET_SECONDS": "60"}
-"""Less often than in other tests: reading thirty histories of megabytes would keep this machine busy."""
+"""These tests poll less often than others: reading thirty histories of megabytes would keep the machine busy."""
 POLL_SECONDS = 0.5
-"""Between two polls of all callers, which would otherwise keep this machine busy, too."""
+"""The seconds between two polls of all callers. More frequent polls would keep the machine busy."""
 DRIPPING_MODELS, LONG_HISTORIES = 8, 30
 PATCHED = """
 import importlib.util, sys
@@ -60,14 +60,14 @@ Record = Callable[[str, object], None]
 def hosted(
     state: Path, power_bi: str, app: Path = ROOT, settings: Mapping[str, str] | None = None
 ) -> Iterator[tuple[World, Devhost]]:
-    """An app of the test's own."""
+    """An app for this test alone."""
     env = {**FAST, "POWER_BI_API_URL": power_bi, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1,localhost", **(settings or {})}
     with Devhost(app, state, "--key", KEY, "--exact-timers", env=env) as host:
         yield World(host.base, power_bi), host
 
 
 def peak_megabytes(host: Devhost) -> float:
-    """The maximum memory of the process. Skips where it cannot be read."""
+    """The peak memory of the process. Skips the test if it cannot be read."""
     if sys.platform != "linux":
         pytest.skip("the memory of another process is read from /proc")
     lines = Path(f"/proc/{host.process.pid}/status").read_text().splitlines()
@@ -78,7 +78,7 @@ def peak_megabytes(host: Devhost) -> float:
 
 
 def test_a_start_with_a_full_queue_gets_429(tmp_path: Path) -> None:
-    """429 with Retry-After, and nothing started. There is room after a request has left; a repeat needs none."""
+    """429 with Retry-After, and no start. After a request has left, there is room; a repeat needs no room."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_bytes((ROOT / "host.json").read_bytes())
@@ -114,7 +114,7 @@ def whole_list(world: World, **filters: str) -> list[list[Json]]:
 
 
 def test_a_list_of_many_pages_is_newest_first(tmp_path: Path) -> None:
-    """Each of 230 requests for three models, with and without keys, is on one page; the newest 50 are on the first."""
+    """230 requests for three models, with and without keys: each is on exactly one page, the newest 50 on the first."""
     with serve(PowerBiService()) as service, hosted(tmp_path, service.base_url) as (world, _):
         models = [world.model(seconds=0.2) for _ in range(3)]
         ids = []
@@ -145,14 +145,15 @@ def test_a_list_of_many_pages_is_newest_first(tmp_path: Path) -> None:
 
 
 def large_scope(name: str, characters: int) -> Json:
-    """A thousand tables, with names of that length."""
+    """A scope of a thousand tables, with names of this length."""
     return {"objects": [{"table": f"{name} {number:04} ".ljust(characters, "x")} for number in range(1000)]}
 
 
 @FULL_SIZE
 @pytest.mark.timeout(900)
 def test_large_requests_end_in_time(tmp_path: Path, record_property: Record) -> None:
-    """A hundred callers of one model with bodies of 60 KB and keys, and thirty of another with their own tables."""
+    """A hundred callers of one model with keys and bodies of 60 KB, and thirty of another model with tables of their
+    own."""
     with serve(PowerBiService()) as service, hosted(tmp_path, service.base_url) as (world, host):
         one, other = world.model(seconds=0.5), world.model(seconds=0.5)
         idle = peak_megabytes(host)
@@ -192,13 +193,13 @@ def busy(world: World, count: int) -> list[str]:
 
 
 def make_hostile(power_bi: HostilePowerBi, models: list[str], script: Script) -> None:
-    """From now on a script answers each call for these models."""
+    """Makes a script answer each further call for these models."""
     power_bi.scripts.update(dict.fromkeys(models, lambda: script))
     until(lambda: all(power_bi.calls.get(model) for model in models), 90)
 
 
 def lengthen(power_bi: HostilePowerBi, models: list[str], rows: bytes) -> None:
-    """From now on the history of these models has more rows."""
+    """Makes the history of these models have more rows from now on."""
     power_bi.more_rows.update(dict.fromkeys(models, rows))
     until(lambda: all(power_bi.calls.get(model) for model in models), 90)
 
@@ -215,7 +216,8 @@ DRIPS = {
 def test_models_with_slow_answers_do_not_delay_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record
 ) -> None:
-    """Eight models with slow answers, two for each way of sending slowly, compared with eight that answer well."""
+    """Eight models with slow answers, two for each way of sending slowly, compared with eight models with good
+    answers."""
     world, _, power_bi = estate
     models = busy(world, DRIPPING_MODELS)
     before = measured(world)
@@ -229,7 +231,7 @@ def test_models_with_slow_answers_do_not_delay_others(
 def test_long_histories_do_not_delay_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record, *, start_times: bool
 ) -> None:
-    """Thirty models whose history has 20,000 rows, compared with thirty whose history has a few."""
+    """Thirty models whose history has 20,000 rows, compared with thirty models whose history has a few rows."""
     world, host, power_bi = estate
     models = busy(world, LONG_HISTORIES)
     before = measured(world)
@@ -269,7 +271,7 @@ def test_all_stalls_together_do_not_delay_others(
 def test_hostile_answers_break_nothing(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record, seed: int
 ) -> None:
-    """No 5xx, each request ends with a true outcome, and memory stays small.
+    """The app answers no call with 5xx, each request ends with a true outcome, and memory stays small.
 
     Two of three answers of Power BI are invalid, and three of four of a receiver.
     """
@@ -316,5 +318,5 @@ def test_hostile_answers_break_nothing(
         if each["status"] == "Completed":
             assert states[each["refreshId"]] == "Completed"
     peak = peak_megabytes(host)
-    record_property("measured", f"bounds: {peak:.0f} MB at most beside hostile answers")
+    record_property("measured", f"bounds: {peak:.0f} MB at most with hostile answers")
     assert peak < MEGABYTES_OF_HOSTILITY

@@ -1,4 +1,4 @@
-"""Callers with a callback: one call with the outcome that the status shows, whatever happened in between."""
+"""Callers with a callback get one call with the outcome that the status shows, in spite of all faults."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ App = tuple[World, Client]
 
 
 def ask(world: World, model: str, uri: str, **options: Any) -> Json:
-    """A request with a callback: the body of the 200."""
+    """Starts a request with a callback. Returns the body of the 200."""
     answer = world.post({"workspaceId": WORKSPACE, "datasetId": model, "callBackUri": uri, **options})
     assert answer.status_code == 200, answer.text
     assert "Location" not in answer.headers
@@ -31,7 +31,7 @@ def callbacks(host: Client, request_id: str) -> list[Json]:
 
 
 def settled(host: Client, request_id: str, how: str) -> Json:
-    """The single callback of a request, after its orchestration has ended."""
+    """The only callback of a request, after the orchestration of the callback has ended."""
     until(lambda: [row["runtimeStatus"] for row in callbacks(host, request_id)] == ["Completed"], END_SECONDS)
     (row,) = callbacks(host, request_id)
     assert row["output"] == how
@@ -67,7 +67,7 @@ def test_one_callback_with_the_outcome(calling_back: App, outcome: str, code: st
 
 
 def test_a_failing_receiver_is_called_again(calling_back: App) -> None:
-    """500, no answer, 429 with Retry-After, 408: the app retries each, and waits as long as the receiver asks."""
+    """The app retries after 500, no answer, 429 with Retry-After and 408, and waits as long as the receiver asks."""
     world, host = calling_back
     with receiving(500, None, (429, {"Retry-After": "2"}), 408, 200) as receiver:
         started = ask(world, world.model(), receiver.uri)
@@ -80,7 +80,7 @@ def test_a_failing_receiver_is_called_again(calling_back: App) -> None:
 
 
 def test_a_closed_port_is_called_again(calling_back: App) -> None:
-    """A refused connection is not an answer."""
+    """A refused connection is not an answer, so the app calls again."""
     world, host = calling_back
     with receiving() as receiver:
         uri = receiver.uri
@@ -94,7 +94,7 @@ def test_a_closed_port_is_called_again(calling_back: App) -> None:
 
 @pytest.mark.parametrize("status", [404, 409])
 def test_a_receiver_that_does_not_listen_yet_is_called_again(calling_back: App, status: int) -> None:
-    """It may have to get the answer to its own call first."""
+    """The receiver may not listen before it has the answer to its own call."""
     world, host = calling_back
     with receiving(status, 200) as receiver:
         started = ask(world, world.model(), receiver.uri)
@@ -103,7 +103,7 @@ def test_a_receiver_that_does_not_listen_yet_is_called_again(calling_back: App, 
 
 
 def test_a_repeat_revives_an_abandoned_callback(calling_back: App) -> None:
-    """A caller repeats its request with the idempotency key."""
+    """The app tries the callback again when the caller repeats its request with the idempotency key."""
     world, host = calling_back
     with receiving(410, 200) as receiver:
         model = world.model()
@@ -117,7 +117,7 @@ def test_a_repeat_revives_an_abandoned_callback(calling_back: App) -> None:
 
 @pytest.mark.parametrize("status", [410, 400, 401])
 def test_a_receiver_that_no_longer_exists_is_called_once(calling_back: App, status: int) -> None:
-    """Its pipeline has ended: one call, one line in the log."""
+    """The pipeline of the receiver has ended, so there is one call and one line in the log."""
     world, host = calling_back
     with receiving(status) as receiver:
         started = ask(world, world.model(), receiver.uri)
@@ -129,7 +129,7 @@ def test_a_receiver_that_no_longer_exists_is_called_once(calling_back: App, stat
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(calling_back: App, status: int) -> None:
-    """It would lead to a host that is not allowed."""
+    """A redirect could lead to a host that is not allowed."""
     world, host = calling_back
     with receiving() as elsewhere, receiving((status, {"Location": elsewhere.uri})) as receiver:
         started = ask(world, world.model(), receiver.uri)
@@ -138,7 +138,7 @@ def test_a_redirect_is_not_followed(calling_back: App, status: int) -> None:
 
 
 def test_a_cancelled_request_calls_back(calling_back: App) -> None:
-    """A request that is past its deadline calls back as well."""
+    """A request that passes its deadline calls back, too."""
     world, _ = calling_back
     for options, status in (({}, "Cancelled"), ({"timeoutMinutes": 0.03}, "TimedOut")):
         with receiving() as receiver:
@@ -151,7 +151,7 @@ def test_a_cancelled_request_calls_back(calling_back: App) -> None:
 
 
 def test_the_receiver_of_a_repeat_is_called_too(calling_back: App) -> None:
-    """A repeat with the same idempotency key adds its receiver, which is called immediately after an end."""
+    """A repeat with the same idempotency key adds its receiver; if the request has ended, it is called at once."""
     world, _ = calling_back
     with receiving() as first, receiving() as second, receiving() as late:
         model = world.model(seconds=LONG)
@@ -169,7 +169,8 @@ def test_the_receiver_of_a_repeat_is_called_too(calling_back: App) -> None:
 
 
 def test_a_false_notification_is_not_the_end(calling_back: App) -> None:
-    """After a notification without an end it looks again a few times, and then waits for the real end."""
+    """After a notification although the request has not ended, the callback looks a few times, then waits for the
+    end."""
     world, host = calling_back
     with receiving() as receiver:
         model = world.model(seconds=LONG)
@@ -193,7 +194,7 @@ def test_a_false_notification_is_not_the_end(calling_back: App) -> None:
 
 
 def test_the_timer_calls_back_for_a_terminated_request(calling_back: App) -> None:
-    """It skips requests that can still call back, and those that have."""
+    """The timer skips requests that can still call back, and requests that have called back."""
     world, host = calling_back
     with receiving() as receiver, receiving() as living:
         started = ask(world, world.model(seconds=LONG), receiver.uri)
@@ -220,9 +221,9 @@ def test_the_timer_calls_back_for_a_terminated_request(calling_back: App) -> Non
 
 
 def test_a_failed_callback_is_started_again(calling_back: App) -> None:
-    """Its orchestration cannot fail by itself, but does if started by hand with an invalid input.
+    """The orchestration of a callback fails only because the test starts it by hand with an invalid input.
 
-    The timer starts it twice more and then stops.
+    The timer starts it two more times and then stops.
     """
     world, host = calling_back
     with receiving(500, 200) as receiver, receiving(500) as hopeless:
@@ -243,7 +244,7 @@ def test_a_failed_callback_is_started_again(calling_back: App) -> None:
         second = start("1", receiver.uri)
         host.becomes(second, "Failed", END_SECONDS)
         run_timer(host)
-        # the timer processes them in the order of their names, so it has processed the broken one before
+        # the timer processes callbacks in the order of their names, so it has processed the first one before
         host.becomes(second, "Completed", END_SECONDS)
         assert host.status(second)["output"] == "delivered"
         assert (len(receiver.calls), len(hopeless.calls)) == (2, 3)
@@ -251,7 +252,8 @@ def test_a_failed_callback_is_started_again(calling_back: App) -> None:
 
 
 def test_a_refused_host_starts_nothing(calling_back: App) -> None:
-    """400 with host and setting; no request, no callback, and no part of the query in any output."""
+    """The answer is 400 with host and setting. There is no request, no callback, and no output with a part of the
+    query."""
     world, _ = calling_back
     model = world.model()
     options = {"workspaceId": WORKSPACE, "datasetId": model}
@@ -265,7 +267,7 @@ def test_a_refused_host_starts_nothing(calling_back: App) -> None:
 
 
 def test_killed_between_the_end_and_the_call(tmp_path: Path) -> None:
-    """The receiver gets the first attempt and no further one from that process; the next process calls it."""
+    """The receiver gets only the first call from the killed process; the next process calls it again."""
     with killable(tmp_path) as (world, victim), receiving(None, 200) as receiver:
         hear(receiver, victim)
         started = ask(world, world.model(), receiver.uri)
@@ -280,7 +282,7 @@ def test_killed_between_the_end_and_the_call(tmp_path: Path) -> None:
 
 
 def test_callback_uris_are_not_shown(calling_back: App) -> None:
-    """Neither log, status, list nor custom status shows the query or path of a URI; only the engine's input has it."""
+    """Log, status, list and custom status do not show query or path of a URI; only the input in the engine has them."""
     world, host = calling_back
     with receiving(500, 410) as receiver:
         model = world.model()
@@ -289,7 +291,7 @@ def test_callback_uris_are_not_shown(calling_back: App) -> None:
         assert SECRET in str(row.pop("input"))
         texts = [log_of(host), str(row), world.listing(datasetId=model).text, world.queue(model).text]
         texts.append(str(world.follow(started["statusUri"]).body))
-        # without the prefix, the first page of a full app may not have it
+        # with the prefix, because the first page of an app with many instances may not have it
         listed = host.manage("GET", f"/instances?instanceIdPrefix={started['id']}").json()
         (own,) = [r for r in listed if r["instanceId"] == started["id"]]
         for text in (*texts, str(own)):
@@ -304,12 +306,12 @@ def log_of(host: Client) -> str:
 
 
 def hear(receiver: Receiver, victim: Mortal | MortalElsewhere) -> None:
-    """Kills the app when its call reaches the receiver."""
+    """Waits for the call of the app to the receiver and kills the app."""
     receiver.before_answer = victim.kill
 
 
 def logged(host: Client, event: str, *texts: str) -> None:
-    """The log has one line with an event of a request and these texts. The log of another host cannot be read."""
+    """Waits until the log has one line with this event and these texts. The log of an app elsewhere cannot be read."""
     if not isinstance(host, Devhost):
         return
 
@@ -321,5 +323,5 @@ def logged(host: Client, event: str, *texts: str) -> None:
 
 
 def run_timer(host: Client) -> None:
-    """Runs the five-minute timer outside its schedule."""
+    """Runs the timer for callbacks outside its schedule."""
     assert host.post("/admin/functions/deliver_callbacks", json={}).status_code == 202

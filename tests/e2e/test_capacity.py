@@ -1,4 +1,4 @@
-"""A capacity that allows two refreshes at once, over HTTP: all callers get their outcomes, and no third one runs."""
+"""A capacity that allows two refreshes at a time, over HTTP: all callers get outcomes, and no third refresh runs."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +46,7 @@ def groups(world: World) -> dict[str, Json]:
 
 
 def groups_when(world: World, name: str, condition: Any) -> Json:
-    """A group when it meets a condition: the answer may be a second old."""
+    """Waits until a group meets a condition. An answer may be a second old."""
     return when(lambda: groups(world)[name], condition)
 
 
@@ -58,7 +58,7 @@ def most_at_once(world: World, models: list[str]) -> int:
 
 
 def play(world: World, models: list[str]) -> list[int]:
-    """Three callers, each with requests for all models at once; the HTTP statuses of all outcomes."""
+    """Three callers request all models at the same time. Returns the HTTP statuses of all outcomes."""
 
     def caller(_: int) -> list[str]:
         return [world.ask(model)["statusUri"] for model in models]
@@ -69,7 +69,7 @@ def play(world: World, models: list[str]) -> list[int]:
 
 
 def test_no_third_refresh_runs(limited: tuple[World, Mortal]) -> None:
-    """Eight models, three callers each."""
+    """Three callers request each of eight models; the capacity never has more than two refreshes."""
     world, _ = limited
     models = [world.model() for _ in range(8)]
     with ThreadPoolExecutor(1) as pool:
@@ -83,7 +83,8 @@ def test_no_third_refresh_runs(limited: tuple[World, Mortal]) -> None:
 
 
 def test_three_callers_and_two_batches_want_fifty_models(limited: tuple[World, Mortal]) -> None:
-    """Each gets the true outcome of each model; one refresh of a model at a time, two of all models."""
+    """All get the true outcome of each model. At most one refresh per model runs at a time, and at most two in
+    total."""
     world, _ = limited
     bad = world.model(outcome="Failed", seconds=0.1)
     models = [*(world.model(seconds=0.1) for _ in range(49)), bad]
@@ -121,7 +122,7 @@ def test_three_callers_and_two_batches_want_fifty_models(limited: tuple[World, M
 
 
 def test_the_app_is_killed_in_the_middle(limited: tuple[World, Mortal]) -> None:
-    """The restarted app runs no refresh twice, loses no place, and runs no third refresh."""
+    """The restarted app repeats no refresh, loses no place, and runs no third refresh."""
     world, victim = limited
     models = [world.model(seconds=3) for _ in range(6)]
     started = [world.ask(model)["statusUri"] for model in models]
@@ -135,7 +136,7 @@ def test_the_app_is_killed_in_the_middle(limited: tuple[World, Mortal]) -> None:
 
 
 def test_a_request_shows_why_it_waits(limited: tuple[World, Mortal]) -> None:
-    """A request with a higher priority goes first. A terminated run keeps its place, and is repaired."""
+    """A request with a higher priority goes first. A terminated run keeps its place until it is repaired."""
     world, victim = limited
     first, low, high = world.model(seconds=LONG), world.model(seconds=LONG), world.model(seconds=LONG)
     holder = world.ask(first, workspaceId=OTHER)
@@ -163,7 +164,7 @@ def test_a_request_shows_why_it_waits(limited: tuple[World, Mortal]) -> None:
 
 
 def test_a_refusing_capacity_gets_no_calls(limited: tuple[World, Mortal]) -> None:
-    """The request continues, and shows when its wait ends; a caller that does not wait cancels it."""
+    """The request goes on waiting and shows until when; a caller that does not want to wait cancels it."""
     world, _ = limited
     model = world.model(outcome=[{"outcome": "Failed", "errorCode": "CapacityLimitExceeded"}, "Completed"])
     started = world.ask(model, workspaceId=THIRD)

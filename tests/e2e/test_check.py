@@ -1,4 +1,4 @@
-"""POST /api/check: facts that are known before a refresh is started, over HTTP."""
+"""POST /api/check over HTTP: what is known before a refresh is started."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ from devhost_tests.process import KEY, ROOT, Devhost
 from tests.e2e.world import FAST, WORKSPACE, World
 
 HANGS = 50
-"""Seconds, far more than a check takes."""
+"""Seconds for which the service hangs, far longer than a check may take."""
 
 Json = dict[str, Any]
 
@@ -26,7 +26,7 @@ def check(world: World, model: str, **more: Any) -> requests.Response:
 
 
 def test_a_model_that_can_be_read(world: World) -> None:
-    """`ok`, and nothing was started; the running refresh is shown."""
+    """The result is `ok`, nothing was started, and the running refresh is shown."""
     model = world.model()
     world.control(model, "/external", {"refreshType": "Scheduled", "seconds": 60, "visibilitySeconds": 0})
     answer = check(world, model)
@@ -47,7 +47,7 @@ def test_a_model_that_can_be_read(world: World) -> None:
     ],
 )
 def test_the_error_is_that_of_a_request(world: World, fault: str, code: str, says: str) -> None:
-    """200 with `ok` false: the check ran, and this is its result."""
+    """The status is 200 with `ok` false, because the check ran and this is its result."""
     model = world.model()
     world.fault(model, fault, "history")
     answer = check(world, model)
@@ -57,7 +57,7 @@ def test_the_error_is_that_of_a_request(world: World, fault: str, code: str, say
 
 
 def test_a_body_that_a_start_would_refuse(world: World) -> None:
-    """The error names the same key, even for keys that a check does not need."""
+    """The error names the same key as that of a start, even for keys that a check does not need."""
     model = world.model()
     bodies: dict[str, dict[str, Any]] = {
         "datasetId": {"datasetId": "x"},
@@ -72,7 +72,7 @@ def test_a_body_that_a_start_would_refuse(world: World) -> None:
 
 
 def test_a_check_does_not_wait_for_a_hanging_service(world: World) -> None:
-    """It answers in time, and the answer says that Power BI did not."""
+    """The check answers in time, and says that Power BI did not."""
     model = world.model()
     world.fault(model, "hang", "history", seconds=HANGS)
     began = time.monotonic()
@@ -84,7 +84,7 @@ def test_a_check_does_not_wait_for_a_hanging_service(world: World) -> None:
 
 @pytest.mark.usefixtures("local")
 def test_access_to_checks(tmp_path: Path) -> None:
-    """With keys on, a check needs one; for a workspace that is not allowed Power BI is not called."""
+    """If keys are checked, a check needs a key. For a workspace that is not allowed, Power BI is not called."""
     with serve(PowerBiService()) as service:
         env = {
             **FAST,
@@ -104,7 +104,7 @@ def test_access_to_checks(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("local")
 def test_a_closed_port(tmp_path: Path) -> None:
-    """A check reports that there is no connection; a request ends with that after its budget."""
+    """A check reports that there is no connection; a request ends with this error after the outage budget."""
     env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:1"}
     with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
         world, model = World(app.base, ""), "22222222-aaaa-bbbb-cccc-000000000001"

@@ -1,4 +1,4 @@
-"""The HTTP contract: answers and their shapes, and that invalid input starts nothing."""
+"""The HTTP contract: the shapes of answers, and that invalid input starts nothing."""
 
 import time
 import uuid
@@ -47,7 +47,7 @@ BAD: dict[str, tuple[object, str]] = {
 
 
 def send(world: World, body: object) -> requests.Response:
-    """A POST of any bytes, or of JSON."""
+    """Sends a POST with bytes or with JSON."""
     url = f"{world.app}/api/refreshes"
     if isinstance(body, bytes):
         return requests.post(url, data=body, headers={"Content-Type": "application/json"}, timeout=30)
@@ -66,7 +66,7 @@ def started_by_bad_input(world: World) -> list[str]:
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_starts_nothing(world: World, name: str) -> None:
-    """400 with the invalid key, and no orchestration afterwards."""
+    """The answer is 400 with the invalid key, and no orchestration was started."""
     body, target = BAD[name]
     answer = send(world, body)
     error = answer.json()["error"]
@@ -77,7 +77,7 @@ def test_bad_input_starts_nothing(world: World, name: str) -> None:
 
 
 def test_two_different_keys_are_refused(world: World) -> None:
-    """The header and the body name two requests."""
+    """Different keys in header and body name two different requests."""
     url = f"{world.app}/api/refreshes"
     answer = requests.post(url, json={**GOOD, "idempotencyKey": "a"}, headers={"Idempotency-Key": "b"}, timeout=30)
     assert (answer.status_code, answer.json()["error"]["target"]) == (400, "idempotencyKey")
@@ -85,7 +85,7 @@ def test_two_different_keys_are_refused(world: World) -> None:
 
 
 def test_the_answer_to_a_start(world: World) -> None:
-    """202, under 4 KB, with Location, Retry-After, and a token for each purpose."""
+    """It is a 202 of less than 4 KB with Location, Retry-After, and a token for each purpose."""
     answer = world.post({"workspaceId": WORKSPACE.upper(), "datasetId": world.model()})
     body = answer.json()
     assert answer.status_code == 202
@@ -99,9 +99,10 @@ def test_the_answer_to_a_start(world: World) -> None:
 
 
 def test_a_start_is_quick_and_small_whatever_power_bi_does(world: World) -> None:
-    """Power BI is not called before the answer, which comes, with the largest caller, while Power BI hangs.
+    """Power BI is not called before the answer, so the answer comes while Power BI hangs, even with the largest
+    `caller`.
 
-    The quickest of several starts, within two seconds.
+    The quickest of several starts takes less than two seconds.
     """
     model = world.model()
     world.fault(model, "hang", "any", seconds=10)
@@ -116,7 +117,7 @@ def test_a_start_is_quick_and_small_whatever_power_bi_does(world: World) -> None
 
 
 def test_numbers_and_booleans_may_be_texts(world: World) -> None:
-    """Pipelines send parameters as text: the same request in both spellings, so one key works for both."""
+    """Pipelines send parameters as text. Both spellings are the same request, so one key works for both."""
     model = world.model(outcome=["Failed", "Completed"])
     keys = {"timeoutMinutes": 5, "share": False, "retries": 0, "waitSeconds": 0, "idempotencyKey": "k"}
     options = {"maxParallelism": 2, "retryCount": 1, "applyRefreshPolicy": False}
@@ -130,7 +131,7 @@ def test_numbers_and_booleans_may_be_texts(world: World) -> None:
 
 
 def test_the_status_has_the_shape_of_durable(world: World) -> None:
-    """Tools that poll a Durable status URL work: 202 while it runs, at the end its code, status and output."""
+    """Tools that poll Durable status URLs work: 202 while the request runs; at the end code, status and output."""
     model = world.model(seconds=LONG)
     started = world.ask(model, caller={"pipeline": "Load sales"})
     answer = requests.get(started["statusQueryGetUri"], timeout=CALL_SECONDS)
@@ -152,7 +153,7 @@ def test_the_status_has_the_shape_of_durable(world: World) -> None:
 
 
 def test_unknown_values_are_left_out(world: World) -> None:
-    """No key of a status is null, except those of Durable's own status, which its pollers read."""
+    """No key of a status is null, except the keys of Durable's own status, which its pollers read."""
     for outcome in ("Completed", "Failed"):
         result = world.refreshed(world.model(outcome=outcome))
         for body in result.seen:
@@ -162,7 +163,7 @@ def test_unknown_values_are_left_out(world: World) -> None:
 
 
 def test_a_failure_has_the_shape_of_durable(world: World) -> None:
-    """424 and Failed; the error appears once, at the beginning."""
+    """The answer is 424 with Failed; the error appears only once, at the beginning."""
     result = world.refreshed(world.model(outcome="Failed"))
     body = result.body
     assert (result.code, body["runtimeStatus"], body["output"]["status"]) == (424, "Failed", "Failed")
@@ -175,7 +176,7 @@ def test_a_failure_has_the_shape_of_durable(world: World) -> None:
 @pytest.mark.parametrize("token", ["", "?token=", "?token=wrong", "?token=%00%ff"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_a_wrong_token_gives_no_access(world: World, method: str, token: str) -> None:
-    """404, the same as for an id that does not exist."""
+    """The answer is 404, as for an id that does not exist."""
     started = world.ask(world.model())
     answer = requests.request(method, started["statusUri"].split("?")[0] + token, timeout=30)
     unknown = requests.request(method, f"{world.app}/api/refreshes/{uuid.uuid4().hex}{token}", timeout=30)
@@ -185,7 +186,7 @@ def test_a_wrong_token_gives_no_access(world: World, method: str, token: str) ->
 
 
 def test_the_read_token_does_not_cancel(world: World) -> None:
-    """403 that names the right URI; nor does the cancel token read."""
+    """The answer is 403 and names the right URI. The cancel token does not read the status either."""
     started = world.ask(world.model())
     answer = requests.delete(started["statusUri"], timeout=30)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "TokenOnlyReads")
@@ -199,7 +200,7 @@ def test_the_read_token_does_not_cancel(world: World) -> None:
 
 @pytest.mark.parametrize("path", ["..%2f..%2fadmin", "@dataset_queue@x", "a" * 300, "%00", "x'or'1"])
 def test_an_odd_id_is_unknown(world: World, path: str) -> None:
-    """Any id in the path is looked up or refused. Some hosts refuse %00 themselves."""
+    """An id in the path is looked up or refused, whatever characters it has. Some hosts refuse %00 themselves."""
     answer = requests.get(f"{world.app}/api/refreshes/{path}?token=x", timeout=30)
     assert answer.status_code == 404 or (path, answer.status_code) == ("%00", 400)
 
@@ -227,13 +228,13 @@ def test_requests_are_listed(world: World) -> None:
     ("name", "value"), [("datasetId", "x"), ("since", "yesterday"), ("status", "Done"), ("top", "5")]
 )
 def test_a_bad_filter_is_named(world: World, name: str, value: str) -> None:
-    """400, not a list of other requests."""
+    """The answer is 400, not a list without the filter."""
     answer = world.listing(**{name: value})
     assert (answer.status_code, answer.json()["error"]["target"]) == (400, name)
 
 
 def test_a_queue_shows_runs_and_their_callers(world: World) -> None:
-    """The active run and the reason why it waits, and the queue behind it, with the callers and without any token."""
+    """The answer has the active run with the reason why it waits, the queue behind it, all callers, and no token."""
     model = world.model(seconds=LONG)
     world.external(model)
     first = world.ask(model, caller={"pipeline": "one"})

@@ -1,4 +1,4 @@
-"""The app is killed with -9 and restarted on the same state: the right outcome, and no more refreshes than needed."""
+"""After kill -9 and a restart on the same state, outcomes are right, and there are no unnecessary refreshes."""
 
 import os
 import re
@@ -34,12 +34,12 @@ class Mortal:
         self.killed = threading.Event()
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kills the process with kill -9."""
         self.host.process.kill()
         self.killed.set()
 
     def start_again(self) -> None:
-        """A new process on the state of the killed one, with another hash seed: it replays what that one wrote."""
+        """Starts a process on the same state with a different hash seed. It replays what the killed process wrote."""
         self.host.kill()
         self.host = self._start(self.base.rsplit(":", 1)[1], imported=False)
         assert self.host.base == self.base, self.host.log
@@ -50,19 +50,19 @@ class Mortal:
 
 
 class MortalElsewhere:
-    """An app elsewhere that a command kills, and that its own host restarts."""
+    """An app elsewhere. A command kills it, and its own supervisor restarts it."""
 
     def __init__(self, base: str, management_key: str, command: str) -> None:
         self.base, self.host, self._command = base, Elsewhere(base, management_key), command
         self.killed = threading.Event()
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kills the process with kill -9."""
         subprocess.run(["/bin/sh", "-c", self._command], check=True, timeout=60)
         self.killed.set()
 
     def start_again(self) -> None:
-        """Waits until it answers again."""
+        """Waits until the app answers again."""
 
         def answers() -> bool:
             try:
@@ -77,7 +77,7 @@ class MortalElsewhere:
 def mortal(
     tmp_path: Path, service: PowerBiService, app: Path = ROOT, **settings: str
 ) -> Iterator[tuple[World, Mortal]]:
-    """The app, the service, and the world around them."""
+    """An app that uses this service and can be killed, and its world."""
     with serve(service) as serving:
         victim = Mortal(app, tmp_path / "state", serving.base_url, **settings)
         try:
@@ -88,7 +88,7 @@ def mortal(
 
 @contextmanager
 def killable(tmp_path: Path) -> Iterator[tuple[World, Mortal | MortalElsewhere]]:
-    """An app that may be killed: one of the test, or the one elsewhere if there is a command for that."""
+    """An app that may be killed: an app of this test, or the app elsewhere if there is a command to kill it."""
     elsewhere = elsewhere_of_environment()
     if elsewhere is None:
         with mortal(tmp_path, PowerBiService()) as own:
@@ -102,7 +102,7 @@ def killable(tmp_path: Path) -> Iterator[tuple[World, Mortal | MortalElsewhere]]
 
 
 def test_killed_while_it_waits_for_an_idle_model(tmp_path: Path) -> None:
-    """One POST, after the other refresh has ended."""
+    """There is only one POST, after the external refresh has ended."""
     with killable(tmp_path) as (world, victim):
         model = world.model()
         world.external(model)
@@ -119,10 +119,10 @@ def test_killed_while_it_waits_for_an_idle_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("visible", [0, 2])
 def test_killed_right_after_the_post(tmp_path: Path, visible: float) -> None:
-    """The answer is lost with the process. At most two POSTs, and one refresh even if the history shows it late."""
+    """The answer is lost with the process. There are at most two POSTs, and one refresh even if its row comes late."""
     with killable(tmp_path) as (world, victim):
         model = world.model(seconds=4, visibilitySeconds=visible)
-        # accepted, but the process is dead before the answer
+        # Power BI accepts the POST, but the process is killed before the answer
         world.fault(model, "hang", "start", afterEffect=True, seconds=CALL_SECONDS)
         uri = world.ask(model)["statusUri"]
         until(lambda: world.own(model), END_SECONDS)
@@ -135,13 +135,13 @@ def test_killed_right_after_the_post(tmp_path: Path, visible: float) -> None:
 
 
 def _known(world: World, model: str) -> dict[str, Any]:
-    """What the app shows of a model."""
+    """The page data that the app shows for a model."""
     url = f"{world.app}/api/models/{model}"
     return dict(requests.get(url, headers=world.headers, timeout=CALL_SECONDS).json())
 
 
 def test_killed_while_it_polls(tmp_path: Path) -> None:
-    """The recorded refresh is followed to its end."""
+    """The restarted app follows the recorded refresh to its end."""
     with killable(tmp_path) as (world, victim):
         model = world.model(seconds=LONG)
         uri = world.ask(model)["statusUri"]
@@ -179,7 +179,7 @@ def test_a_terminated_run_is_repaired(managed: tuple[World, Client]) -> None:
 
 
 def test_the_status_of_a_terminated_request(managed: tuple[World, Client]) -> None:
-    """It is Terminated, and the run continues for the other requests."""
+    """The status is Terminated, and the run continues for the other requests."""
     world, host = managed
     model = world.model(seconds=LONG)
     terminated, other = world.ask(model), world.ask(model)
@@ -194,7 +194,7 @@ def test_the_status_of_a_terminated_request(managed: tuple[World, Client]) -> No
 
 
 def ends(world: World, model: str, uri: str) -> None:
-    """Ends the refresh that a request shares, or those before it; the request completes."""
+    """Ends the refresh of a request and those before it, until the request has completed."""
 
     def over() -> bool:
         if any(refresh["state"] == "InProgress" for refresh in world.own(model)):
@@ -206,7 +206,7 @@ def ends(world: World, model: str, uri: str) -> None:
 
 
 POLLS = 300
-"""Of one refresh: far more than a generation of its run makes (`STEPS`)."""
+"""The number of polls of one refresh: far more than one generation of its run makes (`STEPS`)."""
 COUNTING = """
 import importlib.util
 from azure.durable_functions.models import TaskOrchestrationExecutor as module
@@ -228,7 +228,7 @@ app = real.app
 
 @pytest.mark.usefixtures("local")
 def test_many_polls_stay_small(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    """However long a refresh lasts, no episode replays more than 150 events of history."""
+    """No episode replays more than 150 events, no matter how long a refresh takes."""
     sizes, app = tmp_path / "sizes", tmp_path / "app"
     app.mkdir()
     shutil.copy(ROOT / "host.json", app)

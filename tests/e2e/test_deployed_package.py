@@ -1,9 +1,8 @@
-"""The deployed package starts by itself and serves a refresh, with its files and its locked packages only.
+"""The deployed package starts and serves a refresh with only its own files and its locked packages.
 
-It is built like a deployment (infra/package.py), installed like the remote build (the lock, with hashes) into its own
-environment, in a folder from which no file of the project can be imported. Only the host is that of this
-project, copied beside it.
-"""
+It is built like a deployment (infra/package.py) and installed like the remote build (the lock, with hashes) into its
+own environment, in a folder from which no file of the project can be imported. Only the host, which is copied next to
+it, is from this project."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ ENDS_WITHIN = 60
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with the locked packages and no others. Skips where they cannot be downloaded."""
+    """A Python with only the locked packages. Skips the test if they cannot be downloaded."""
     folder = tmp_path_factory.mktemp("environment")
     python = folder / "venv" / "bin" / "python"
     for command in (

@@ -1,4 +1,4 @@
-"""A waiting caller sees the usual end of the refresh, and its progress."""
+"""A waiting caller sees when the refresh is expected to end, and its progress."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ SECONDS = 4
 
 
 def test_a_refresh_like_earlier_ones_is_expected_to_take_as_long(world: World) -> None:
-    """Status and queue show the expected end; two earlier refreshes are not enough."""
+    """Status and queue show the expected end. Two earlier refreshes are not enough to expect one."""
     model = world.model(seconds=LONG)
     for days in range(1, 4):
         earlier = {"refreshType": "Scheduled", "startsIn": -86_400 * days, "seconds": SECONDS}
@@ -28,7 +28,7 @@ def test_a_refresh_like_earlier_ones_is_expected_to_take_as_long(world: World) -
 
 
 def test_an_enhanced_refresh_shows_its_tables(world: World) -> None:
-    """The number of finished partitions, and the tables in progress."""
+    """The status shows the number of finished partitions, and the tables in progress."""
     tables = [{"table": "Sales", "partition": f"Sales-{year}"} for year in (2024, 2025, 2026)]
     model = world.model(seconds=12, objects=[*tables, {"table": "DimDate", "partition": "DimDate"}])
     request = world.ask(model, refresh={"type": "full"})

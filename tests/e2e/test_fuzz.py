@@ -1,4 +1,4 @@
-"""The app conforms to its description with any input; and these tests would notice if it did not."""
+"""The app conforms to its description with any input. Further tests show that these tests can fail."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ from triggers.openapi.description import FUNCTION_KEY, describe
 pytestmark = pytest.mark.usefixtures("local")
 
 EXAMPLES = 12
-"""Random calls of each operation, beside those at the boundaries. Some two seconds alone for each mode."""
+"""The number of random calls of each operation, in addition to the boundary values. They take about two seconds per
+mode. """
 
 Json = dict[str, Any]
 
-# The answers that fuzzing must reach, or it tested too little. Tokens cannot be guessed, so that route stays at 404.
+# The answers that fuzzing must reach; otherwise it tests too little. Tokens cannot be guessed: their routes answer 404.
 ALLOWED = {
     "POST /refreshes": {202, 401},
     "GET /refreshes": {200, 401},
@@ -70,14 +71,14 @@ FORBIDDEN = {
 
 
 def assert_reached(findings: Findings, expected: dict[str, set[int]]) -> None:
-    """Every operation, with at least these statuses."""
+    """Fails unless every operation has answered with at least these statuses."""
     seen = findings.seen()
     missing = {name: statuses - seen.get(name, set()) for name, statuses in expected.items()}
     assert (set(seen), {name for name, statuses in missing.items() if statuses}) == (set(expected), set()), seen
 
 
 class Watched(PowerBiService):
-    """Records the models of its calls."""
+    """A Power BI service that records the models of its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,28 +93,28 @@ class Watched(PowerBiService):
 
 @dataclass(frozen=True)
 class Fuzzed:
-    """An app with keys on, and the Power BI service behind it."""
+    """An app that checks keys, and its Power BI service."""
 
     world: World
     app: Devhost
     service: Watched
 
     def fuzz(self, mode: Any, document: Json | None = None, examples: int = EXAMPLES) -> Findings:
-        """Fuzzes it, see `tests.e2e.fuzzing.fuzz`."""
+        """Fuzzes the app, see `tests.e2e.fuzzing.fuzz`."""
         return fuzz(self.world.app, self.world.key, mode, examples, document)
 
     def described(self) -> Json:
-        """Its description, to be changed."""
+        """The description of the app, for tests that change it."""
         return describe({"url": f"{self.world.app}/api"}, (FUNCTION_KEY,))
 
     def unrequested(self, accepted: set[str], checked: Set[str] = frozenset()) -> set[str]:
-        """Everything without an accepted request: orchestrations, requests in the list, models at Power BI."""
+        """The ids of orchestrations, listed requests and models at Power BI for which no request was accepted."""
         instances = self.app.manage("GET", "/instances?top=10000").json()
         begun = {row["instanceId"] for row in instances if row["name"] == "refresh_request"}
         others = {row["instanceId"] for row in instances} - begun
         listed = {row["id"] for row in self.listed()}
         models = {id_of_model(request_id) for request_id in accepted}
-        # ids of runs begin with that of a request, queues and records have that of a model
+        # the id of a run begins with the id of a request; the key of a queue or a record is the id of a model
         entities = {f"@{kind}@{model}" for kind in ("dataset_queue", "model_record") for model in models}
         entities |= {f"@model_index@{shard_of(model)}" for model in models}
         known = (*accepted, "@timer_heartbeat@")
@@ -131,14 +132,14 @@ class Fuzzed:
 
 
 def id_of_model(request_id: str) -> str:
-    """The dataset id, with which a request id begins."""
+    """The dataset id at the beginning of a request id."""
     text = request_id[:32]
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 @contextmanager
 def fuzzed(state: Path, app: Path = ROOT) -> Iterator[Fuzzed]:
-    """An app of its own, so that counts belong to the test."""
+    """An app for one test, so that it has only the requests of that test."""
     with ExitStack() as stack:
         service = Watched()
         power_bi = stack.enter_context(serve(service))
@@ -148,7 +149,7 @@ def fuzzed(state: Path, app: Path = ROOT) -> Iterator[Fuzzed]:
 
 
 def test_calls_that_the_description_allows(tmp_path: Path) -> None:
-    """They are accepted, and answered as described; every accepted request is in the list."""
+    """The app accepts the calls and answers as described; every accepted request is in the list."""
     with fuzzed(tmp_path) as target:
         findings = target.fuzz("positive")
         assert findings.wrong == []
@@ -159,14 +160,14 @@ def test_calls_that_the_description_allows(tmp_path: Path) -> None:
 
 
 def test_calls_that_the_description_forbids(tmp_path: Path) -> None:
-    """They are refused as described, and start nothing: no orchestration, no request, no call of Power BI."""
+    """The app refuses the calls as described. They start no orchestration, no request and no call of Power BI."""
     with fuzzed(tmp_path) as target:
         findings = target.fuzz("negative")
         assert findings.wrong == []
         assert_reached(findings, FORBIDDEN)
         refused = sum(count for (name, status), count in findings.answers.items() if status >= 400)
         assert refused > 3 * EXAMPLES
-        # a valid body with another content type is accepted; no other case can have been
+        # only a valid body with a different content type can have been accepted
         assert len(findings.accepted) <= 5
         assert target.unrequested(findings.accepted, findings.checked) == set()
 
@@ -221,7 +222,7 @@ WRONG: list[tuple[Callable[[Json], None], str, str, str]] = [
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
-    """An app for the tests that count nothing."""
+    """An app for the tests that do not count requests."""
     with fuzzed(tmp_path_factory.mktemp("state")) as target:
         yield target
 
@@ -230,7 +231,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
 def test_a_description_that_is_wrong_is_found(
     one: Fuzzed, mistake: Callable[[Json], None], path: str, mode: str, check: str
 ) -> None:
-    """One mistake in the description, and the check for it reports it."""
+    """With one mistake in the description, the check for that mistake reports it."""
     document = copy.deepcopy(only(one.described(), path))
     mistake(document)
     findings = one.fuzz(mode, document, examples=5)
@@ -250,7 +251,8 @@ app = module.app
 
 
 def test_an_app_that_breaks_is_found(tmp_path: Path) -> None:
-    """With an old version of the list, which passed every continuation to the engine, the app answers 500."""
+    """With an old version of the list, which passed every continuation to the engine, the app answers 500: it is
+    found."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_bytes((ROOT / "host.json").read_bytes())
@@ -261,7 +263,7 @@ def test_an_app_that_breaks_is_found(tmp_path: Path) -> None:
 
 
 def test_an_unrequested_start_is_found(one: Fuzzed) -> None:
-    """The count of requests that invalid input started works: it reports a request that it does not know."""
+    """`unrequested` can fail: it reports a request that is not among the accepted ones, and its model."""
     known, unknown = (one.world.ask(one.world.model())["id"] for _ in range(2))
     accepted = {row["id"] for row in one.listed()} - {unknown}
     assert known in accepted
@@ -270,7 +272,7 @@ def test_an_unrequested_start_is_found(one: Fuzzed) -> None:
 
 
 def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
-    """Each answer to real tokens: all phases, success, failure, cancellation, a busy queue, and pages of the list."""
+    """With real tokens: all phases, success, failure, cancellation, a busy queue, and pages of the list."""
     world, description = one.world, Described(one.world.app)
 
     def follow(uri: str) -> requests.Response:
@@ -312,7 +314,7 @@ def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
 
 
 def test_a_story_with_outcomes_at_once_is_answered_as_described(one: Fuzzed) -> None:
-    """Outcomes inside the start, repeats with a key, a key in use, a callback, and cancelling by key."""
+    """Outcomes in the answer to the start, repeats with a key, a key in use, a callback, and a cancellation by key."""
     world, description = one.world, Described(one.world.app)
     model = world.model(outcome=["Completed", "Failed", "Completed"])
     options = {"workspaceId": WORKSPACE, "datasetId": model, "waitSeconds": 60}
@@ -334,7 +336,7 @@ def test_a_story_with_outcomes_at_once_is_answered_as_described(one: Fuzzed) -> 
 
 
 def test_a_story_of_batches_is_answered_as_described(one: Fuzzed) -> None:
-    """Success, failure, cancellation, a repeat, a key in use, a callback, and what is refused."""
+    """Success, failure, cancellation, a repeat, a key in use, a callback, and refused calls."""
     world, description = one.world, Described(one.world.app)
     key, url = {"x-functions-key": world.key or ""}, f"{world.app}/api/batches"
     good, bad, slow = world.model(), world.model(outcome="Failed"), world.model(seconds=LONG)

@@ -1,7 +1,7 @@
 """GET /api/health over HTTP: the answer for a healthy app, and for a failure of each check.
 
-Most failures are real (a killed engine, an identity endpoint that refuses, an old run of a timer); only the
-storage that cannot be reached is simulated, by `tests.e2e.engine_stub`.
+Most failures are real (a killed engine, an identity endpoint that refuses, an old run of a timer). Only a storage that
+cannot be reached is simulated, by `tests.e2e.engine_stub`.
 """
 
 import json
@@ -28,16 +28,16 @@ from triggers.http_health import ENGINE_SECONDS, KEPT_SECONDS, TOKEN_SECONDS
 pytestmark = pytest.mark.usefixtures("local")
 
 OFFLINE = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
-"""No Power BI: /api/health does not call it."""
+"""Settings without a Power BI service, because /api/health does not call it."""
 WITH_IDENTITY = {**FAST, "EXACT_TIMERS": ""}
 SPARE_SECONDS = 5.0
-"""Beyond the limits of the checks, for a loaded machine."""
+"""Extra time on top of the limits of the checks, for a loaded machine."""
 
 Json = dict[str, Any]
 
 
 def health(app: Devhost) -> tuple[int, Json]:
-    """Status and body of an answer, which may be two seconds old."""
+    """Status and body of an answer. The report in it may be two seconds old."""
     answer = app.get("/api/health")
     assert answer.headers["Cache-Control"] == "no-store"
     body: Json = answer.json()
@@ -48,7 +48,7 @@ def health(app: Devhost) -> tuple[int, Json]:
 
 
 def becomes(app: Devhost, **expected: Any) -> Json:
-    """The checks, after they have these values."""
+    """Waits until the checks have these values, and returns them."""
     seen: Json = {}
 
     def so() -> bool:
@@ -60,13 +60,13 @@ def becomes(app: Devhost, **expected: Any) -> Json:
 
 
 def beat(app: Devhost, timer: str, at: datetime) -> None:
-    """Stores that a timer ran at this time, like the timer itself; the SDK encodes inputs twice."""
+    """Stores that a timer ran at this time, as the timer itself does. The value is encoded twice, as by the SDK."""
     path = f"/entities/timer_heartbeat/{timer}?op=beat"
     assert app.manage("POST", path, json=json.dumps({"at": instant(at)})).status_code == 202
 
 
 def timers_become(app: Devhost, **expected: Json) -> None:
-    """Waits until the app reports these timers so. The others run on their schedules meanwhile."""
+    """Waits until the app reports these values of these timers. Other timers may run on their schedules meanwhile."""
     until(lambda: expected.items() <= health(app)[1]["timers"].items(), KEPT_SECONDS + SPARE_SECONDS)
 
 
@@ -125,7 +125,7 @@ def test_an_older_run_that_is_noted_late_changes_nothing(app: Devhost) -> None:
 
 
 def test_a_storage_that_cannot_be_reached(app: Devhost, tmp_path: Path) -> None:
-    """The engine answers, but can read nothing: a stub, see `tests.e2e.engine_stub`."""
+    """The engine, a stub of `tests.e2e.engine_stub`, answers but cannot read anything."""
     with engine_stub.engine("storageUnreachable") as address:
         engine_stub.lead_to(tmp_path, address)
         with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
@@ -157,7 +157,7 @@ def test_an_engine_that_never_answers(app: Devhost, tmp_path: Path) -> None:
 
 
 def test_a_failed_sign_in_is_reported_by_its_code_only(tmp_path: Path) -> None:
-    """Refused, temporarily unavailable, or without an answer: the details of the sign-in service are not public."""
+    """The endpoint refuses, is unavailable, or does not answer. The details of the sign-in service are not public."""
     with ExitStack() as stack:
         found = stack.enter_context(azure(tmp_path))
         env = {**WITH_IDENTITY, **found.settings}
@@ -206,6 +206,6 @@ def test_many_calls_cause_one_sign_in(tmp_path: Path) -> None:
 
 
 def test_health_is_open_behind_the_platforms_sign_in(tmp_path: Path) -> None:
-    """A probe has no token."""
+    """The route needs no token, because a probe has none."""
     with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env={**OFFLINE, **SIGN_IN}) as app:
         assert requests.get(f"{app.base}/api/health", timeout=30).status_code == 200

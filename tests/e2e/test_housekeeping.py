@@ -1,4 +1,4 @@
-"""The timers that clean up, run by hand on an app of their own."""
+"""The timers that clean up, run by hand in an app for the test alone."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def state_of(app: Devhost, entity: str) -> object:
 
 
 def test_ended_instances_are_purged_and_others_are_not(tmp_path: Path) -> None:
-    """Ended instances created longer ago than RETENTION_DAYS are deleted; a waiting request stays, however old."""
+    """Ended instances older than RETENTION_DAYS are deleted; a waiting request stays, no matter how old it is."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "RETENTION_DAYS": "0.00001"}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
@@ -55,7 +55,7 @@ def test_ended_instances_are_purged_and_others_are_not(tmp_path: Path) -> None:
 
 
 def test_queues_without_expired_entries_are_not_signalled(tmp_path: Path) -> None:
-    """A queue with recent entries, and one with an active run."""
+    """One queue has recent entries, another one has an active run."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
@@ -68,7 +68,7 @@ def test_queues_without_expired_entries_are_not_signalled(tmp_path: Path) -> Non
 
 
 def test_a_queue_of_terminated_instances_is_cleared(tmp_path: Path) -> None:
-    """Its request and its run were terminated by hand, so neither would signal it again."""
+    """The request and the run were terminated by hand, so neither would signal the queue again."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:

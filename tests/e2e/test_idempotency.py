@@ -1,4 +1,4 @@
-"""A repeat with a key is the same request, whatever its state."""
+"""A repeated start with a key is the same request, no matter what state that request is in."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ TRANSIENT = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription":
 
 
 def test_a_repeat_during_the_request_is_the_same_request(world: World) -> None:
-    """The same URIs, one refresh; the header has the same effect as the key in the body."""
+    """It gets the same URIs, and there is one refresh. The header has the same effect as the key in the body."""
     model = world.model(seconds=LONG)
     first = world.ask(model, idempotencyKey="load 1")
     again = world.ask(model, idempotencyKey="load 1")
@@ -34,7 +34,7 @@ def test_a_repeat_during_the_request_is_the_same_request(world: World) -> None:
 
 
 def test_a_repeat_after_success_starts_no_refresh(world: World) -> None:
-    """200 with the outcome, at once."""
+    """The answer is 200 with the outcome, at once."""
     model = world.model()
     result = world.refreshed(model, idempotencyKey="k")
     again = world.post({"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"})
@@ -45,7 +45,7 @@ def test_a_repeat_after_success_starts_no_refresh(world: World) -> None:
 
 
 def test_a_repeat_after_a_permanent_failure_gets_the_error(world: World) -> None:
-    """424 with the same error, and no new refresh."""
+    """The answer is 424 with the same error, and there is no new refresh."""
     model = world.model(outcome={"outcome": "Failed"})
     result = world.refreshed(model, idempotencyKey="k")
     again = world.post({"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"})
@@ -75,7 +75,7 @@ def test_a_repeat_after_a_transient_failure_is_a_new_attempt(world: World, end: 
 
 @pytest.mark.parametrize("key", ["refresh", "workspaceId"])
 def test_different_options_with_the_key_are_a_conflict(world: World, key: str) -> None:
-    """409 that names the differences; the request with the key continues."""
+    """The answer is 409 and names the differences; the request with the key continues."""
     model = world.model(seconds=1)
     first = world.ask(model, idempotencyKey="k")
     options: dict[str, object] = {"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"}
@@ -86,7 +86,7 @@ def test_different_options_with_the_key_are_a_conflict(world: World, key: str) -
 
 
 def at_once(*starts: Callable[[], requests.Response]) -> list[requests.Response]:
-    """The answers to starts that come at the same instant."""
+    """The answers to starts that are sent at the same instant."""
     ready = threading.Barrier(len(starts))
 
     def go(start: Callable[[], requests.Response]) -> requests.Response:
@@ -98,7 +98,8 @@ def at_once(*starts: Callable[[], requests.Response]) -> list[requests.Response]
 
 
 def test_racing_starts_of_one_key_are_one_request(world: World) -> None:
-    """Ten callers at the same instant get the same URIs, whichever start the engine ran; there is one refresh."""
+    """Ten callers at the same instant get the same URIs, no matter which start the engine runs; there is one
+    refresh."""
     model = world.model(seconds=LONG)
     answers = at_once(*[lambda: world.start(model, idempotencyKey="k", refresh={"type": "Full"})] * 10)
     assert [answer.status_code for answer in answers] == [202] * 10
@@ -113,7 +114,7 @@ def test_racing_starts_of_one_key_are_one_request(world: World) -> None:
 
 
 def test_racing_starts_with_different_options_get_their_own_outcomes(world: World) -> None:
-    """Two kinds of refresh with one key: two requests, or 409 for one; each caller gets the outcome of its own."""
+    """Starts of two kinds of refresh with one key: each caller gets the outcome of its own kind, or 409."""
     model = world.model()
     kinds = ("Full", "DataOnly") * 5
 
@@ -141,14 +142,14 @@ def test_racing_starts_with_different_options_get_their_own_outcomes(world: Worl
 
 
 def test_keys_belong_to_a_model(world: World) -> None:
-    """Two models, one key, two requests."""
+    """One key for two models gives two requests."""
     models = [world.model(), world.model()]
     started = [world.ask(model, idempotencyKey="k") for model in models]
     assert [world.follow(each["statusUri"]).code for each in started] == [200, 200]
 
 
 def test_a_request_is_cancelled_by_its_key(world: World) -> None:
-    """202 while it takes effect; 200 with the status if it has ended; 404 for an unused key."""
+    """202 while the cancellation takes effect, 200 with the status if the request has ended, 404 for an unused key."""
     model = world.model(outcome="Stuck")
     first = world.ask(model, idempotencyKey="k", refresh={"type": "Full"})
     world.until(first["statusUri"], lambda status: status.get("refreshId"))
@@ -163,7 +164,7 @@ def test_a_request_is_cancelled_by_its_key(world: World) -> None:
 
 
 def test_a_transient_failure_is_retried(world: World) -> None:
-    """The request retries by itself, shows meanwhile when and why, and keeps to the limit."""
+    """The request retries by itself, shows when and why it will retry, and respects the limit of retries."""
     model = world.model(outcome=[TRANSIENT, TRANSIENT, "Completed"])
     started = world.ask(model, retries=2)
     backing_off = world.until(started["statusUri"], lambda status: status.get("retry"))
@@ -187,7 +188,7 @@ def test_a_permanent_failure_is_not_retried(world: World) -> None:
 
 
 def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
-    """It ends at once, without another refresh."""
+    """The request ends at once, without another refresh."""
     model = world.model(outcome=[TRANSIENT])
     started = world.ask(model, retries=10)
     world.until(started["statusUri"], lambda status: status.get("retry", {}).get("attempt") == 4)
@@ -198,7 +199,7 @@ def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
 
 
 def test_a_key_whose_first_submission_was_purged(managed: tuple[World, Client]) -> None:
-    """The purge deleted submission 1 before submission 2: the key still means the second, even for a cancellation."""
+    """The purge deleted submission 1 before submission 2. The key still identifies submission 2, even to cancel it."""
     world, host = managed
     model = world.model(outcome=[TRANSIENT, "Completed"])
     first = world.refreshed(model, idempotencyKey="k")
@@ -218,7 +219,7 @@ def test_a_key_whose_first_submission_was_purged(managed: tuple[World, Client]) 
 def test_a_hundred_and_twenty_submissions_cost_no_more_than_two(
     managed: tuple[World, Client], record_property: Callable[[str, object], None]
 ) -> None:
-    """A start with a key finds all of its submissions in one page of the engine's list."""
+    """A start finds all submissions of its key on one page of the engine's list."""
     world, host = managed
     few, many = (submissions(world, host, count) for count in (2, 120))
     took: dict[str, list[float]] = {few: [], many: []}

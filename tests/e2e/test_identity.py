@@ -1,4 +1,4 @@
-"""The app signs in as in Azure: real tokens from a stub of the identity endpoint, Power BI over TLS."""
+"""The app signs in as in Azure: it gets tokens from a stub of the identity endpoint and calls Power BI over TLS."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,8 +17,8 @@ from tests.e2e.world import CALL_SECONDS, FAST, World
 pytestmark = pytest.mark.usefixtures("local")
 
 CLIENT_ID = "44444444-aaaa-bbbb-cccc-000000000004"
-HICCUP = 6
-"""Failing answers of the endpoint: more than azure.identity would retry by itself within one call."""
+FAILING_ANSWERS = 6
+"""The number of failing answers of the endpoint: more than azure.identity would retry by itself within one call."""
 BUDGET = {"OUTAGE_BUDGET_SECONDS": "60"}
 
 Json = dict[str, Any]
@@ -33,7 +33,7 @@ class Cloud:
     app: Devhost
 
     def fault(self, fault: str, times: int | None = None) -> None:
-        """The next answers of the identity endpoint fail."""
+        """Makes the next answers of the identity endpoint fail."""
         self._control("POST", "/fault", {"fault": fault, "times": times})
 
     def well(self) -> None:
@@ -41,11 +41,11 @@ class Cloud:
         self._control("DELETE", "/fault")
 
     def revoke(self) -> None:
-        """All issued tokens become invalid."""
+        """Makes all issued tokens invalid."""
         self._control("POST", "/revoke")
 
     def live(self, seconds: float) -> None:
-        """New tokens are valid for this many seconds."""
+        """Makes new tokens valid for this many seconds."""
         self._control("POST", "/tokens", {"lifeSeconds": seconds})
 
     def _control(self, method: str, route: str, body: Json | None = None) -> None:
@@ -73,7 +73,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture
 def cloud(app: Cloud) -> Cloud:
-    """The app without a token: it signs in with its next call, and there are no faults."""
+    """The app without a valid token and without faults: it signs in with its next call."""
     app.well()
     app.live(3600)
     app.revoke()
@@ -81,7 +81,7 @@ def cloud(app: Cloud) -> Cloud:
 
 
 def test_a_refresh_with_a_real_token_over_tls(cloud: Cloud) -> None:
-    """The token is of the app's own identity and for the resource of Power BI."""
+    """The token is for the app's own identity and for the resource of Power BI."""
     result = cloud.world.refreshed(cloud.world.model())
     assert (result.code, result.body["status"]) == (200, "Completed")
     assert cloud.azure.identity.asked["resource"] == "https://analysis.windows.net/powerbi/api"
@@ -90,16 +90,16 @@ def test_a_refresh_with_a_real_token_over_tls(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("fault", ["serverError", "throttled"])
 def test_a_short_outage_of_the_identity_endpoint(cloud: Cloud, fault: str) -> None:
-    """In an earlier version, every request that began during one failed."""
-    cloud.fault(fault, HICCUP)
+    """In an earlier version, every request that began during such an outage failed."""
+    cloud.fault(fault, FAILING_ANSWERS)
     before = cloud.azure.identity.calls
     result = cloud.world.refreshed(cloud.world.model())
     assert (result.code, result.body["status"]) == (200, "Completed")
-    assert cloud.azure.identity.calls > before + HICCUP
+    assert cloud.azure.identity.calls > before + FAILING_ANSWERS
 
 
 def test_a_short_outage_during_a_refresh(cloud: Cloud) -> None:
-    """The token is revoked while the refresh runs, and the app gets no new one at first."""
+    """The token is revoked while the refresh runs, and at first the app gets no new token."""
     model = cloud.world.model(seconds=2)
     uri = cloud.world.ask(model)["statusUri"]
     cloud.world.until(uri, lambda status: status["status"] == "Refreshing")
@@ -120,7 +120,7 @@ def test_short_lived_tokens_are_renewed(cloud: Cloud) -> None:
 
 
 def test_a_refusal_fails_at_once_with_the_message_of_the_endpoint(cloud: Cloud) -> None:
-    """An administrator has to act, and needs that message."""
+    """An administrator has to act and needs that message."""
     cloud.fault("noIdentity")
     result = cloud.world.refreshed(cloud.world.model())
     status, body = FAULTS["noIdentity"]
@@ -155,7 +155,7 @@ def test_an_outage_longer_than_the_budget(tmp_path: Path) -> None:
 
 
 def test_a_certificate_of_another_name_gets_no_token(tmp_path: Path) -> None:
-    """A server in the place of Power BI gets no request."""
+    """A server that pretends to be Power BI gets no request."""
     with deployed(tmp_path, certificate_for="elsewhere.example", OUTAGE_BUDGET_SECONDS="1") as cloud:
         model = cloud.world.model()
         result = cloud.world.refreshed(model)

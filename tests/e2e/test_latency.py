@@ -1,4 +1,4 @@
-"""An engine with late messages, as if HTTP and durable functions run on different hosts."""
+"""An engine with late messages, as if HTTP and durable functions ran on different hosts."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from tests.e2e.world import CALL_SECONDS, FAST, World
 pytestmark = pytest.mark.usefixtures("local")
 
 LATENCY = 10
-"""Seconds: `maxQueuePollingInterval` of an idle app."""
+"""The maximum delay in seconds: the `maxQueuePollingInterval` of an idle app."""
 END_SECONDS = 240.0
 
 
@@ -43,7 +43,7 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.mark.parametrize("key", [{}, {"idempotencyKey": "k"}])
 def test_a_start_waits_for_no_message(late: World, key: dict[str, str]) -> None:
-    """Five starts, with a key and without: each is accepted at once, and each ends with success."""
+    """Five starts, with and without a key, are each accepted at once and end with success."""
     models = [late.model() for _ in range(5)]
     began = time.monotonic()
     started = [late.ask(model, **key) for model in models]
@@ -57,7 +57,7 @@ def test_a_start_waits_for_no_message(late: World, key: dict[str, str]) -> None:
 
 
 def test_a_repeat_before_the_first_message_arrived_is_the_same_request(late: World) -> None:
-    """The same URIs and one refresh, although the engine has not begun the request yet."""
+    """It gets the same URIs, and there is one refresh, although the engine has not begun the request yet."""
     model = late.model()
     first, again = (late.ask(model, idempotencyKey="k") for _ in range(2))
     assert [first[name] for name in ("id", "statusUri")] == [again[name] for name in ("id", "statusUri")]
@@ -66,7 +66,7 @@ def test_a_repeat_before_the_first_message_arrived_is_the_same_request(late: Wor
 
 
 def test_a_late_cancellation_takes_effect(late: World) -> None:
-    """Its messages may arrive in any order."""
+    """The messages of a cancellation may arrive in any order."""
     model = late.model()
     late.external(model)
     started = late.ask(model)

@@ -19,7 +19,7 @@ from tests.e2e.world import FAST, LONG, WORKSPACE, World, when
 pytestmark = pytest.mark.usefixtures("local")
 
 NEVER_ASKED = "22222222-aaaa-bbbb-cccc-000000000002"
-"""A model that only the setting names."""
+"""A model that only the setting EXPECTED_EVERY_HOURS names."""
 
 Json = dict[str, Any]
 
@@ -33,7 +33,7 @@ def power_bi() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def app(power_bi: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devhost]:
-    """An app that expects a success every four seconds of a model that no request names."""
+    """An app with a setting that expects a success every four seconds, for a model that no request names."""
     expected = json.dumps({NEVER_ASKED: 0.001})
     env = {**FAST, "POWER_BI_API_URL": power_bi, "EXPECTED_EVERY_HOURS": expected}
     with Devhost(ROOT, tmp_path_factory.mktemp("state"), "--key", KEY, "--exact-timers", env=env) as host:
@@ -53,7 +53,7 @@ def described(world: World) -> Described:
 
 
 def models(world: World, status: int = 200, /, **query: str) -> Json:
-    """The list of models, compared with the description."""
+    """The list of models, after a comparison with the description."""
     answer = requests.get(f"{world.app}/api/models", params=query, timeout=30)
     assert answer.status_code == status, answer.text
     described(world).check(answer)
@@ -61,7 +61,7 @@ def models(world: World, status: int = 200, /, **query: str) -> Json:
 
 
 def model(world: World, dataset_id: str, expected: int = 200) -> Json:
-    """One model, compared with the description."""
+    """One model, after a comparison with the description."""
     answer = requests.get(f"{world.app}/api/models/{dataset_id}", timeout=30)
     assert answer.status_code == expected, answer.text
     described(world).check(answer)
@@ -69,14 +69,14 @@ def model(world: World, dataset_id: str, expected: int = 200) -> Json:
 
 
 def model_when(world: World, dataset_id: str, condition: Callable[[Json], Any]) -> Json:
-    """One model when it meets a condition: the answer may be two seconds old."""
+    """Waits until a model meets a condition. An answer may be two seconds old."""
     url = f"{world.app}/api/models/{dataset_id}"
     when(lambda: requests.get(url, timeout=30).json(), lambda row: "error" not in row and condition(row))
     return model(world, dataset_id)
 
 
 def listed(world: World, dataset_id: str, condition: Callable[[Json], Any] = bool) -> Json:
-    """One model of the list when it meets a condition."""
+    """Waits until a model in the list meets a condition."""
     found = when(lambda: models(world, search=dataset_id)["models"], lambda found: found and condition(found[0]))
     return dict(found[0])
 
@@ -105,12 +105,12 @@ def test_models_that_no_caller_has_requested(world: World) -> None:
     ],
 )
 def test_bad_queries(world: World, query: dict[str, str], target: str) -> None:
-    """Each is refused with the name of the parameter."""
+    """Each query is refused with the name of the parameter."""
     assert models(world, 400, **query)["error"]["target"] == target
 
 
 def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
-    """Refreshing, waiting behind a scheduled refresh, completed, failed twice: list and page agree at each step."""
+    """A model refreshes, waits behind a scheduled refresh, completes, fails twice: list and page agree at each step."""
     dataset_id = world.model(seconds=LONG, outcome=["Completed", "Failed", "Failed"])
     world.external(dataset_id)
     first = world.ask(dataset_id, caller={"pipeline": "Nightly load"}, expectedEveryHours=24)
@@ -162,7 +162,7 @@ def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
 
 
 def test_requests_that_leave_are_shown(world: World) -> None:
-    """After the cancellation of a waiting one, the model is idle at once."""
+    """After the cancellation of a waiting request, the model is idle at once."""
     dataset_id = world.model()
     world.external(dataset_id)
     started = world.ask(dataset_id)
@@ -176,7 +176,7 @@ def test_requests_that_leave_are_shown(world: World) -> None:
 
 
 def test_pages_filters_and_order(world: World) -> None:
-    """Pages follow each other without gaps in each order; counts are those of all states."""
+    """In each order the pages have no gaps; the counts include all states."""
     for _ in range(2):
         listed(world, world.refreshed(world.model()).body["datasetId"])
     everything = models(world, limit="500")
@@ -198,7 +198,7 @@ def test_pages_filters_and_order(world: World) -> None:
 
 
 def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhost) -> None:
-    """The setting or a request sets the expectation; the timer runs several times. A success starts a new period."""
+    """The setting or a request says how often a success is expected. A success starts a new period."""
 
     def noted(times: int) -> None:
         """Runs the timer until the log has the event this many times, and then once more."""
@@ -213,7 +213,7 @@ def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhos
     row = model_when(world, dataset_id, lambda one: one["health"] == "overdue")
     assert row["summary"].startswith("Overdue: expected every 0 s, last success ")
     noted(1)
-    # it is known since the first run of a timer, and overdue some seconds later
+    # the model is known since the first run of a timer, and overdue a few seconds later
     listed(world, NEVER_ASKED, lambda one: one["health"] == "overdue")
     run_now(app, "watch_models")
     until(lambda: len(overdue_lines(app, NEVER_ASKED)) == 1, 20)
@@ -227,5 +227,5 @@ def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhos
 
 
 def overdue_lines(app: Devhost, dataset_id: str) -> list[str]:
-    """The warnings that a model is overdue."""
+    """The lines of the log that say that a model is overdue."""
     return [line for line in app.lines if '"event": "model.overdue"' in line and dataset_id in line]

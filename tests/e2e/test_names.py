@@ -1,11 +1,11 @@
-"""The names of model and workspace over HTTP; a name that cannot be read delays nothing."""
+"""The names of model and workspace over HTTP."""
 
 from tests.e2e.test_check import check
 from tests.e2e.world import LONG, World
 
 
 def test_names_beside_the_ids(world: World) -> None:
-    """Status, list, queue and check have the names, during the refresh and at its end."""
+    """Status, list, queue and check contain the names, during the refresh and afterwards."""
     model = world.model(name="Sales \u202e2026", seconds=LONG)
     uri = world.start(model).json()["statusUri"]
     status = world.until(uri, lambda body: body["status"] == "Refreshing")
@@ -19,6 +19,6 @@ def test_names_beside_the_ids(world: World) -> None:
 
 
 def test_a_failure_names_the_model(world: World) -> None:
-    """The name is at the beginning of the message, where a mail or a pipeline's output shows it."""
+    """The name is at the beginning of the message, so that an email or the output of a pipeline shows it."""
     ended = world.refreshed(world.model(name="Sales 2026", outcome="Failed")).body
     assert ended["error"]["message"].startswith(f"Semantic model Sales 2026 in workspace {ended['workspaceName']}: ")

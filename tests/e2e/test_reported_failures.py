@@ -1,4 +1,4 @@
-"""Failures in the wording of public reports, over HTTP: the caller gets the cause."""
+"""Failures with the wording of public reports, over HTTP: the caller gets the cause."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -52,7 +52,7 @@ def _differences(world: World, model: str, result: Result, expectation: Json) ->
 
 
 def test_every_report_gets_its_cause(world: World) -> None:
-    """The requests run side by side, because each mostly waits."""
+    """The requests run at the same time, because each mostly waits."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = pool.map(lambda name: play(world, REPORTS[name]), OF_REFRESHES)
     wrong = {name: differs for name, differs in zip(OF_REFRESHES, found, strict=True) if differs}
@@ -64,7 +64,7 @@ THROTTLES = ["fabricThrottled", "fabricThrottled429", "capacityLimitExceeded", "
 
 @pytest.mark.parametrize("route", ["history", "start", "details"])
 def test_an_overloaded_capacity(world: World, route: str) -> None:
-    """The app waits, twice for each way in which the capacity reports it, for every call; there is one refresh."""
+    """For each call and each form of the report, the app waits twice; then there is one refresh."""
 
     def one(fault: str) -> tuple[int, str, int]:
         model = world.model()
@@ -77,7 +77,7 @@ def test_an_overloaded_capacity(world: World, route: str) -> None:
 
 
 def test_a_cancellation_is_retried_if_the_capacity_is_overloaded(world: World) -> None:
-    """It was not refused permanently."""
+    """The refusal because of the overload is not permanent, so the app cancels later."""
     model = world.model(seconds=60)
     world.fault(model, "fabricThrottled", "cancel", count=2)
     started = world.ask(model, refresh={"type": "full"})
@@ -90,7 +90,7 @@ def test_a_cancellation_is_retried_if_the_capacity_is_overloaded(world: World) -
 
 
 def test_a_check_finds_an_overloaded_capacity(world: World) -> None:
-    """The check does not report a missing permission."""
+    """The check reports the overload, not a missing permission."""
     model = world.model()
     world.fault(model, "capacityLimitExceeded", "history")
     found = check(world, model).json()

@@ -1,4 +1,4 @@
-"""Whatever Power BI does during look, start and read, the caller gets the true outcome in the end."""
+"""Faults of Power BI during look, start and read: in the end the caller always gets the true outcome."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,17 +14,17 @@ SALES = {"refresh": {"objects": [{"table": "Sales", "partition": "Sales-2026"}]}
 EFFECT = {"afterEffect": True}
 ALWAYS = {"probability": 1}
 HUNG = {"seconds": 40}
-"""Longer than the app waits for an answer."""
+"""The service hangs longer than the app waits for an answer."""
 IDS = ("RequestId", "x-ms-request-id", "Location")
 FRAMING = "DirectLakeFraming"
 FRAMED = {"refreshType": FRAMING, "startsIn": -600, "seconds": 1}
-"""An automatic framing of ten minutes ago: it identifies a Direct Lake model."""
+"""An automatic framing ten minutes ago, from which the app recognises a Direct Lake model."""
 
 Json = dict[str, Any]
 
 
 def once(name: str, route: str, **more: Any) -> tuple[str, str, Json]:
-    """A fault that strikes once by default."""
+    """A fault that hits one call by default."""
     return name, route, more
 
 
@@ -40,7 +40,7 @@ def then_fault(*faults: tuple[str, str, Json]) -> Meanwhile:
 
 
 def then_external(count: int = 1, *, end: str | None = None, **external: Any) -> Meanwhile:
-    """Refreshes of others that begin during ours; `end`: the outcome with which ours ends after that, not before."""
+    """External refreshes that begin during ours. `end`: ours ends with this outcome after they have begun."""
 
     def meanwhile(world: World, model: str, uri: str) -> None:
         refreshing(world, uri)
@@ -56,13 +56,13 @@ def then_external(count: int = 1, *, end: str | None = None, **external: Any) ->
 
 
 def then_make_room(world: World, model: str, uri: str) -> None:
-    """The external refresh ends after the run has noticed it."""
+    """Ends the external refresh after the run has noticed it."""
     when(lambda: world.truth(model)["calls"]["start"])
     world.control(model, "/end")
 
 
 def then_end(world: World, model: str, uri: str) -> None:
-    """Ends a refresh that would never end, as when its capacity is back."""
+    """Ends a refresh that would never end, as if its capacity had been resumed."""
     refreshing(world, uri)
     reads = world.truth(model)["calls"]["history"]
     when(lambda: world.truth(model)["calls"]["history"] > reads + 2)
@@ -70,7 +70,7 @@ def then_end(world: World, model: str, uri: str) -> None:
 
 
 def then_cancel(world: World, model: str, uri: str) -> None:
-    """A user cancels it in the portal."""
+    """Cancels the refresh, as a user does in the portal."""
     refreshing(world, uri)
     world.control(model, "/cancel")
 
@@ -102,7 +102,7 @@ TROUBLE = [
             f"{fault} instead of the answer of {kind}",
             faults=[once(fault, "start", **EFFECT)],
             options=options,
-            # until a refresh of the whole model has ended, it cannot be told from a partial one
+            # until a refresh of the whole model has ended, it cannot be distinguished from a partial refresh
             **({"made": 2} if options == FULL else {"served": "adopted"}),
         )
         for fault in UNWELL
@@ -153,12 +153,12 @@ TROUBLE = [
 
 
 def dropped(times: int) -> list[tuple[str, str, Json]]:
-    """Accepted with 202, and never in the history."""
+    """Refreshes that are accepted with 202 and never appear in the history."""
     return [("acceptedButDropped", "start", {"count": times})]
 
 
 HIDDEN = [{"refreshType": "Scheduled", "outcome": "Stuck", "visibilitySeconds": "never"}]
-"""An external refresh that is running, and not in the history."""
+"""An external refresh that is running but does not appear in the history."""
 LOST_WORDS = (
     "A refresh is already in progress for this dataset",
     "Cannot start: another dataset refresh is running",
@@ -296,14 +296,14 @@ QUIRKS = [
 def test_each_row_has_its_verdict(
     world: World, name: str, cases: list[Case], record_property: Callable[[str, object], None]
 ) -> None:
-    """Status, code, remedy and number of refreshes are those of the row; otherwise the test shows the row."""
+    """Status, code, remedy and number of refreshes match the row; otherwise the test shows the row."""
     record_property("measured", f"service faults over HTTP, {name}: {all_as_expected(world, cases)}")
 
 
 def test_a_throttle_applies_to_the_next_request_too(world: World) -> None:
-    """The request that got the 429 has ended; the next one waits as long, without a call, and then completes."""
+    """After the request that got the 429 has ended, the next one waits until the throttle ends, and then completes."""
     model = world.model()
-    # longer where everything takes longer: the second one has to come while it lasts
+    # longer on a slow engine: the second request has to be sent while the throttle lasts
     world.fault(model, "throttled", "history", seconds=round(END_SECONDS / 9))
     first = world.ask(model)
     world.until(first["statusUri"], lambda status: status.get("lastReadError"))

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def refused(row: str, fault: str, route: str, code: str, *says: str, count: int = 1) -> Case:
-    """An answer without a retry; the refused call may be the POST itself."""
+    """A refusal that the app does not retry; the refused call may be the POST itself."""
     starts = 1 if route == "start" else 0
     faults = [(fault, route, {"count": count})]
     return Case(row, faults=faults, status="Failed", code=code, says=says, made=0, starts=starts)
@@ -92,7 +92,7 @@ def failed(row: str, outcome: Json, code: str, *says: str, **more: Any) -> Case:
 
 
 def generic(description: str) -> Json:
-    """The generic code, with a text that has the details."""
+    """A failure with the generic code and a text with the details."""
     return {"errorCode": PROCESSING, "errorDescription": description}
 
 
@@ -285,5 +285,5 @@ FAILURES = [
 def test_each_row_has_its_verdict(
     world: World, name: str, cases: list[Case], record_property: Callable[[str, object], None]
 ) -> None:
-    """Status, code, remedy and number of refreshes are those of the row; otherwise the test shows the row."""
+    """Status, code, remedy and number of refreshes match the row; otherwise the test shows the row."""
     record_property("measured", f"service faults over HTTP, {name}: {all_as_expected(world, cases)}")

@@ -1,4 +1,4 @@
-"""Settings and keys that change the contract, each on its own app."""
+"""Settings and keys that change the contract, each with an app of its own."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("local")
 
 
 def test_durables_own_uris(tmp_path: Path) -> None:
-    """EXPOSE_MANAGEMENT_URIS: statusQueryGetUri is the engine's own, 200 for success and 500 for failure."""
+    """With EXPOSE_MANAGEMENT_URIS, statusQueryGetUri is the engine's own URI: 200 for success and 500 for failure."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "EXPOSE_MANAGEMENT_URIS": "true"}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
@@ -37,7 +37,7 @@ def test_durables_own_uris(tmp_path: Path) -> None:
 
 
 def test_keys(tmp_path: Path) -> None:
-    """With keys on, starting and listing need one; a status URI works with its token alone."""
+    """If keys are checked, starting and listing need a key; a status URI works with its token alone."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "ALLOWED_WORKSPACES": WORKSPACE}
         with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as app:
@@ -46,7 +46,7 @@ def test_keys(tmp_path: Path) -> None:
             model = world.model()
             options = {"workspaceId": WORKSPACE, "datasetId": model}
             for refused in (stranger.post(options), stranger.listing()):
-                # the platform's answer, which the app does not see: docs/api.md tells clients to expect no body
+                # the host gives this answer, not the app: docs/api.md tells clients to expect no body
                 assert (refused.status_code, refused.content) == (401, b"")
             assert world.truth(model)["calls"]["start"] == 0
             assert world.refreshed(model).code == 200
@@ -57,7 +57,7 @@ def test_keys(tmp_path: Path) -> None:
 
 
 def test_tokens_stay_out_of_the_log(tmp_path: Path) -> None:
-    """Neither Power BI's tokens nor those of our URIs are ever logged."""
+    """The log contains neither tokens for Power BI nor the tokens of our URIs."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
@@ -74,7 +74,7 @@ def test_tokens_stay_out_of_the_log(tmp_path: Path) -> None:
 
 
 def test_a_bad_setting_stops_the_start(tmp_path: Path) -> None:
-    """The log has the setting and the expected value."""
+    """The log names the setting and the values that it can have."""
     app = Devhost(ROOT, tmp_path, env={"POLL_MIN_SECONDS": "soon"})
     assert app.ready == ""
     assert app.process.wait(15) != 0

@@ -1,4 +1,4 @@
-"""Wider and merged refreshes serve several requests, and no request fails because of another one's mistake."""
+"""Wider and merged refreshes serve several requests, and no request fails because of the mistake of another."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,7 +20,7 @@ def behind_another(world: World, model: str, *variants: dict[str, object]) -> li
 
 
 def test_fifty_callers_within_a_second(world: World) -> None:
-    """At most two refreshes, fifty right outcomes, each with the number of callers that shared."""
+    """There are at most two refreshes and fifty right outcomes, each with the number of callers that shared."""
     model = world.model(seconds=2)
     with ThreadPoolExecutor(50) as pool:
         verdicts = list(pool.map(lambda _: world.refreshed(model), range(50)))
@@ -33,7 +33,7 @@ def test_fifty_callers_within_a_second(world: World) -> None:
 
 
 def test_requests_for_parts_become_one_refresh(world: World) -> None:
-    """One POST with the objects of both, sorted, and each caller learns that its refresh had more than its objects."""
+    """There is one POST with the sorted objects of both. Each caller learns that its refresh had additional objects."""
     model = world.model()
     verdicts = behind_another(
         world, model, {"refresh": {"objects": [SALES]}}, {"refresh": {"objects": [DATES]}}, {"share": False}
@@ -50,7 +50,7 @@ def test_requests_for_parts_become_one_refresh(world: World) -> None:
 
 
 def test_a_refresh_of_the_whole_model_serves_a_part(world: World) -> None:
-    """Both have the same commit mode; a request with a different one gets its own refresh."""
+    """Both have the same commit mode. A request with a different commit mode gets a refresh of its own."""
     model = world.model()
     other = {"type": "Full", "commitMode": "PartialBatch", "applyRefreshPolicy": False, "objects": [SALES]}
     verdicts = behind_another(
@@ -65,7 +65,7 @@ def test_a_refresh_of_the_whole_model_serves_a_part(world: World) -> None:
 
 
 def test_no_request_fails_because_of_another_ones_table(world: World) -> None:
-    """Sales fails in the merged refresh: the request for DimDate gets its own refresh, the request for Sales fails."""
+    """If Sales fails in the merged refresh, the request for Sales fails, and that for DimDate gets its own refresh."""
     failed = {"outcome": "Failed", "errorCode": "QuerySystemError", "errorDescription": "no such column"}
     failed["objects"] = [{**SALES, "status": "Failed"}, {**DATES, "status": "Cancelled"}]  # type: ignore[assignment]
     model = world.model(outcome=[failed, "Completed"])

@@ -1,4 +1,4 @@
-"""`dev.py smoke` as a user runs it, against the app over HTTP: it passes, or fails with a helpful message.
+"""`dev.py smoke`, run as a user runs it, against the app over HTTP: it passes, or fails with a helpful message.
 
 The devhost lacks three things, for which there are stubs: the platform's sign-in (`tests.e2e.platform_sign_in`), the
 identity endpoint (`dev.identity_endpoint`), and an engine whose storage cannot be reached (`tests.e2e.engine_stub`).
@@ -48,12 +48,12 @@ class Result:
 
     @property
     def sentences(self) -> str:
-        """Its messages about them."""
+        """The messages about the failed checks."""
         return "\n".join(line.strip() for line in self.lines if line.startswith(" "))
 
 
 def smoke(url: str, *arguments: str, model: str | None = None) -> Result:
-    """Runs the command in the environment of the tests: dev.py itself would create one in a bare checkout."""
+    """Runs the command in the environment of the tests, because dev.py itself could create a new environment."""
     named = ["--workspace", WORKSPACE, "--dataset", model] if model else []
     command = [sys.executable, "-c", COMMAND, "smoke", "--url", url, *named, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=RUNS_WITHIN)
@@ -122,7 +122,7 @@ def test_credentials_that_do_not_open_the_app(guarded: Guarded) -> None:
     ],
 )
 def test_an_identity_without_access_to_power_bi(guarded: Guarded, fault: str, sentence: str) -> None:
-    """No role, no permission; the last one stands for a cloud that does not know the token."""
+    """The identity lacks a role or a permission; in the last case, the cloud does not know the token."""
     model = guarded.world.model()
     guarded.world.fault(model, fault, "any", count=20)
     result = smoke(guarded.world.app, "--key", guarded.key, model=model)
@@ -131,7 +131,7 @@ def test_an_identity_without_access_to_power_bi(guarded: Guarded, fault: str, se
 
 
 def test_sign_in_off(tmp_path: Path) -> None:
-    """The app has AUTH_MODE key, on a host that checks no keys. The smoke test checks nothing else."""
+    """The app has AUTH_MODE key, but its host does not check keys. The smoke test stops after this check."""
     with Devhost(
         ROOT, tmp_path, "--key", KEY, "--exact-timers", env={**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
     ) as app:
@@ -154,7 +154,7 @@ def test_late_timers(tmp_path: Path) -> None:
 
 
 def test_a_storage_that_cannot_be_reached(tmp_path: Path) -> None:
-    """The app is real, its engine a stub that answers like the Durable extension without its storage."""
+    """The app is real; its engine is a stub that answers like the Durable extension without its storage."""
     with ExitStack() as stack:
         env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
         stack.enter_context(Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env))
@@ -177,7 +177,7 @@ def test_an_engine_that_does_not_answer(tmp_path: Path) -> None:
 
 
 def test_the_wrong_cloud(tmp_path: Path) -> None:
-    """POWER_BI_CLOUD is gcchigh, the tenant one of the commercial cloud, which has no such resource.
+    """POWER_BI_CLOUD is gcchigh, but the tenant belongs to the commercial cloud, which has no such resource.
 
     The caller sees the message of the sign-in service in the answer of `/api/check`; `/api/health` does not show it.
     """
@@ -195,7 +195,7 @@ def test_the_wrong_cloud(tmp_path: Path) -> None:
 
 
 def test_an_app_behind_the_platforms_sign_in(tmp_path: Path) -> None:
-    """It passes with an allowed token; fails with another one, without the sign-in, and if that admits no call."""
+    """Passes with an allowed token. Fails with another token, without the sign-in, or if it refuses anonymous calls."""
     tokens = {"factory": FACTORY, "stranger": str(uuid.uuid4())}
     with ExitStack() as stack:
         service = stack.enter_context(serve(PowerBiService()))

@@ -1,6 +1,7 @@
-"""A stall affects nothing else: neither a model whose Power BI hangs nor a receiver that stays silent delays others.
+"""Neither a model whose Power BI hangs nor a receiver that stays silent delays other requests.
 
-The stalls last until the test ends or far longer than it may take, so that it cannot pass on a slow machine.
+The stalls last far longer than the test may take, or until it ends. So the test cannot pass on a slow machine only
+because a stall ended.
 """
 
 import time
@@ -26,11 +27,11 @@ pytestmark = pytest.mark.usefixtures("local")
 STALLED_MODELS = 8
 SILENT_RECEIVERS = 100
 STALL_SECONDS = 300
-"""Of a model's Power BI; the app cancels a call after 30 seconds without an answer, and calls again."""
+"""How long Power BI hangs for a model. The app gives up a call after 30 seconds without an answer, and calls again."""
 FELT = 4.0
-"""A measured call may take this much longer beside stalls than without: two cores also run all the servers."""
-LEAST_SECONDS = 2.0
-"""Below this nothing is compared: a call of some milliseconds can take ten times as long occasionally."""
+"""With stalls, a measured call may take this many times as long as without: two cores also run all the servers."""
+MIN_SECONDS = 2.0
+"""Shorter times always pass: a call of a few milliseconds can occasionally take ten times as long."""
 
 Json = dict[str, Any]
 Record = Callable[[str, object], None]
@@ -38,7 +39,7 @@ Record = Callable[[str, object], None]
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """An app of the test's own. Receivers at both names of this machine are allowed."""
+    """An app for this test alone. Receivers at both names of this machine are allowed."""
     with ExitStack() as stack:
         service = stack.enter_context(serve(PowerBiService()))
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1,localhost"}
@@ -74,14 +75,14 @@ def measured(world: World) -> dict[str, float]:
 
 
 def compared(before: dict[str, float], beside: dict[str, float], record_property: Record) -> None:
-    """No call took much longer beside the stalls."""
+    """Fails if a call took much longer with the stalls than without."""
     for what, seconds in beside.items():
         record_property("measured", f"stalls: {what} took {seconds:.1f} s, and {before[what]:.1f} s without them")
-        assert seconds < max(FELT * before[what], LEAST_SECONDS), (what, before, beside)
+        assert seconds < max(FELT * before[what], MIN_SECONDS), (what, before, beside)
 
 
 def test_models_whose_power_bi_hangs_do_not_delay_others(world: World, record_property: Record) -> None:
-    """Eight models hang, with three callers each that cannot share."""
+    """Eight models hang; each has three callers that cannot share a refresh."""
     before = measured(world)
     stalled = [world.model() for _ in range(STALLED_MODELS)]
     for model in stalled:
@@ -93,12 +94,12 @@ def test_models_whose_power_bi_hangs_do_not_delay_others(world: World, record_pr
 
 
 def test_silent_receivers_do_not_delay_others(world: World, record_property: Record) -> None:
-    """A hundred silent receivers are on one host; another receiver is called immediately."""
+    """With a hundred silent receivers on one host, a receiver on another host is called immediately."""
     before = measured(world)
     model = world.model(seconds=1)
     with serving(silent) as server, receiving() as receiver:
         _ask_for_callbacks(world, model, server)
-        # there are never more calls than that at once
+        # there are never more simultaneous calls than that
         until(lambda: len(server.peers) >= 16, 60)
         compared(before, measured(world), record_property)
         uri = receiver.uri.replace("127.0.0.1", "localhost")
@@ -106,8 +107,8 @@ def test_silent_receivers_do_not_delay_others(world: World, record_property: Rec
         assert world.post({"workspaceId": WORKSPACE, "datasetId": world.model(seconds=1), "callBackUri": uri}).ok
         receiver.called()
         took = time.monotonic() - began
-        record_property("measured", f"stalls: a callback beside {SILENT_RECEIVERS} silent ones took {took:.1f} s")
-        assert took < max(FELT * before["a refresh"], LEAST_SECONDS)
+        record_property("measured", f"stalls: with {SILENT_RECEIVERS} silent receivers, a callback took {took:.1f} s")
+        assert took < max(FELT * before["a refresh"], MIN_SECONDS)
 
 
 def _ask_for_callbacks(world: World, model: str, server: Server) -> None:

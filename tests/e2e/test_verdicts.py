@@ -1,4 +1,4 @@
-"""Each caller learns the true outcome of its refresh, by HTTP status and message."""
+"""Each caller learns the true outcome of its refresh from HTTP status and message."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,17 +9,17 @@ from tests.e2e.world import LONG, Result, World
 
 SALES = [{"table": "Sales", "partition": "Sales-2026"}]
 DEADLINE = 10 / 60
-"""Minutes. Even a host that is ten times slower than a quiet devhost has started the refresh by then."""
+"""A deadline in minutes. Even a host that is ten times slower than an idle devhost starts the refresh in that time."""
 
 
 def together(world: World, dataset_id: str, callers: int) -> list[Result]:
-    """Several callers that send at the same moment."""
+    """Lets several callers send requests at the same moment."""
     with ThreadPoolExecutor(callers) as pool:
         return list(pool.map(lambda _: world.refreshed(dataset_id), range(callers)))
 
 
 def test_an_idle_model_is_refreshed(world: World) -> None:
-    """200, the id of the single refresh, and its times."""
+    """The answer is 200 with the id of the only refresh, and its times."""
     model = world.model()
     result = world.refreshed(model)
     (refresh,) = world.own(model)
@@ -65,7 +65,7 @@ def test_a_busy_model(world: World) -> None:
 
 @pytest.mark.parametrize("callers", [2, 10])
 def test_simultaneous_callers_share(world: World, callers: int) -> None:
-    """All get the right outcome, with at most two refreshes."""
+    """All callers get the right outcome, with at most two refreshes."""
     model = world.model()
     verdicts = together(world, model, callers)
     made = {refresh["requestId"] for refresh in world.own(model)}
@@ -77,7 +77,7 @@ def test_simultaneous_callers_share(world: World, callers: int) -> None:
 
 
 def test_a_request_after_the_post_gets_the_next_refresh(world: World) -> None:
-    """The running refresh may have read the tables before the second caller had loaded them."""
+    """The running refresh may have read the tables before the second caller loaded its data."""
     model = world.model(seconds=LONG)
     first = world.ask(model)["statusUri"]
     world.until(first, lambda status: status["status"] == "Refreshing")
@@ -95,7 +95,7 @@ def test_a_request_after_the_post_gets_the_next_refresh(world: World) -> None:
 
 
 def test_a_request_that_does_not_share(world: World) -> None:
-    """With `share: false` it gets its own refresh."""
+    """A request with `share: false` gets a refresh of its own."""
     model = world.model(seconds=0.5)
     uris = [world.ask(model, share=False)["statusUri"] for _ in range(2)]
     results = [world.follow(uri) for uri in uris]
@@ -105,7 +105,7 @@ def test_a_request_that_does_not_share(world: World) -> None:
 
 
 def test_a_failed_refresh_has_an_error(world: World) -> None:
-    """424, and the error in the first key: code, Power BI's own code, model, refresh, and remedy."""
+    """The answer is 424; its first key is the error with code, Power BI's own code, model, refresh, and remedy."""
     model = world.model(outcome="Failed")
     result = world.refreshed(model)
     assert result.code == 424
@@ -123,7 +123,7 @@ def test_a_failed_refresh_has_an_error(world: World) -> None:
 
 
 def test_a_refresh_cancelled_in_the_portal_is_not_a_success(world: World) -> None:
-    """424 with the status Cancelled."""
+    """The answer is 424 with the status Cancelled."""
     model = world.model(seconds=LONG)
     uri = world.ask(model, refresh={"type": "full"})["statusUri"]
     world.until(uri, lambda status: status["status"] == "Refreshing")
@@ -133,13 +133,13 @@ def test_a_refresh_cancelled_in_the_portal_is_not_a_success(world: World) -> Non
 
 
 def test_a_disabled_refresh_is_not_a_success(world: World) -> None:
-    """424, and the code names the reason."""
+    """The answer is 424, and the code names the reason."""
     result = world.refreshed(world.model(outcome="Disabled"))
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "Failed", "RefreshDisabled")
 
 
 def test_an_enhanced_refresh_is_sent_unchanged(world: World) -> None:
-    """The options arrive at Power BI, with an explicit type, and the refresh is read by its id."""
+    """Power BI gets the options with an explicit type, and the refresh is read by its id."""
     model = world.model()
     result = world.refreshed(model, refresh={"objects": SALES, "retryCount": 1})
     (refresh,) = world.own(model)
@@ -150,14 +150,14 @@ def test_an_enhanced_refresh_is_sent_unchanged(world: World) -> None:
 
 
 def test_a_model_that_does_not_exist_is_refused_at_once(world: World) -> None:
-    """An error that waiting does not correct ends the request, with the facts to check."""
+    """An error that will not disappear by waiting ends the request, with the facts to check."""
     result = world.refreshed(world.model(exists=False))
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "Failed", "ModelNotFound")
     assert "workspaceId" in result.body["error"]["action"]
 
 
 def test_the_deadline_ends_the_wait(world: World) -> None:
-    """The error of TimedOut names the phase; the refresh itself continues."""
+    """The error of TimedOut names the phase; the external refresh continues."""
     model = world.model(seconds=LONG)
     result = world.refreshed(model, timeoutMinutes=DEADLINE)
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
@@ -188,7 +188,7 @@ def test_a_deadline_while_power_bi_fails_names_its_error(world: World) -> None:
 
 
 def test_the_deadline_cancels_with_the_option(world: World) -> None:
-    """`onTimeout: cancel` of the only caller cancels the enhanced refresh."""
+    """If the only caller sets `onTimeout: cancel`, its enhanced refresh is cancelled."""
     model = world.model(seconds=LONG)
     result = world.refreshed(model, timeoutMinutes=DEADLINE, onTimeout="cancel", refresh={"type": "full"})
     assert (result.code, result.body["status"]) == (424, "TimedOut")
@@ -196,7 +196,7 @@ def test_the_deadline_cancels_with_the_option(world: World) -> None:
 
 
 def test_a_lost_answer_causes_no_second_refresh(world: World) -> None:
-    """The POST is accepted, its answer lost: the app finds the refresh in the history and follows it."""
+    """The POST is accepted but its answer is lost. The app finds the refresh in the history and follows it."""
     model = world.model(seconds=2)
     world.fault(model, "drop", "start", afterEffect=True)
     result = world.refreshed(model)
@@ -222,7 +222,8 @@ def test_an_outage_before_the_post(world: World) -> None:
 
 @pytest.mark.parametrize("refresh", [None, {"type": "full"}])
 def test_a_cancelled_request_ends(world: World, refresh: dict[str, str] | None) -> None:
-    """DELETE with the cancel token: 202 while it takes effect. Only an enhanced refresh can be cancelled, too."""
+    """DELETE with the cancel token: 202 while it takes effect. An enhanced refresh is cancelled, too; others cannot
+    be."""
     model = world.model(seconds=LONG)
     options = {"refresh": refresh} if refresh else {}
     uris = world.ask(model, **options)

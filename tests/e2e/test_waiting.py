@@ -1,4 +1,4 @@
-"""Callers that wait inside the start: the outcome itself if it comes in time, else the usual answer."""
+"""Callers that wait in the call of the start get the outcome if it comes in time, else the usual answer."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ LONGEST = min(MAX_WAIT_SECONDS, END_SECONDS)
 
 @pytest.mark.parametrize(("outcome", "code"), [("Completed", 200), ("Failed", 424)])
 def test_the_outcome_within_the_wait_is_the_answer(world: World, outcome: str, code: int) -> None:
-    """The same status that a poller gets at the end, as soon as it is known, and no Location to poll."""
+    """The answer comes as soon as the outcome is known, with the same status as a poll, and without a Location."""
     model = world.model(outcome=outcome)
     began = time.monotonic()
     answer = world.start(model, waitSeconds=LONGEST)
@@ -32,7 +32,7 @@ def test_the_outcome_within_the_wait_is_the_answer(world: World, outcome: str, c
 
 
 def test_an_outcome_after_the_wait(world: World) -> None:
-    """The usual 202 after the wait, and the request continues to its end."""
+    """After the wait the answer is the usual 202, and the request continues to its end."""
     model = world.model(seconds=LONG)
     began = time.monotonic()
     answer = world.start(model, waitSeconds=1)
@@ -46,7 +46,7 @@ def test_an_outcome_after_the_wait(world: World) -> None:
 
 
 def test_a_wait_blocks_no_other_caller(world: World) -> None:
-    """While some wait, the app answers and serves another one."""
+    """While some callers wait, the app answers and serves another caller."""
     models = [world.model(seconds=LONG) for _ in range(10)]
     answers: list[requests.Response] = []
 

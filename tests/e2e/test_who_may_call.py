@@ -1,4 +1,4 @@
-"""Access control: with the platform's sign-in, whose headers the tests send like the platform, and with keys."""
+"""Access control with keys and with the platform's sign-in: the tests send its headers as the platform does."""
 
 import json
 import os
@@ -29,10 +29,10 @@ SIGN_IN = {
     "ALLOWED_READERS": READER,
 }
 OWN_TOKEN = {(method, f"{kind}/{{id}}") for method in ("GET", "DELETE") for kind in ("refreshes", "batches")}
-"""The routes without access control, because a token of their own opens them."""
+"""The routes that need a token of their own instead of a sign-in or a key."""
 
 OPEN = {("GET", "openapi.json"), ("GET", "health"), ("GET", "ui"), ("GET", "ui/{name}")}
-"""Routes with public answers."""
+"""The routes with public answers."""
 
 Json = dict[str, Any]
 
@@ -68,7 +68,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Devhost]]:
-    """An app behind the platform's sign-in that checks keys like the real host."""
+    """An app behind the platform's sign-in, on a host that checks keys like the real host."""
     if os.environ.get("E2E_BASE_URL"):
         pytest.skip("the app under test runs elsewhere")
     with serve(PowerBiService()) as service:
@@ -85,7 +85,7 @@ def start(world: World, model: str, headers: dict[str, str], **more: object) -> 
 
 
 def test_an_allowed_caller_may_start(app: tuple[World, Devhost]) -> None:
-    """The caller sends no key; the log has the principal."""
+    """The caller sends no key; the log names the principal."""
     world, host = app
     answer = start(world, world.model(), signed_in(FACTORY.upper()))
     assert answer.status_code == 202
@@ -111,7 +111,7 @@ def test_an_allowed_caller_may_start(app: tuple[World, Devhost]) -> None:
     ],
 )
 def test_other_callers_may_not_start(app: tuple[World, Devhost], headers: dict[str, str], code: int) -> None:
-    """401 without a sign-in, 403 for a principal that is not allowed, with `error` first; nothing is started."""
+    """401 without a sign-in, 403 for a principal that is not allowed. The first key is `error`; nothing is started."""
     world, host = app
     model = world.model()
     refused = f'"event": "auth.caller_refused", "principal": "{STRANGER}"'
@@ -131,13 +131,13 @@ def test_other_callers_may_not_start(app: tuple[World, Devhost], headers: dict[s
 
 
 def test_a_key_gives_no_access(app: tuple[World, Devhost]) -> None:
-    """In this mode keys have no effect, not even the host's."""
+    """With the sign-in, keys have no effect, not even the host key."""
     world, host = app
     assert start(world, world.model(), {"x-functions-key": host.host_key()}).status_code == 401
 
 
 def test_every_route_has_access_control(app: tuple[World, Devhost]) -> None:
-    """Exceptions are the open routes and those with a token of their own, which need that token."""
+    """Exceptions are the public routes, and the routes that need a token of their own."""
     world, _ = app
     found = routes()
     assert {("POST", "refreshes"), ("GET", "refreshes"), *OWN_TOKEN, *OPEN} <= {route[:2] for route in found}
@@ -153,7 +153,7 @@ def test_every_route_has_access_control(app: tuple[World, Devhost]) -> None:
 
 
 def test_a_reader_may_look_and_nothing_else(app: tuple[World, Devhost]) -> None:
-    """Every route with GET that asks for a sign-in is open to it, and no other one."""
+    """A reader has access to every GET route that needs a sign-in, and to no other route that needs one."""
     world, host = app
     model = world.model(seconds=LONG)
     started = start(world, model, signed_in(FACTORY)).json()
@@ -179,7 +179,7 @@ def test_a_reader_may_look_and_nothing_else(app: tuple[World, Devhost]) -> None:
 
 
 def test_the_token_of_a_uri_is_enough(app: tuple[World, Devhost]) -> None:
-    """Pollers that send nothing else get the outcome, and may cancel."""
+    """Pollers that send nothing but the URI get the outcome and may cancel."""
     world, _ = app
     started = start(world, world.model(seconds=LONG), signed_in(FACTORY)).json()
     assert requests.get(started["statusUri"], timeout=CALL_SECONDS).status_code == 202
@@ -205,7 +205,7 @@ def test_only_the_same_caller_gets_the_cancel_uri_again(app: tuple[World, Devhos
 
 
 def without_token(world: World, headers: dict[str, str], denied: dict[str, str]) -> None:
-    """Status and cancel by id alone, for callers that may start."""
+    """Callers that may start read the status and cancel with the id alone."""
     started = start(world, world.model(seconds=LONG), headers).json()
     by_id = f"{world.app}/api/refreshes/{started['id']}"
     assert requests.get(f"{by_id}/status", headers=denied, timeout=CALL_SECONDS).status_code in (401, 403)
@@ -225,12 +225,12 @@ def without_token(world: World, headers: dict[str, str], denied: dict[str, str])
 
 
 def test_an_allowed_caller_needs_no_token(app: tuple[World, Devhost]) -> None:
-    """The caller is signed in."""
+    """A signed-in caller reads the status and cancels with the id alone."""
     without_token(app[0], signed_in(FACTORY), signed_in(STRANGER))
 
 
 def test_a_caller_with_a_key_needs_no_token(tmp_path: Path) -> None:
-    """The caller has a function key; headers of a sign-in have no effect in that mode."""
+    """A caller with a function key does the same; with AUTH_MODE key, headers of a sign-in have no effect."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
@@ -245,7 +245,7 @@ def test_a_caller_with_a_key_needs_no_token(tmp_path: Path) -> None:
 def test_without_the_platforms_sign_in_the_app_does_not_start(
     tmp_path: Path, changed: dict[str, str], name: str
 ) -> None:
-    """Any caller could forge its headers."""
+    """Without the sign-in, any caller could forge its headers."""
     host = Devhost(ROOT, tmp_path, "--key", KEY, env={**SIGN_IN, **changed})
     assert host.ready == ""
     assert host.process.wait(15) != 0

@@ -1,4 +1,4 @@
-"""The app as a caller sees it, and the Power BI service behind it through its controls. Everything over HTTP.
+"""The app from the view of a caller, and the controls of its Power BI service. Everything over HTTP.
 
 By default each test process starts an app on the devhost. Against an app that runs elsewhere, for example on the real
 durable engine, set
@@ -8,7 +8,7 @@ durable engine, set
     E2E_FUNCTION_KEY     a function key, if the app requires one
     E2E_MANAGEMENT_KEY   the key of the engine's management API (`code`): to purge, terminate or read instances
     E2E_KILL_COMMAND     a shell command that kills the host with -9, such as kill -9 $(cat DIR/host0.pid); a
-                         supervisor has to restart it. For the tests of crashes
+                         supervisor has to restart it. The tests of crashes need this
     E2E_END_SECONDS      how long a request may take to end before a test fails (default 90)
 
 Callback tests need a host that can call this machine, so they run where E2E_BASE_URL is on it. Tests that give the app
@@ -42,16 +42,16 @@ FAST = {
     "OUTAGE_BUDGET_SECONDS": "5",
     "CALLBACK_ALLOWED_HOSTS": "127.0.0.1",
 }
-"""App settings that shorten all pauses. EXACT_TIMERS requires the devhost's --exact-timers; on another
-engine leave it out, and the pauses are two seconds, so that an OUTAGE_BUDGET_SECONDS of 30 is needed."""
+"""App settings that shorten all pauses. EXACT_TIMERS requires the devhost's --exact-timers. On another engine, leave it
+out; then pauses take two seconds, and OUTAGE_BUDGET_SECONDS has to be 30."""
 LONG = 3600.0
-"""Seconds of a refresh that a test ends itself (`World.end`), so that its phases are visible at any speed."""
+"""The seconds of a refresh that the test ends itself (`World.end`), so that its phases are visible at any speed."""
 QUICK = {"seconds": 1, "notStartedSeconds": 0, "visibilitySeconds": [0, 0.5], "cancelSeconds": 0.2}
-"""Knobs of the Power BI service with the same purpose."""
+"""Knobs of the Power BI service that shorten refreshes and their delays."""
 
 
 def when(read: Callable[[], T], condition: Callable[[T], Any] = bool, seconds: float = END_SECONDS) -> T:
-    """Reads until a condition holds, and returns what was read last. Fails after `seconds`."""
+    """Reads until a condition holds, and returns the last value. Fails after `seconds`."""
     end, pause = time.monotonic() + seconds, pauses()
     while not condition(found := read()):
         assert time.monotonic() < end, f"condition not met within {seconds} s: {found}"
@@ -61,7 +61,7 @@ def when(read: Callable[[], T], condition: Callable[[T], Any] = bool, seconds: f
 
 @dataclass
 class Result:
-    """The answers for one caller: that to the start, and each status. `final` is the last answer."""
+    """The answers that one caller got: to its start, and each status. `final` is the last answer."""
 
     started: requests.Response
     seen: list[Json] = field(default_factory=list)
@@ -94,13 +94,13 @@ class World:
         return requests.post(f"{self.app}/api/refreshes", json=body, headers=self.headers, timeout=timeout)
 
     def ask(self, dataset_id: str, **options: Any) -> Json:
-        """A request that is accepted: the body of the 202."""
+        """Starts a request that is accepted. Returns the body of the 202."""
         answer = self.start(dataset_id, **options)
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
 
     def start(self, dataset_id: str, /, **options: Any) -> requests.Response:
-        """The answer to a start for a model."""
+        """Starts a request for a model. Returns the answer."""
         patience = CALL_SECONDS + float(options.get("waitSeconds") or 0)
         return self.post({"workspaceId": WORKSPACE, "datasetId": dataset_id, **options}, patience)
 
@@ -120,7 +120,7 @@ class World:
         return Result(answers[0], seen, answers[-1])
 
     def refreshed(self, dataset_id: str, **options: Any) -> Result:
-        """A request from start to end."""
+        """Starts a request and waits for its end."""
         return self.follow(self.ask(dataset_id, **options)["statusUri"])
 
     def until(self, uri: str, condition: Callable[[Json], Any], seconds: float = END_SECONDS) -> Json:
@@ -142,7 +142,7 @@ class World:
         return requests.get(f"{self.app}/api/queues/{dataset_id}", headers=self.headers, timeout=30)
 
     def queue_when(self, dataset_id: str, condition: Callable[[Json], Any], seconds: float = END_SECONDS) -> Json:
-        """The queue of a model when it meets a condition: an answer may be a second old."""
+        """Waits until the queue of a model meets a condition. An answer may be a second old."""
         return when(lambda: dict(self.queue(dataset_id).json()), condition, seconds)
 
     def cancel_by_key(self, dataset_id: str, key: str) -> requests.Response:
@@ -153,21 +153,21 @@ class World:
     # ---- Power BI ----
 
     def model(self, **knobs: Any) -> str:
-        """A new model; returns its dataset id."""
+        """Creates a model and returns its dataset id."""
         dataset_id = str(uuid.uuid4())
         self.control(dataset_id, "", {**QUICK, **knobs})
         self.models.append(dataset_id)
         return dataset_id
 
     def end_all(self) -> None:
-        """Ends the refreshes of all models, including those that queued requests will start: an app that goes on
-        polling them takes 3 % of a core for each."""
+        """Ends the refreshes of all models, including those that queued requests will start. Otherwise the app would go
+        on polling them, which takes 3 % of a core for each."""
         models = [*self.models]
         self.models.clear()
         for dataset_id in models:
             self.control(dataset_id, "", {"seconds": 0, "outcome": "Completed"})
             url = f"{self.power_bi}/control/datasets/{dataset_id}/end"
-            # the next one begins with the end of the one before
+            # the next refresh begins when the one before it ends
             while (code := requests.post(url, timeout=CALL_SECONDS).status_code) == 200:
                 pass
             assert code == 409
@@ -180,7 +180,7 @@ class World:
         return dict(answer.json())
 
     def external(self, dataset_id: str, refresh_type: str = "Scheduled", seconds: float = LONG, **more: Any) -> None:
-        """A refresh that others start, in the history at once."""
+        """Starts an external refresh, which appears in the history at once."""
         body = {"refreshType": refresh_type, "seconds": seconds, "visibilitySeconds": 0, **more}
         self.control(dataset_id, "/external", body)
 
@@ -201,10 +201,10 @@ class World:
         return dict(answer.json())
 
     def own(self, dataset_id: str) -> list[Json]:
-        """The refreshes of a model that we made."""
+        """The refreshes of a model that the app started."""
         return [refresh for refresh in self.truth(dataset_id)["refreshes"] if not refresh["external"]]
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers for access."""
+        """The headers that give access."""
         return {"x-functions-key": self.key} if self.key else {}

@@ -2,10 +2,10 @@
 
     PYTHONPATH=devhost/tests .venv/bin/python -m tests.histories.record
 
-It runs the app on the devhost, runs callers of every kind against the development service, and keeps for each
-orchestrator the generations that differ in the kinds of their events. They go to `tests/histories/<version>/`, where
-the version is `defaultVersion` of host.json: run it once for each version, when it is released. Until the first release
-it may record the same version again.
+It runs the app on the devhost with callers of every kind and the development service, and keeps for each orchestrator
+the generations that differ in the kinds of their events. They are stored in `tests/histories/<version>/`, where the
+version is `defaultVersion` of host.json. Run it once for each version, when it is released. Before the first release,
+the same version may be recorded again.
 """
 
 import json
@@ -27,7 +27,7 @@ from tests.e2e.world import FAST, WORKSPACE, World
 
 FOLDER = Path(__file__).parent
 MAX_OF_A_KIND = 1
-"""Files that are kept of generations with the same sequence of events."""
+"""The number of files to keep of generations with the same sequence of events."""
 TABLE = {"table": "Sales"}
 EVICTED = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
 
@@ -41,7 +41,7 @@ def version() -> str:
 
 
 def main() -> int:
-    """Records, and prints the number of files."""
+    """Records the histories, and prints the number of files."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         recorded = Path(folder) / "recorded"
         service = stack.enter_context(serve(PowerBiService()))
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def keep(recorded: Path, target: Path) -> int:
-    """Copies one file for each sequence of events; returns their number."""
+    """Copies MAX_OF_A_KIND files for each sequence of events. Returns the number of files."""
     seen: dict[tuple[str, ...], int] = {}
     if target.exists():
         shutil.rmtree(target)
@@ -72,7 +72,7 @@ def keep(recorded: Path, target: Path) -> int:
 
 
 def _kind(event: Json) -> str:
-    """The part of an event that decides on equality of sequences: its type, and the function that it calls."""
+    """The part of an event that is compared: its type, and the function that it calls."""
     request = event.get("Input") if event.get("Name") == "op" else None
     operation = json.loads(request).get("op", "") if isinstance(request, str) and request.startswith("{") else ""
     name = event.get("Name") or ""
@@ -83,7 +83,7 @@ def _kind(event: Json) -> str:
 
 
 def _shared(world: World) -> None:
-    """Callers that share a refresh, one that comes too late for it, and one whose model is busy."""
+    """Callers that share a refresh, a caller that is too late for it, and a caller whose model is busy."""
     model = world.model(seconds=2)
     first = [world.ask(model)["statusUri"] for _ in range(3)]
     world.until(first[0], lambda status: status["status"] == "Refreshing")
@@ -96,14 +96,14 @@ def _shared(world: World) -> None:
 
 
 def _failed(world: World) -> None:
-    """A refresh that fails, one that fails first, a model that does not exist."""
+    """A refresh that fails, a refresh that fails at first, and a model that does not exist."""
     world.refreshed(world.model(outcome=["Failed"]))
     world.refreshed(world.model(outcome=[EVICTED, "Completed"]), retries=2)
     world.refreshed(world.model(exists=False))
 
 
 def _left(world: World) -> None:
-    """Requests that are cancelled, waiting and refreshing, and one whose deadline passes."""
+    """Requests that are cancelled while they wait and while they refresh, and a request whose deadline passes."""
     model = world.model(seconds=30)
     started = world.ask(model, refresh={"type": "Full"})
     world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")
@@ -116,7 +116,7 @@ def _left(world: World) -> None:
 
 
 def _unclear(world: World) -> None:
-    """POSTs without a clear answer, refused ones, dropped ones, a service that is down for a while."""
+    """POSTs without a clear answer, refused POSTs, dropped refreshes, and a service that is unavailable for a while."""
     for fault in ("gatewayTimeout", "drop"):
         model = world.model()
         world.fault(model, fault, "start", count=1, afterEffect=True)
@@ -131,7 +131,7 @@ def _unclear(world: World) -> None:
 
 
 def _called_back(world: World) -> None:
-    """A callback that is delivered, one that is tried again, one that is abandoned."""
+    """A callback that is delivered, a callback that is tried again, and a callback that is abandoned."""
     for answers in ([200], [503, 200], [410]):
         with receiving(*answers) as receiver:
             body = {"workspaceId": WORKSPACE, "datasetId": world.model(), "callBackUri": receiver.uri}
@@ -142,7 +142,7 @@ def _called_back(world: World) -> None:
 
 
 def _batches(world: World) -> None:
-    """Batches of two models, of which one depends on the other: completed, failed, and cancelled."""
+    """Batches of two models, one of which depends on the other: completed, failed, and cancelled."""
     world.follow(_batch(world, world.model(seconds=0.3), world.model(seconds=0.3))["statusUri"])
     world.follow(_batch(world, world.model(outcome=["Failed"]), world.model())["statusUri"])
     cancelled = _batch(world, world.model(seconds=30), world.model(), refresh={"type": "Full"})
@@ -152,7 +152,7 @@ def _batches(world: World) -> None:
 
 
 def _batch(world: World, first: str, second: str, **options: Any) -> Json:
-    """The answer to the start of a batch; `options` are those of the first model."""
+    """Starts a batch and returns the answer. `options`: those of the first model."""
     models = [{"datasetId": first, "name": "First", **options}]
     models += [{"datasetId": second, "name": "Second", "dependsOn": ["First"]}]
     body = {"workspaceId": WORKSPACE, "models": models}

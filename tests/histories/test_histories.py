@@ -29,8 +29,8 @@ ORCHESTRATORS = (
 )
 ADVICE = (
     "An instance in flight would fail. Keep the old branch for it: raise defaultVersion in host.json, and branch on "
-    "context.version in the orchestrator; docs/operations.md describes updates. Do not record anew what a "
-    "release has left."
+    "context.version in the orchestrator; docs/operations.md describes updates. Do not record the histories of a "
+    "release again."
 )
 
 
@@ -40,7 +40,7 @@ def functions() -> list[Function]:
 
 
 def broken(recorded: Sequence[Path], changed: Sequence[Function] | None = None) -> list[str]:
-    """A message for each history that the current code breaks, or these functions do."""
+    """A message for each history that the current code or, if given, the changed functions break."""
     app = changed or functions()
     deviations = {path: replay_history(path, app) for path in recorded}
     return [f"{path.parent.name}/{path.name}: {deviation}" for path, deviation in deviations.items() if deviation]
@@ -68,7 +68,7 @@ def _one_more_activity(original: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("name", ORCHESTRATORS)
 def test_a_change_that_breaks_them_is_noticed(name: str) -> None:
-    """An orchestrator that does something else first."""
+    """The test notices an orchestrator that first does something else."""
     changed = functions()
     place = next(at for at, function in enumerate(changed) if function.durable_name == name)
     handler: Any = changed[place].handler
@@ -79,7 +79,7 @@ def test_a_change_that_breaks_them_is_noticed(name: str) -> None:
 
 
 def test_a_step_that_is_skipped_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that does not record its refresh in the queue."""
+    """The test notices a run that does not record its refresh in the queue."""
     orchestrator: Any = importlib.import_module("orchestrators.refresh_run")
     original = orchestrator.next_step
 

@@ -1,4 +1,4 @@
-"""The log of a day and a half, made of recorded stories: the input of the queries."""
+"""The log of a day and a half, composed of recorded stories: the input of the queries."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from functools import cache
 from tests.log.timeline import Row, Timeline, story
 
 SALES, STOCK, PRICES, ORDERS, NEVER = (f"00000000-0000-4000-8000-00000000000{letter}" for letter in "abcde")
-"""The models of the lines: A is fresh, one of its refreshes is slow; B fails and is throttled; C waits; D waited."""
+"""The models in the log. SALES is fresh, but one of its refreshes is slow; STOCK fails and is throttled; PRICES waits;
+ORDERS has waited."""
 REFUSED, OTHER = "00000000-0000-4000-8000-0000000000f1", "00000000-0000-4000-8000-0000000000f2"
 LOCAL, HOOKS, LOGIC_APP = "127.0.0.1", "hooks.example.com", "prod-01.westeurope.logic.azure.com"
 
 
 def refresh(log: Timeline, name: str, model: str, started: float, ended: float = 0, *, until: str = "") -> str:
-    """Places a request whose refresh started and ended this many minutes ago; it was accepted two minutes before."""
+    """Places a request that was accepted two minutes before its refresh started. `started` and `ended`: minutes ago."""
     return log.place(
         name,
         {"request.accepted": started + 2, "refresh.started": started, "run.ended": ended},
@@ -25,7 +26,7 @@ def refresh(log: Timeline, name: str, model: str, started: float, ended: float =
 
 @cache
 def recorded() -> tuple[Row, ...]:
-    """The log of a day and a half: minutes before now and message of each line."""
+    """The log of a day and a half: for each line the minutes before now and the message."""
     log = Timeline()
     log.others(2000, "Host started (312ms)")
     for started in (1900, 1400, 900, 400):
@@ -34,7 +35,7 @@ def recorded() -> tuple[Row, ...]:
     refresh(log, "completed", STOCK, 1500, 1495)
     refresh(log, "failed", STOCK, 20, 15)
     refresh(log, "unknown", STOCK, 15, 10)
-    # after an hour it tried to start a refresh, which Power BI refused
+    # after an hour the run tried to start a refresh, but Power BI refused it
     log.place("waited", {"run.waiting": 100, "run.closed": 40}, model=PRICES, until="run.closed")
     log.place(
         "waited",

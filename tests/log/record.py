@@ -1,12 +1,12 @@
-"""Records the lines that the app logs, as the queries of the alerts and of the workbook get them. From the root:
+"""Records the lines that the app logs, in the form that the queries of the alerts and the workbook get. From the root:
 
     PYTHONPATH=devhost/tests .venv/bin/python -m tests.log.record
 
-It runs the app on the devhost, runs callers of every kind against the development service, and keeps the app's lines
-of each story in `tests/data/log/STORY.jsonl`: seconds since its first line, level and message, in the order in which
-they were logged. Run it again after a change to the events; `tests/unit/test_queries.py` puts the stories on a time
-line. Two stories come from a copy of the app with an added fault, because the app has no known one.
-"""
+It runs the app on the devhost with callers of every kind and the development service, and stores the app's lines of
+each story in `tests/data/log/STORY.jsonl`: the seconds since the first line, the level and the message, in the order in
+which they were logged. Run it again after a change to the events. `tests/unit/test_queries.py` puts the stories on a
+time line. Two stories come from a copy of the app with an added bug, because the app has no known bug that logs these
+lines."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def lines(app: Devhost) -> list[Line]:
 
 @dataclass(frozen=True)
 class Stage:
-    """An app and the services around it."""
+    """An app and the services that it uses."""
 
     app: Devhost
     world: World
@@ -82,7 +82,7 @@ class Stage:
 
     @contextmanager
     def story(self, name: str, last: str, *, of: Devhost | None = None) -> Iterator[None]:
-        """Keeps what the app logs in the block, up to the last event of this name."""
+        """Stores the lines that the app logs during the block. The block ends with the last event of this name."""
         app = of or self.app
         before = len(lines(app))
         yield
@@ -92,14 +92,14 @@ class Stage:
         keep(name, recorded[: end + 1])
 
     def start(self, model: str, headers: dict[str, str] | None = None, **more: Any) -> Json:
-        """A request that is accepted."""
+        """Starts a request that is accepted. Returns the answer."""
         body = {"workspaceId": WORKSPACE, "datasetId": model, "caller": CALLER, **more}
         answer = requests.post(f"{self.world.app}/api/refreshes", json=body, headers=headers, timeout=30)
         assert answer.ok, answer.text
         return dict(answer.json())
 
     def refreshed(self, model: str, **more: Any) -> None:
-        """A request from start to end."""
+        """Starts a request and waits for its end."""
         self.world.follow(self.start(model, **more)["statusUri"])
 
 
@@ -116,7 +116,7 @@ def keep(name: str, recorded: list[Line]) -> None:
 
 @contextmanager
 def stage(folder: Path, *, app: Path = ROOT, settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[Stage]:
-    """An app of its own, whose log has one story only at a time."""
+    """An app for the stories; only one story is played at a time."""
     with ExitStack() as stack:
         service = stack.enter_context(serve(PowerBiService()))
         env = {**FAST, "POWER_BI_API_URL": service.base_url, **settings}
@@ -126,7 +126,7 @@ def stage(folder: Path, *, app: Path = ROOT, settings: Mapping[str, str] = NO_SE
 
 
 def broken(folder: Path, fault: tuple[str, str, str]) -> Path:
-    """A copy of the app with a text put before the one place where another text is."""
+    """A copy of the app with a text inserted before the only place of another text."""
     name, place, text = fault
     target = folder / uuid.uuid4().hex
     package.build("azureStorage", target)
@@ -170,7 +170,7 @@ def refreshes(play: Stage) -> None:
 
 
 def rolled_over(play: Stage) -> None:
-    """A refresh that newer ones push out of the history before its end is read."""
+    """A refresh that newer refreshes push out of the history before its end is read."""
     model = play.world.model(outcome="Stuck")
     started = play.start(model)
     play.world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")
@@ -181,7 +181,7 @@ def rolled_over(play: Stage) -> None:
 
 
 def callbacks(play: Stage) -> None:
-    """A callback that is delivered, and one that is tried again and then abandoned."""
+    """A callback that is delivered, and a callback that is tried again and then abandoned."""
     for name, answers, last in (
         ("callback_delivered", [200], "callback.delivered"),
         ("callback_abandoned", [503, 503, 410], "callback.abandoned"),
@@ -192,7 +192,7 @@ def callbacks(play: Stage) -> None:
 
 
 def timers(play: Stage) -> None:
-    """The three timers, after some refreshes."""
+    """The three timers that clean up, after some refreshes."""
     for timer, last in (("tidy_queues", "housekeeping.queues_tidied"), ("purge_ended", "housekeeping.purged")):
         with play.story(timer, last):
             assert play.app.post(f"/admin/functions/{timer}", json={}).status_code == 202
@@ -209,7 +209,7 @@ def not_understood(play: Stage) -> None:
 
 
 def without_engine(folder: Path) -> None:
-    """The lines of the HTTP functions beside a dead engine."""
+    """The lines of HTTP functions whose engine is dead."""
     with (
         stage(folder) as play,
         Devhost(ROOT, play.state, "--http-only", env=FAST | {"POWER_BI_API_URL": "http://127.0.0.1:9"}) as beside,
@@ -224,7 +224,7 @@ def without_engine(folder: Path) -> None:
 
 
 def strangers(folder: Path) -> None:
-    """Behind the platform's sign-in: an allowed caller, and one that is not."""
+    """An allowed caller and a caller that is not allowed, behind the platform's sign-in."""
     with stage(folder, settings=SIGN_IN) as play:
         with play.story("refused", "auth.caller_refused"):
             headers = signed_in(str(uuid.uuid4()))
@@ -237,7 +237,7 @@ def strangers(folder: Path) -> None:
 
 
 def overdue(play: Stage) -> None:
-    """A model that has failed since its last success, of which one was expected sooner."""
+    """A model that is overdue, and has failed since its last success."""
     model = play.world.model(outcome=["Completed", "Failed"])
     play.refreshed(model, expectedEveryHours=0.0001)
     play.refreshed(model)
@@ -246,7 +246,7 @@ def overdue(play: Stage) -> None:
 
 
 def faults(folder: Path) -> None:
-    """Copies of the app with a fault."""
+    """The stories of copies of the app with a bug."""
     for name, fault, last in (
         ("activity_failed", BROKEN_ACTIVITY, "activity.failed"),
         ("step_failed", BROKEN_STEP, "run.step_failed"),

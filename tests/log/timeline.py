@@ -1,7 +1,7 @@
-"""Recorded stories on a time line, as a log of many hours: the lines are those of the app, their times are chosen.
+"""Recorded stories on a time line, as a log of many hours: the lines come from the app, their times are chosen.
 
 A story was recorded within seconds. `Timeline.place` gives its events the times that a test needs, and its request, run
-and model the ids that it needs, so that one story can be placed several times.
+and model new ids, so that a story can be placed several times.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def event(message: str) -> str:
 
 @dataclass
 class Timeline:
-    """A log in the making."""
+    """A log to which stories and lines are added."""
 
     rows: list[Row] = field(default_factory=list)
     _placed: int = 0
@@ -56,9 +56,9 @@ class Timeline:
         only: Collection[str] = (),
         instead: Mapping[str, str] | None = None,
     ) -> str:
-        """Adds a story; returns the id of its request. Its lines are as old as the latest event of these.
+        """Adds a story. Returns the id of its request. A line gets the age of the last event in `minutes_ago`.
 
-        `until`: the last event that is placed; `only`: no other events; `instead`: other texts in their messages.
+        `until`: the last event that is placed. `only`: no other events are placed. `instead`: texts to replace.
         """
         self._placed += 1
         request = f"{model.replace('-', '') or '0' * 32}-{self._placed:016x}"

@@ -1,4 +1,4 @@
-"""The project's own client against the service, in-process."""
+"""The project's own client with the service, in one process."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ class Tokens:
         self.renewed = 0
 
     def token(self) -> str:
-        """The first."""
+        """The first token."""
         return "token-0"
 
     def renew(self, rejected: str) -> str:
-        """The next."""
+        """The next token."""
         self.renewed += 1
         return f"token-{self.renewed}"
 
 
 def client_of(world: World) -> tuple[PowerBiClient, Tokens]:
-    """A client that talks to the world's service."""
+    """A client that calls the service of the world, and its token source."""
     tokens = Tokens()
     return PowerBiClient("https://api.powerbi.com", tokens, transport=InProcess(world)), tokens
 
 
 @pytest.mark.parametrize("body", [None, FULL])
 def test_a_refresh_from_start_to_end(body: dict[str, str] | None) -> None:
-    """The id from the start is that in the history; the clock is the service's."""
+    """The start returns the id that the history shows; the times are those of the service's clock."""
     world = World()
     client, _ = client_of(world)
     started = client.start(*IDS, body)
@@ -49,7 +49,7 @@ def test_a_refresh_from_start_to_end(body: dict[str, str] | None) -> None:
 
 
 def test_an_enhanced_refresh_by_id() -> None:
-    """With its objects; a standard one cannot be read by id."""
+    """An enhanced refresh is read with its objects; a standard refresh cannot be read by id."""
     world = World()
     client, _ = client_of(world)
     refresh_id = client.start(*IDS, FULL).refresh_id
@@ -76,7 +76,7 @@ def test_an_enhanced_refresh_by_id() -> None:
     ],
 )
 def test_every_outcome_is_understood(outcome: str, state: str) -> None:
-    """From the list and by id."""
+    """The client reads each outcome from the history and by id."""
     world = World(outcome=outcome)
     client, _ = client_of(world)
     refresh_id = client.start(*IDS, FULL).refresh_id
@@ -86,7 +86,7 @@ def test_every_outcome_is_understood(outcome: str, state: str) -> None:
 
 
 def test_a_failure_has_a_code() -> None:
-    """The code of serviceExceptionJson."""
+    """It is the code in serviceExceptionJson."""
     world = World(outcome="Failed")
     client, _ = client_of(world)
     client.start(*IDS, FULL)
@@ -97,7 +97,7 @@ def test_a_failure_has_a_code() -> None:
 
 
 def test_cancelling() -> None:
-    """True while it runs, False when it is over, an error if it is unknown."""
+    """The result is True while the refresh runs, False when it has ended, and an error if it is unknown."""
     world = World()
     client, _ = client_of(world)
     refresh_id = client.start(*IDS, FULL).refresh_id
@@ -133,7 +133,7 @@ def test_a_lost_answer(name: str, effect: bool) -> None:
 
 
 def test_an_expired_token_is_renewed() -> None:
-    """And the POST is repeated, which was certainly not accepted."""
+    """The POST is repeated, because it was certainly not accepted."""
     world = World()
     client, tokens = client_of(world)
     world.service.add_fault({"fault": "tokenExpired"})
@@ -152,7 +152,7 @@ def test_an_expired_token_is_renewed() -> None:
     ],
 )
 def test_refusals_are_distinguished(name: str, code: str) -> None:
-    """By their messages."""
+    """The client distinguishes refusals by their messages."""
     world = World()
     client, _ = client_of(world)
     world.service.add_fault({"fault": name})
@@ -162,7 +162,7 @@ def test_refusals_are_distinguished(name: str, code: str) -> None:
 
 
 def test_throttles_and_slow_answers() -> None:
-    """Throttling has a pause; a slow answer is an answer."""
+    """A throttle has a pause; a slow answer is a normal answer."""
     world = World()
     client, _ = client_of(world)
     world.service.add_fault({"fault": "unavailable"})
@@ -178,7 +178,7 @@ def test_throttles_and_slow_answers() -> None:
 
 @pytest.mark.parametrize("status", [400, 429])
 def test_the_daily_limit(status: int) -> None:
-    """Whatever its status is."""
+    """The daily limit is recognised with either status."""
     world = World(capacity="shared", dailyLimit=0, dailyLimitStatus=status)
     client, _ = client_of(world)
     with pytest.raises(Refused) as refused:
@@ -187,7 +187,7 @@ def test_the_daily_limit(status: int) -> None:
 
 
 def test_a_start_without_any_id_is_a_lost_answer() -> None:
-    """One id header of the three is enough."""
+    """One of the three headers with the id is enough."""
     world = World(dropHeaders=["Location", "x-ms-request-id"])
     client, _ = client_of(world)
     assert client.start(*IDS, FULL).refresh_id == client.history(*IDS).rows[0].request_id

@@ -11,7 +11,8 @@ CONTROL = f"/control/datasets/{DATASET}"
 
 
 def test_the_records_of_the_service() -> None:
-    """Calls by route, refused ones too; the accepted calls; the true state of the refreshes."""
+    """These are the calls by route (including refused ones), the accepted calls, and the true state of the
+    refreshes."""
     world = World(visibilitySeconds=15)
     refresh_id = world.start()
     world.call("POST", REFRESHES, FULL)
@@ -65,7 +66,7 @@ def test_knobs_are_shown_as_they_were_set() -> None:
 
 
 def test_defaults_are_for_models_without_own_values() -> None:
-    """Null sets a knob back to the default."""
+    """Null resets a knob to the default."""
     world = World()
     world.control("POST", CONTROL, {"seconds": 1})
     assert world.control("POST", "/control/defaults", {"seconds": 7, "conflict": 409}) == (200, {})
@@ -77,7 +78,7 @@ def test_defaults_are_for_models_without_own_values() -> None:
 
 
 def test_the_running_refresh_is_cancelled_or_ended() -> None:
-    """With its request id; 409 without a running refresh."""
+    """The answer has its request id; it is 409 if no refresh is running."""
     world = World()
     assert world.control("POST", f"{CONTROL}/cancel") == (409, {"error": "no refresh is running"})
     refresh_id = world.start()
@@ -90,7 +91,7 @@ def test_the_running_refresh_is_cancelled_or_ended() -> None:
 
 
 def test_faults_over_http() -> None:
-    """Added, listed with the remaining count, removed."""
+    """Faults can be added, listed with the remaining count, and removed."""
     world = World()
     assert world.control("POST", "/control/faults", {"fault": "drop"})[1]["faults"][0]["left"] == 1
     assert world.call("GET", REFRESHES).dropped
@@ -99,7 +100,7 @@ def test_faults_over_http() -> None:
 
 
 def test_reset_removes_everything() -> None:
-    """Models, knobs and faults."""
+    """A reset removes models, knobs and faults."""
     world = World()
     world.control("POST", CONTROL, {"seconds": 1})
     world.control("POST", "/control/faults", {"fault": "drop", "probability": 0})
@@ -137,7 +138,7 @@ def test_ids_are_unique_after_a_reset() -> None:
         (CONTROL, {"outcome": "Fine"}, "outcome must be one of Completed"),
         (CONTROL, {"outcome": {"mood": 1}}, "outcome has a bad entry: unknown key 'mood'"),
         (CONTROL, {"outcome": {"outcome": "Failed", "messages": "no"}}, "messages must be a list"),
-        (CONTROL, {"outcome": {"outcome": "Failed", "errorCode": ""}}, "errorCode must be a text"),
+        (CONTROL, {"outcome": {"outcome": "Failed", "errorCode": ""}}, "errorCode must be a string that is not empty"),
         (CONTROL, {"dropHeaders": ["Date"]}, "dropHeaders must be one of RequestId"),
         (CONTROL, [1], "the body must be a JSON object"),
         ("/control/datasets/sales", {}, "datasetId must be a GUID"),
@@ -145,13 +146,13 @@ def test_ids_are_unique_after_a_reset() -> None:
         (f"{CONTROL}/external", {"refreshType": "Mine"}, "refreshType must be one of"),
         (f"{CONTROL}/external", {"startsIn": "soon"}, "startsIn must be a number"),
         (f"{CONTROL}/cancel", {"now": True}, "unknown key 'now'"),
-        (f"{CONTROL}/end", {"outcome": "Stuck"}, "outcome must be an end"),
+        (f"{CONTROL}/end", {"outcome": "Stuck"}, "outcome cannot be Stuck"),
         ("/control/faults", {"fault": "flood"}, "fault must be one of"),
         ("/control/reset", {"hard": True}, "unknown key 'hard'"),
     ],
 )
 def test_invalid_input_is_refused_with_its_key(path: str, body: object, named: str) -> None:
-    """400 with a message, and nothing is changed."""
+    """The answer is 400 with a message, and nothing is changed."""
     world = World()
     before = world.service.seen(DATASET, world.now)
     status, answer = world.control("POST", path, body)
@@ -161,14 +162,14 @@ def test_invalid_input_is_refused_with_its_key(path: str, body: object, named: s
 
 
 def test_one_invalid_knob_refuses_all() -> None:
-    """All or nothing."""
+    """If one knob is invalid, none is changed."""
     world = World()
     world.control("POST", CONTROL, {"seconds": 99, "colour": 1})
     assert world.service.knobs(DATASET).seconds == (10, 10)
 
 
 def test_a_body_that_is_not_json_is_refused() -> None:
-    """400."""
+    """The answer is 400."""
     assert World().call("POST", CONTROL, b"seconds=5", BEARER).status == 400
 
 
@@ -176,12 +177,12 @@ def test_a_body_that_is_not_json_is_refused() -> None:
     ("method", "path"), [("GET", "/control"), ("GET", "/control/reset"), ("PUT", CONTROL), ("POST", f"{CONTROL}/x/y")]
 )
 def test_unknown_control_routes(method: str, path: str) -> None:
-    """404 with a sentence."""
+    """The answer is 404 with a message."""
     status, answer = World().control(method, path)
     assert status == 404
     assert "no such control route" in answer["error"]
 
 
 def test_every_knob_has_a_field() -> None:
-    """And every field a knob."""
+    """Every field is also a knob."""
     assert set(to_json(Knobs())) == set(KNOBS)

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def test_details_while_it_runs_and_after() -> None:
-    """202 and then 200; times without a Z; objects as soon as it is in progress."""
+    """The status is 202, then 200. Times have no Z. Objects appear as soon as the refresh is in progress."""
     world = World()
     refresh_id = world.start()
     status, details = world.details(refresh_id)
@@ -40,7 +40,7 @@ def test_details_while_it_runs_and_after() -> None:
 
 
 def test_the_requested_objects() -> None:
-    """A table without a partition stays without."""
+    """A table that was requested without a partition is shown without one."""
     world = World()
     refresh_id = world.start({"type": "full", "objects": [{"table": "T"}, {"table": "U", "partition": "P"}]})
     world.tick(10)
@@ -51,7 +51,7 @@ def test_the_requested_objects() -> None:
 
 
 def test_a_failure_shows_its_outcome() -> None:
-    """Messages with or without a code, objects, and the exception of the list."""
+    """It shows messages with or without a code, objects, and the same exception as the history."""
     failed = {
         "outcome": "Failed",
         "errorCode": "X",
@@ -69,7 +69,7 @@ def test_a_failure_shows_its_outcome() -> None:
 
 @pytest.mark.parametrize("status", [404, 400])
 def test_standard_and_unknown_refreshes_are_unknown_by_id(status: int) -> None:
-    """Reading and cancelling; a knob selects the refusal."""
+    """They can be neither read nor cancelled; a knob selects the refusal."""
     world = World(unknownRefreshStatus=status)
     for refresh_id in (world.start({}), OTHER):
         assert world.details(refresh_id)[0] == status
@@ -77,7 +77,7 @@ def test_standard_and_unknown_refreshes_are_unknown_by_id(status: int) -> None:
 
 
 def test_standard_refreshes_can_be_readable_but_never_cancelled() -> None:
-    """According to the reference of 2026: without the fields of enhanced ones."""
+    """As in the reference of 2026, they are read without the fields of enhanced refreshes."""
     world = World(detailsOfStandard=True)
     refresh_id = world.start({})
     status, details = world.details(refresh_id)
@@ -86,14 +86,14 @@ def test_standard_refreshes_can_be_readable_but_never_cancelled() -> None:
 
 
 def test_the_other_status_for_running() -> None:
-    """Microsoft's documents contradict each other."""
+    """A knob selects the status, because Microsoft's documents contradict each other."""
     world = World(detailsRunningStatus="InProgress")
     assert world.details(world.start())[1]["status"] == "InProgress"
     assert world.rows()[0]["status"] == "Unknown"
 
 
 def test_cancelling_takes_a_while() -> None:
-    """200 at once, Cancelled later; cancelling twice does not delay it."""
+    """The answer is 200 at once; the refresh is Cancelled later. A second cancellation does not delay that."""
     world = World(cancelSeconds=3)
     refresh_id = world.start()
     response = world.cancel(refresh_id)
@@ -109,7 +109,7 @@ def test_cancelling_takes_a_while() -> None:
 
 
 def test_cancelling_may_come_too_late() -> None:
-    """A refresh that ends sooner keeps its own outcome."""
+    """A refresh that ends before the cancellation takes effect keeps its own outcome."""
     world = World(cancelSeconds=30)
     refresh_id = world.start()
     assert world.cancel(refresh_id).status == 200
@@ -118,7 +118,7 @@ def test_cancelling_may_come_too_late() -> None:
 
 
 def test_a_finished_refresh_cannot_be_cancelled() -> None:
-    """409, with the text that clients search for."""
+    """The answer is 409 with the text that clients search for."""
     world = World()
     refresh_id = world.start()
     world.tick(10)
@@ -128,7 +128,7 @@ def test_a_finished_refresh_cannot_be_cancelled() -> None:
 
 
 def test_a_stuck_refresh_can_be_cancelled() -> None:
-    """Nothing else ends it."""
+    """Only a cancellation ends it."""
     world = World(outcome="Stuck")
     refresh_id = world.start()
     world.tick(40 * 86_400)
@@ -152,7 +152,7 @@ def test_the_timeout_holds_for_each_attempt() -> None:
 
 @pytest.mark.parametrize(("capacity", "hours"), [("shared", 2), ("premium", 5)])
 def test_standard_refreshes_have_a_limit_too(capacity: str, hours: int) -> None:
-    """Two hours on shared capacity, five on others."""
+    """The limit is two hours on shared capacity, five hours on other capacities."""
     world = World(capacity=capacity, seconds=86_400)
     world.start({})
     world.tick(hours * 3600 - 1)
@@ -162,7 +162,7 @@ def test_standard_refreshes_have_a_limit_too(capacity: str, hours: int) -> None:
 
 
 def test_no_refresh_takes_more_than_a_day() -> None:
-    """Including all attempts."""
+    """The limit of a day includes all attempts."""
     world = World(seconds=10 * 86_400)
     world.start({"type": "full", "timeout": "20:00:00", "retryCount": 5})
     world.tick(86_400)
@@ -170,7 +170,7 @@ def test_no_refresh_takes_more_than_a_day() -> None:
 
 
 def test_a_request_against_the_refresh_policy_fails_later() -> None:
-    """Accepted with 202; the message has no code."""
+    """The request is accepted with 202. The message of the later failure has no code."""
     world = World()
     refresh_id = world.start({"type": "full", "commitMode": "partialBatch"})
     world.tick(2)
@@ -183,7 +183,7 @@ def test_a_request_against_the_refresh_policy_fails_later() -> None:
 
 
 def test_a_user_cancels_or_ends_the_running_refresh() -> None:
-    """At once, and for any kind; None without a running refresh."""
+    """This takes effect at once for any kind of refresh. The result is None if no refresh is running."""
     world = World(outcome="Stuck")
     assert world.service.cancel(DATASET, world.now) is None
     first = world.start({})
@@ -196,7 +196,7 @@ def test_a_user_cancels_or_ends_the_running_refresh() -> None:
 
 
 def test_a_partial_external_refresh_always_shows_its_objects() -> None:
-    """Like one that was requested with objects."""
+    """It shows them like a refresh that was requested with objects."""
     world = World()
     dim = {"table": "DimDate", "partition": "DimDate"}
     outcome = {"outcome": "Completed", "objects": [{**dim, "status": "Completed"}]}
@@ -210,7 +210,7 @@ def test_a_partial_external_refresh_always_shows_its_objects() -> None:
 
 
 def test_undocumented_statuses() -> None:
-    """While it runs and at its end, in the history and by id."""
+    """They can be set for a running and for an ended refresh, in the history and by id."""
     outcome = {"outcome": "Cancelled", "status": "Canceled", "extendedStatus": "Odd"}
     world = World(runningStatus="A", detailsRunningStatus="B", runningExtendedStatus="C", outcome=outcome)
     refresh_id = world.start()
@@ -224,7 +224,7 @@ def test_undocumented_statuses() -> None:
 
 
 def test_the_places_of_a_failure_message() -> None:
-    """In the attempts only, or not by id."""
+    """A message can be only in the attempts, or be missing when the refresh is read by id."""
     failed = {"outcome": "Failed", "errorCode": None, "attemptExceptionJson": '{"errorCode":"X"}'}
     world = World(outcome=[failed, "Failed"])
     refresh_id = world.start()
@@ -254,7 +254,7 @@ def test_the_places_of_a_failure_message() -> None:
     ],
 )
 def test_options_that_conflict_with_a_refresh_policy_fail(body: Json, fails: bool) -> None:
-    """It is accepted, and fails two seconds later with a message."""
+    """The request is accepted and fails two seconds later with a message."""
     world = World(refreshPolicies=["Sales"])
     refresh_id = world.start({"type": "full", **body})
     world.tick(11)

@@ -47,7 +47,7 @@ from tests.power_bi_service.world import DATASET, FULL, MODEL, OTHER, REFRESHES,
     ],
 )
 def test_faults_that_answer(name: str, status: int, message: str) -> None:
-    """Once each, in the observed shape; nothing has started."""
+    """Each fault answers once in the observed shape, and nothing is started."""
     world = World()
     world.service.add_fault({"fault": name, "route": "start"})
     response = world.call("POST", REFRESHES, FULL)
@@ -60,7 +60,7 @@ def test_faults_that_answer(name: str, status: int, message: str) -> None:
 
 
 def test_throttling_has_a_pause() -> None:
-    """Retry-After in seconds."""
+    """The answer has the header Retry-After with seconds."""
     world = World()
     world.service.add_fault({"fault": "throttled", "seconds": 3392})
     assert world.call("GET", REFRESHES).headers["Retry-After"] == "3392"
@@ -69,7 +69,7 @@ def test_throttling_has_a_pause() -> None:
 
 
 def test_a_dropped_connection_before_the_effect() -> None:
-    """The caller does not know, but nothing happened."""
+    """The caller cannot know it, but nothing has happened."""
     world = World()
     world.service.add_fault({"fault": "drop", "route": "start"})
     assert world.call("POST", REFRESHES, FULL).dropped
@@ -78,7 +78,7 @@ def test_a_dropped_connection_before_the_effect() -> None:
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))
 def test_the_answer_to_an_accepted_refresh_can_be_lost(name: str) -> None:
-    """With afterEffect the refresh runs, and a second POST is refused because one is running."""
+    """With afterEffect the refresh runs, so a second POST is refused."""
     world = World()
     world.service.add_fault({"fault": name, "route": "start", "afterEffect": True})
     response = world.call("POST", REFRESHES, FULL)
@@ -89,7 +89,7 @@ def test_the_answer_to_an_accepted_refresh_can_be_lost(name: str) -> None:
 
 
 def test_slow_and_hanging_answers() -> None:
-    """One comes late, the other never."""
+    """A slow answer comes late, a hanging answer never comes."""
     world = World()
     world.service.add_fault({"fault": "slow", "seconds": 7})
     world.service.add_fault({"fault": "hang", "seconds": 90})
@@ -99,7 +99,7 @@ def test_slow_and_hanging_answers() -> None:
 
 
 def test_an_accepted_refresh_can_be_dropped() -> None:
-    """202 with all its headers, and no trace of it later."""
+    """The answer is 202 with all headers, but the refresh never appears."""
     world = World()
     world.service.add_fault({"fault": "acceptedButDropped"})
     assert world.rows() == []
@@ -122,7 +122,7 @@ def test_an_accepted_refresh_can_be_dropped() -> None:
     ],
 )
 def test_a_fault_hits_its_route_only(route: str, method: str, path: str) -> None:
-    """All other routes work as before."""
+    """All other routes work as usual."""
     world = World()
     world.service.add_fault({"fault": "serverError", "route": route, "count": 5})
     calls = [("POST", REFRESHES), ("GET", REFRESHES), ("GET", f"{REFRESHES}/{OTHER}")]
@@ -132,7 +132,7 @@ def test_a_fault_hits_its_route_only(route: str, method: str, path: str) -> None
 
 
 def test_a_fault_hits_its_model_only() -> None:
-    """By id, whatever its case."""
+    """The id of the model is case-insensitive."""
     world = World()
     world.service.add_fault({"fault": "serverError", "datasetId": DATASET.upper()})
     assert world.call("GET", REFRESHES.replace(DATASET, OTHER)).status == 200
@@ -140,14 +140,14 @@ def test_a_fault_hits_its_model_only() -> None:
 
 
 def test_count_and_skip() -> None:
-    """The first calls pass, the next ones are hit, the rest pass."""
+    """The first calls pass, the next calls are hit, all later calls pass."""
     world = World()
     world.service.add_fault({"fault": "serverError", "skip": 1, "count": 2})
     assert [world.call("GET", REFRESHES).status for _ in range(5)] == [200, 500, 500, 200, 200]
 
 
 def test_probability_comes_from_the_seed() -> None:
-    """With the given frequency, without end, and the same for the same seed."""
+    """Calls are hit with the given frequency, without a limit, and in the same way for the same seed."""
 
     def statuses(seed: int) -> list[int]:
         world = World(seed)
@@ -161,7 +161,7 @@ def test_probability_comes_from_the_seed() -> None:
 
 
 def test_the_first_matching_fault_decides() -> None:
-    """The next one applies when it is used up."""
+    """When it is used up, the next fault applies."""
     world = World()
     for name in ("unavailable", "serverError"):
         world.service.add_fault({"fault": name})
@@ -169,7 +169,7 @@ def test_the_first_matching_fault_decides() -> None:
 
 
 def test_faults_can_be_removed() -> None:
-    """All of them."""
+    """All faults are removed together."""
     world = World()
     world.service.add_fault({"fault": "unavailable", "probability": 1})
     world.service.clear_faults()
@@ -198,7 +198,7 @@ def test_bad_faults_are_refused(values: dict[str, Any], named: str) -> None:
 
 
 def test_every_fault_can_be_added_and_is_listed() -> None:
-    """As it was added, with the remaining count and the number of calls that it has hit."""
+    """It is listed as it was added, with the remaining count and the number of calls that it has hit."""
     world = World()
     for name in FAULTS:
         world.service.add_fault({"fault": name})
@@ -218,7 +218,7 @@ def test_every_fault_can_be_added_and_is_listed() -> None:
 
 
 def test_the_hits_of_a_rule_are_counted() -> None:
-    """Without the calls that it let pass."""
+    """Calls that the rule let pass do not count."""
     world = World()
     world.service.add_fault({"fault": "unavailable", "route": "history", "skip": 1, "count": 2})
     world.service.add_fault({"fault": "drop", "route": "history", "probability": 0.0})

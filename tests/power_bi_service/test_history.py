@@ -11,7 +11,7 @@ from tests.power_bi_service.world import DATASET, OTHER, REFRESHES, WORKSPACE, W
 
 
 def test_an_empty_history_is_an_empty_list() -> None:
-    """200, not 404."""
+    """The status is 200, not 404."""
     response = World().call("GET", REFRESHES)
     assert json.loads(response.body)["value"] == []
     assert response.headers["Content-Type"] == "application/json; odata.metadata=minimal"
@@ -19,7 +19,7 @@ def test_an_empty_history_is_an_empty_list() -> None:
 
 
 def test_rows_of_a_standard_refresh() -> None:
-    """Running is Unknown without an end; the queries come after the data."""
+    """A running refresh is Unknown and has no end. The Query phase comes after the Data phase."""
     world = World()
     refresh_id = world.start({})
     running = {"requestId": refresh_id, "refreshType": "ViaApi", "startTime": "2026-03-23T13:48:31.017Z"}
@@ -45,7 +45,7 @@ def test_rows_of_a_standard_refresh() -> None:
 
 
 def test_rows_of_an_enhanced_refresh_have_an_extended_status() -> None:
-    """NotStarted, InProgress, and at last the same as the status; no queries."""
+    """It is NotStarted, InProgress, and finally the same as the status. There is no Query phase."""
     world = World()
     world.start()
     seen = []
@@ -69,7 +69,7 @@ def test_rows_of_an_enhanced_refresh_have_an_extended_status() -> None:
     ],
 )
 def test_every_outcome_as_the_history_shows_it(outcome: str, status: str, extended: str) -> None:
-    """Standard ones have only the status; a stuck one never ends."""
+    """Standard refreshes have only the status. A stuck refresh never ends."""
     world = World(outcome=outcome)
     world.start()
     world.tick(86_400)
@@ -97,7 +97,7 @@ def test_every_outcome_as_the_history_shows_it(outcome: str, status: str, extend
     ],
 )
 def test_a_failure_carries_json_in_a_text(outcome: object, exception: str | None) -> None:
-    """Or nothing, or invalid JSON; only after the failure, and the last attempt has the same."""
+    """Or it has none, or invalid JSON. It appears only after the failure; the last attempt has the same."""
     world = World(outcome=outcome)
     world.start()
     assert "serviceExceptionJson" not in world.rows()[0]
@@ -124,7 +124,7 @@ def test_earlier_attempts_failed_with_any_outcome() -> None:
 
 @pytest.mark.parametrize(("seconds", "attempts"), [(1, 0), (6, 1), (8, 2)])
 def test_a_cancelled_refresh_had_as_many_attempts_as_it_began(seconds: float, attempts: int) -> None:
-    """None before it started; the last one ends with the refresh."""
+    """It had no attempt before it started; the last attempt ends with the refresh."""
     world = World(outcome={"outcome": "Failed", "attempts": 2})
     world.start()
     world.tick(seconds)
@@ -136,7 +136,7 @@ def test_a_cancelled_refresh_had_as_many_attempts_as_it_began(seconds: float, at
 
 
 def test_a_disabled_refresh_ends_as_it_starts() -> None:
-    """Without any attempt."""
+    """It has no attempt."""
     world = World(outcome="Disabled")
     world.start()
     row = world.rows()[0]
@@ -145,7 +145,7 @@ def test_a_disabled_refresh_ends_as_it_starts() -> None:
 
 
 def test_a_quick_refresh_is_not_started_until_its_end() -> None:
-    """notStartedSeconds are a part of the seconds, never more."""
+    """notStartedSeconds are a part of the seconds, never longer."""
     world = World(seconds=1)
     world.start()
     world.tick(1)
@@ -153,7 +153,7 @@ def test_a_quick_refresh_is_not_started_until_its_end() -> None:
 
 
 def test_outcomes_come_in_turn_and_the_last_one_stays() -> None:
-    """Each model goes through the list on its own; setting the knob starts again."""
+    """Each model has its own position in the list of outcomes. Setting the knob restarts the list."""
     world = World(outcome=["Failed", {"outcome": "Cancelled", "seconds": 1}, "Completed"])
     for _ in range(4):
         world.start()
@@ -169,7 +169,7 @@ def test_outcomes_come_in_turn_and_the_last_one_stays() -> None:
 
 
 def test_the_refreshing_machine_may_have_another_clock() -> None:
-    """Only `startTime` is off; the time itself is not."""
+    """Only `startTime` is wrong; the refresh itself starts at the right time."""
     world = World(startTimeSkewSeconds=-3, clockSkewSeconds=60)
     refresh_id = world.start()
     world.tick(10)
@@ -179,7 +179,7 @@ def test_the_refreshing_machine_may_have_another_clock() -> None:
 
 
 def test_a_new_refresh_shows_late() -> None:
-    """Up to 15 seconds in reality; meanwhile it runs, refuses others, and can be read by id."""
+    """In reality this takes up to 15 seconds. Meanwhile the refresh runs, blocks others, and can be read by id."""
     world = World(visibilitySeconds=15, seconds=60)
     refresh_id = world.start()
     world.tick(14.999)
@@ -191,7 +191,7 @@ def test_a_new_refresh_shows_late() -> None:
 
 
 def test_the_seed_decides_on_visibility() -> None:
-    """Between 0 and 15 seconds unless it is set; not always the same."""
+    """Unless it is set, the delay varies between 0 and 15 seconds."""
     world = World(visibilitySeconds=None)
     delays = set()
     for _ in range(20):
@@ -204,7 +204,7 @@ def test_the_seed_decides_on_visibility() -> None:
 
 
 def test_a_refresh_may_never_show() -> None:
-    """Not in the list, and not by id with that value of the knob."""
+    """With this value of the knobs, it appears neither in the history nor by id."""
     world = World(visibilitySeconds="never", detailsVisibilitySeconds="never")
     refresh_id = world.start()
     world.tick(86_400)
@@ -214,7 +214,7 @@ def test_a_refresh_may_never_show() -> None:
 
 
 def test_newest_first_and_top() -> None:
-    """`$top`, even encoded, cuts; anything but a number from 1 is refused."""
+    """`$top`, even if it is encoded, limits the rows. Anything but a number from 1 is refused."""
     world = World()
     ids = []
     for _ in range(3):
@@ -228,7 +228,7 @@ def test_newest_first_and_top() -> None:
 
 
 def test_sixty_rows_at_most_and_twenty_once_they_are_old() -> None:
-    """Within three days 60; later the newest 20 remain."""
+    """Within three days there are up to 60 rows; of older rows only the newest 20 remain."""
     world = World()
     for _ in range(70):
         newest = world.start()
@@ -242,7 +242,7 @@ def test_sixty_rows_at_most_and_twenty_once_they_are_old() -> None:
 
 
 def test_an_external_refresh_blocks_ours() -> None:
-    """Scheduled and portal refreshes have rows of their own type."""
+    """Rows of scheduled refreshes and of those from the portal have types of their own."""
     world = World()
     world.service.add_external(DATASET, {"refreshType": "OnDemand", "seconds": 5, "outcome": "Failed"}, world.now)
     assert world.rows()[0]["refreshType"] == "OnDemand"
@@ -253,7 +253,7 @@ def test_an_external_refresh_blocks_ours() -> None:
 
 
 def test_a_future_refresh_starts_by_itself() -> None:
-    """At its own time, not at that of the request that shows it."""
+    """It starts at its own time, not at the time of the call that shows it."""
     world = World()
     world.service.add_external(DATASET, {"startsIn": 30}, world.now)
     world.tick(29)
@@ -265,7 +265,7 @@ def test_a_future_refresh_starts_by_itself() -> None:
 
 
 def test_a_scheduled_refresh_waits_for_the_one_that_runs() -> None:
-    """It starts late instead of beside the other one, even if that is cut short."""
+    """It waits until the other refresh has ended, even if that is ended early."""
     world = World(seconds=60)
     world.service.add_external(DATASET, {"startsIn": 5, "seconds": 10}, world.now)
     first = world.start()
@@ -279,7 +279,7 @@ def test_a_scheduled_refresh_waits_for_the_one_that_runs() -> None:
 
 
 def test_a_refresh_of_the_past_is_history() -> None:
-    """`startsIn` may be negative; the rows are in the order of their starts."""
+    """`startsIn` may be negative. Rows are in the order of their starts."""
     world = World()
     world.service.add_external(DATASET, {"startsIn": -3600, "seconds": 60}, world.now)
     world.service.add_external(DATASET, {"startsIn": -7200, "seconds": 60}, world.now)
@@ -288,7 +288,7 @@ def test_a_refresh_of_the_past_is_history() -> None:
 
 
 def test_framings_run_beside_other_refreshes() -> None:
-    """Of Direct Lake models: it neither waits nor blocks by default."""
+    """By default, a framing of a Direct Lake model neither waits for other refreshes nor blocks them."""
     world = World()
     mine = world.start()
     world.service.add_external(DATASET, {"refreshType": "DirectLakeFraming", "seconds": 100}, world.now)
@@ -302,7 +302,7 @@ def test_framings_run_beside_other_refreshes() -> None:
 
 
 def test_xmla_refreshes_have_no_attempts() -> None:
-    """As documented."""
+    """They have no attempts, as documented."""
     world = World()
     world.service.add_external(DATASET, {"refreshType": "ViaXmlaEndpoint"}, world.now)
     world.tick(10)
@@ -311,7 +311,7 @@ def test_xmla_refreshes_have_no_attempts() -> None:
 
 @pytest.mark.parametrize(("microseconds", "text"), [(0, ""), (280_000, ".28"), (999_999, ".999")])
 def test_fractions_vary(microseconds: int, text: str) -> None:
-    """Trailing zeros are cut, as .NET does."""
+    """Trailing zeros are cut, as in .NET."""
     world = World()
     world.now = world.now.replace(microsecond=microseconds)
     world.start()

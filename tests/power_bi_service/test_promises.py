@@ -38,7 +38,7 @@ def world_after(seed: int, steps: list[str], **knobs: object) -> World:
 
 @given(st.integers(0, 50), actions)
 def test_one_refresh_at_a_time(seed: int, steps: list[str]) -> None:
-    """Each begins after the end of the one before it; at last all have ended and are in the history."""
+    """Each refresh begins after the previous one has ended. In the end, all have ended and are in the history."""
     world = world_after(seed, steps)
     world.tick(3600)
     refreshes = sorted(world.service.seen(DATASET, world.now)["refreshes"], key=lambda entry: str(entry["startTime"]))
@@ -50,7 +50,7 @@ def test_one_refresh_at_a_time(seed: int, steps: list[str]) -> None:
 
 @given(st.integers(0, 50), actions, st.sampled_from([400, "queue"]))
 def test_the_same_seed_gives_the_same_world(seed: int, steps: list[str], conflict: object) -> None:
-    """The same ids, times and outcomes."""
+    """Ids, times and outcomes are the same."""
     first, second = (world_after(seed, steps, conflict=conflict) for _ in range(2))
     assert first.service.seen(DATASET, first.now) == second.service.seen(DATASET, second.now)
     assert first.call("GET", REFRESHES) == second.call("GET", REFRESHES)

@@ -38,24 +38,24 @@ def names(first: str) -> list[str]:
     ],
 )
 def test_tables_in_the_order_of_the_code(first: str, known: list[str]) -> None:
-    """No name is missing, and none is invented."""
+    """No name is missing, and no name is invented."""
     assert names(first) == known
 
 
 @pytest.mark.parametrize(("first", "known"), [("key of an external refresh", FOREIGN_KEYS), ("key of a fault", KEYS)])
 def test_tables_of_keys(first: str, known: tuple[str, ...]) -> None:
-    """In any order."""
+    """The names may be in any order."""
     assert sorted(names(first)) == sorted(known)
 
 
 def test_the_defaults_of_the_knobs() -> None:
-    """As JSON."""
+    """The README shows them as JSON."""
     documented = {name: json.loads(row[1].strip("`")) for name, row in zip(names("knob"), table("knob"), strict=True)}
     assert documented == to_json(Knobs())
 
 
 def test_the_routes() -> None:
-    """Those of control, and those of the API."""
+    """The README has the control routes and the routes of the API."""
     tables = README.read_text("utf-8")
     documented = re.findall(r"\n\| `(\w+) (/control/[^`]*)` \|", tables)
     assert sorted(documented) == sorted(control.ROUTES)

@@ -25,7 +25,7 @@ SECONDS = 30  # on a busy machine; alone it takes a fraction of a second
 
 @pytest.fixture
 def serving() -> Iterator[Serving]:
-    """A service over HTTP whose knobs exclude chance."""
+    """A service over HTTP with knobs that exclude chance."""
     service = PowerBiService()
     service.set_defaults(PLAIN)
     with serve(service) as serving:
@@ -33,7 +33,7 @@ def serving() -> Iterator[Serving]:
 
 
 def test_a_refresh_over_http(serving: Serving) -> None:
-    """Status, headers and body as the service returned them, without additions."""
+    """Status, headers and body are those that the service returned, without additions."""
     url = serving.base_url + REFRESHES
     accepted = requests.post(url, json=FULL, headers=BEARER, timeout=SECONDS)
     assert (accepted.status_code, accepted.content) == (202, b"")
@@ -47,7 +47,7 @@ def test_a_refresh_over_http(serving: Serving) -> None:
 
 
 def test_control_over_http(serving: Serving) -> None:
-    """Knobs, faults and records."""
+    """Knobs, faults and records work over HTTP."""
     control = f"{serving.base_url}/control/datasets/{DATASET}"
     assert requests.post(control, json={"seconds": 5}, timeout=SECONDS).json()["knobs"]["seconds"] == 5
     assert requests.post(control, json={"colour": 5}, timeout=SECONDS).status_code == 400
@@ -59,7 +59,7 @@ def test_control_over_http(serving: Serving) -> None:
 
 
 def test_a_hanging_answer_does_not_block_other_calls(serving: Serving) -> None:
-    """Other calls get answers meanwhile, and the server ends at once."""
+    """Meanwhile other calls get answers, and the server can be ended at once."""
     serving.service.add_fault({"fault": "hang", "seconds": 3600})
     host = serving.base_url.removeprefix("http://")
     waiting = http.client.HTTPConnection(host, timeout=SECONDS)
@@ -71,7 +71,7 @@ def test_a_hanging_answer_does_not_block_other_calls(serving: Serving) -> None:
 
 
 def test_the_clock_is_a_parameter() -> None:
-    """For tests in which hours pass."""
+    """So that hours can pass in a test."""
     times = iter([START, START + timedelta(hours=9)])
     with serve(PowerBiService(), clock=lambda: next(times)) as serving:
         dates = [requests.get(serving.base_url, timeout=SECONDS).headers["Date"] for _ in range(2)]
@@ -114,7 +114,7 @@ def test_one_ready_line_a_line_for_each_request_and_a_clean_end(ending: signal.S
 
 
 def test_the_command_refuses_a_taken_port() -> None:
-    """Exit code 2 and a message."""
+    """The exit code is 2, with a message."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with command("--port", str(port)) as process:

@@ -18,7 +18,7 @@ def error(body: bytes) -> tuple[str, str]:
 
 
 def test_a_standard_refresh_is_accepted_with_its_request_id() -> None:
-    """202 without a body; the id is the one of the history."""
+    """The answer is 202 without a body. The history has the same id."""
     world = World()
     response = world.call("POST", REFRESHES)
     assert (response.status, response.body) == (202, b"")
@@ -28,7 +28,7 @@ def test_a_standard_refresh_is_accepted_with_its_request_id() -> None:
 
 
 def test_an_enhanced_refresh_names_its_id_three_times() -> None:
-    """RequestId, x-ms-request-id, and the end of Location, which leads to the public host."""
+    """The id is in RequestId, in x-ms-request-id, and at the end of Location, which has the public host."""
     world = World()
     headers = world.call("POST", REFRESHES, FULL).headers
     refresh_id = headers["RequestId"]
@@ -51,28 +51,28 @@ def test_an_enhanced_refresh_names_its_id_three_times() -> None:
     ],
 )
 def test_the_options_of_an_enhanced_refresh(body: bytes, content_type: str, refresh_type: str) -> None:
-    """Any key but notifyOption, and only in a body with the content type of JSON."""
+    """A refresh is enhanced with any key but notifyOption, if the content type is that of JSON."""
     world = World()
     assert world.call("POST", REFRESHES, body, {"content-type": content_type}).status == 202
     assert world.rows()[0]["refreshType"] == refresh_type
 
 
 def test_a_missing_content_type_can_be_tolerated() -> None:
-    """Knob strictContentType."""
+    """The knob strictContentType decides it."""
     world = World(strictContentType=False)
     world.call("POST", REFRESHES, FULL, {})
     assert world.rows()[0]["refreshType"] == "ViaEnhancedApi"
 
 
 def test_an_enhanced_refresh_without_a_type_is_automatic() -> None:
-    """The default of a caller that only sets a time-out."""
+    """This is so even for a caller that sets only a timeout."""
     world = World()
     _, details = world.details(world.start({"timeout": "01:00:00"}))
     assert (details["type"], details["currentRefreshType"]) == ("Automatic", "Automatic")
 
 
 def test_values_in_any_case_and_scalars_as_texts() -> None:
-    """Microsoft's own samples send both."""
+    """Microsoft's own samples contain both."""
     world = World()
     body = {"type": "DATAONLY", "commitMode": "partialbatch", "retryCount": "1", "applyRefreshPolicy": "False"}
     _, details = world.details(world.start(body))
@@ -97,7 +97,7 @@ def test_values_in_any_case_and_scalars_as_texts() -> None:
     ],
 )
 def test_invalid_options_are_refused(key: str, value: object) -> None:
-    """400 InvalidRequest that names the key."""
+    """The answer is 400 InvalidRequest and names the key."""
     response = World().call("POST", REFRESHES, {"type": "full", key: value})
     code, message = error(response.body)
     assert (response.status, code) == (400, "InvalidRequest")
@@ -106,7 +106,7 @@ def test_invalid_options_are_refused(key: str, value: object) -> None:
 
 @pytest.mark.parametrize("body", [{"type": "FULL"}, {"type": "Full", "retryCount": "1"}])
 def test_strict_enums_are_case_sensitive(body: object) -> None:
-    """Knob strictEnums."""
+    """The knob strictEnums makes them case-sensitive."""
     assert World(strictEnums=True).call("POST", REFRESHES, body).status == 400
 
 
@@ -117,7 +117,7 @@ def test_a_body_that_is_not_an_object_is_refused(body: bytes) -> None:
 
 
 def test_apps_get_no_mails() -> None:
-    """A notifyOption that mails is 400 for an app and fine for a user."""
+    """A notifyOption that sends emails gets 400 for an app, but is accepted for a user."""
     body = {"notifyOption": "MailOnFailure"}
     response = World().call("POST", REFRESHES, body)
     assert error(response.body)[1] == "Invalid NotifyOption value 'MailOnFailure' for app only owner requests"
@@ -126,7 +126,7 @@ def test_apps_get_no_mails() -> None:
 
 @pytest.mark.parametrize("status", [400, 409])
 def test_a_second_refresh_is_refused_while_one_runs(status: int) -> None:
-    """The message is the one that clients search for; as soon as the first one ends, the next may start."""
+    """The message is that for which clients search. As soon as the first refresh ends, the next may start."""
     world = World(conflict=status)
     world.start()
     world.tick(9.999)
@@ -140,14 +140,14 @@ def test_a_second_refresh_is_refused_while_one_runs(status: int) -> None:
 
 
 def test_models_do_not_block_each_other() -> None:
-    """A refresh runs for its own model only."""
+    """A running refresh blocks only its own model."""
     world = World()
     world.start()
     assert world.call("POST", REFRESHES.replace(DATASET, OTHER), FULL).status == 202
 
 
 def test_a_burst_runs_one_queues_one_and_drops_the_rest() -> None:
-    """All are accepted; the queued one starts when the first has ended, the dropped ones never appear."""
+    """All POSTs are accepted. The queued refresh starts when the first has ended; the others never appear."""
     world = World(conflict="queue")
     first, second, third = (world.start() for _ in range(3))
     world.tick(11)
@@ -162,7 +162,7 @@ def test_a_burst_runs_one_queues_one_and_drops_the_rest() -> None:
 
 
 def test_a_queue_that_never_empties() -> None:
-    """Each refresh begins when the one before it ends, for any number of them."""
+    """Each refresh begins when the previous one ends, no matter how many there are."""
     world = World(conflict="queue")
     world.start()
     for _ in range(100):
@@ -173,7 +173,7 @@ def test_a_queue_that_never_empties() -> None:
 
 
 def test_a_queued_refresh_moves_up_when_the_first_is_cancelled() -> None:
-    """It begins when the one before it really ends."""
+    """It begins when the refresh before it really ends."""
     world = World(conflict="queue")
     first, _ = world.start(), world.start()
     world.cancel(first)
@@ -183,7 +183,7 @@ def test_a_queued_refresh_moves_up_when_the_first_is_cancelled() -> None:
 
 @pytest.mark.parametrize("status", [400, 429])
 def test_shared_capacity_refreshes_eight_times_in_24_hours(status: int) -> None:
-    """Scheduled ones count, those of the portal do not."""
+    """Scheduled refreshes count, refreshes from the portal do not."""
     world = World(capacity="shared", dailyLimitStatus=status)
     for refresh_type in ("Scheduled", "OnDemand"):
         world.service.add_external(DATASET, {"refreshType": refresh_type}, world.now)
@@ -207,13 +207,13 @@ def test_shared_capacity_has_no_enhanced_refreshes() -> None:
 
 @pytest.mark.parametrize("name", ["RequestId", "x-ms-request-id", "Location"])
 def test_headers_of_an_acceptance_can_be_missing(name: str) -> None:
-    """Knob dropHeaders; the other two stay."""
+    """The knob dropHeaders removes one of the headers; the other two stay."""
     headers = World(dropHeaders=[name]).call("POST", REFRESHES, FULL).headers
     assert {"RequestId", "x-ms-request-id", "Location"} - headers.keys() == {name}
 
 
 def test_a_refresh_over_the_api_may_be_recorded_as_framing() -> None:
-    """As with models in Direct Lake mode; it is nevertheless an enhanced refresh."""
+    """This is so for models in Direct Lake mode, although it is an enhanced refresh."""
     world = World(recordedAs="DirectLakeFraming")
     refresh_id = world.start()
     assert world.rows()[0]["refreshType"] == "DirectLakeFraming"
@@ -222,7 +222,7 @@ def test_a_refresh_over_the_api_may_be_recorded_as_framing() -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic x"}, {"authorization": "Bearer "}])
 def test_a_call_without_a_token_is_refused(headers: dict[str, str]) -> None:
-    """An empty 403, and nothing starts."""
+    """The answer is an empty 403, and nothing starts."""
     world = World()
     response = world.call("POST", REFRESHES, FULL, {"Authorization": "", **headers})
     assert (response.status, response.body) == (403, b"")
@@ -230,7 +230,7 @@ def test_a_call_without_a_token_is_refused(headers: dict[str, str]) -> None:
 
 
 def test_a_model_can_be_unknown() -> None:
-    """By its own knob, or by the default for all models that were not declared."""
+    """Its own knob makes it unknown, or the default for models without a knob of their own."""
     world = World(exists=False)
     for method, path in (("GET", MODEL), ("GET", REFRESHES), ("POST", REFRESHES)):
         response = world.call(method, path)
@@ -256,28 +256,28 @@ def test_a_model_can_be_unknown() -> None:
     ],
 )
 def test_other_paths_are_refused(method: str, path: str, status: int) -> None:
-    """404, and 403 in My workspace; the integer `id` is not a valid address."""
+    """The answer is 404, or 403 in My workspace. The integer `id` is not a valid address."""
     response = World().call(method, path)
     assert response.status == status
     assert response.headers["RequestId"]
 
 
 def test_ids_may_be_in_upper_case() -> None:
-    """A GUID is a GUID."""
+    """GUIDs are case-insensitive."""
     world = World()
     refresh_id = world.start()
     assert world.call("GET", f"{REFRESHES.upper().replace('V1.0', 'v1.0')}/{refresh_id.upper()}").status == 202
 
 
 def test_the_dataset_of_a_model() -> None:
-    """GET of the dataset."""
+    """The route of the dataset returns the model."""
     response = World().call("GET", MODEL)
     assert response.status == 200
     assert json.loads(response.body)["id"] == DATASET
 
 
 def test_models_and_workspaces_have_names() -> None:
-    """Made from the id by default, or set by a knob."""
+    """A name is derived from the id by default, or set by a knob."""
     model, workspace = World().call("GET", MODEL), World().call("GET", f"/v1.0/myorg/groups/{WORKSPACE}")
     assert json.loads(model.body)["name"] == f"Model {DATASET[:8]}"
     assert json.loads(workspace.body)["name"] == f"Workspace {WORKSPACE[:8]}"
@@ -285,7 +285,7 @@ def test_models_and_workspaces_have_names() -> None:
 
 
 def test_every_answer_has_the_services_clock_and_a_request_id_of_its_own() -> None:
-    """Also refusals; the clock can be wrong, and then all times are."""
+    """This includes refusals. If the clock is set to be wrong, all times are wrong."""
     world = World(clockSkewSeconds=-90)
     first, second = world.call("GET", "/nowhere"), world.call("GET", REFRESHES)
     assert first.headers["Date"] == second.headers["Date"] == "Mon, 23 Mar 2026 13:47:01 GMT"
@@ -295,7 +295,7 @@ def test_every_answer_has_the_services_clock_and_a_request_id_of_its_own() -> No
 
 
 def test_naive_times_are_refused() -> None:
-    """They are an error of the caller."""
+    """A time without a time zone is an error of the caller."""
     world = World()
     world.now = world.now.replace(tzinfo=None)
     with pytest.raises(ValueError, match="aware"):
@@ -303,7 +303,7 @@ def test_naive_times_are_refused() -> None:
 
 
 def test_a_conflict_with_another_message() -> None:
-    """The message is not documented."""
+    """A knob sets the message, because it is not documented."""
     world = World(conflictMessage="A refresh is already in progress", conflict=409)
     world.start()
     response = world.call("POST", REFRESHES, FULL)

@@ -1,4 +1,4 @@
-"""A service with a manual clock, called in-process: by its routes, or as a transport of the client."""
+"""A service with a manual clock, called in the same process: by its routes, or as the transport of the client."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ START = datetime(2026, 3, 23, 13, 48, 31, 17_000, tzinfo=UTC)
 BEARER = {"Authorization": "Bearer any"}
 FULL = {"type": "full"}
 PLAIN = {"seconds": 10, "notStartedSeconds": 2, "visibilitySeconds": 0, "cancelSeconds": 1}
-"""Knobs without chance."""
+"""Knobs that exclude chance."""
 
 Json = dict[str, Any]
 
 
 class World:
-    """A service and its time. `knobs` become those of all models, on top of PLAIN."""
+    """A service and its time. `knobs`: in addition to PLAIN, the knobs of all models."""
 
     def __init__(self, seed: int = 0, **knobs: object) -> None:
         self.service = PowerBiService(seed)
@@ -40,26 +40,26 @@ class World:
         self.now += timedelta(seconds=seconds)
 
     def call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Response:
-        """One request now; a JSON body unless it is bytes."""
+        """Makes one request at the current time. `body` is sent as JSON, unless it is bytes."""
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         own = {"Content-Type": "application/json"} if headers is None else headers
         return self.service.handle(Request(method, path, BEARER | own, content), self.now)
 
     def start(self, body: object = FULL) -> str:
-        """The id of an accepted refresh."""
+        """Starts a refresh that is accepted. Returns its id."""
         response = self.call("POST", REFRESHES, body)
         assert response.status == 202, response
         return response.headers["RequestId"]
 
     def rows(self, query: str = "") -> list[Json]:
-        """The history."""
+        """The rows of the history."""
         response = self.call("GET", REFRESHES + query)
         assert response.status == 200, response
         rows: list[Json] = json.loads(response.body)["value"]
         return rows
 
     def details(self, refresh_id: str) -> tuple[int, Json]:
-        """A refresh by id."""
+        """A refresh read by its id: HTTP status and body."""
         response = self.call("GET", f"{REFRESHES}/{refresh_id}")
         return response.status, json.loads(response.body)
 
@@ -68,7 +68,7 @@ class World:
         return self.call("DELETE", f"{REFRESHES}/{refresh_id}")
 
     def control(self, method: str, path: str, body: object = None) -> tuple[int, Json]:
-        """A control request, without a token."""
+        """Makes a control request, which needs no token."""
         content = b"" if body is None else json.dumps(body).encode()
         response = self.service.handle(Request(method, path, {}, content), self.now)
         return response.status, json.loads(response.body)
@@ -79,13 +79,13 @@ class World:
 
 
 class InProcess:
-    """A transport that calls the service of a world; waiting for an answer advances its time."""
+    """A transport that calls the service of a world. Waiting for an answer advances the world's time."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def __call__(self, request: Outgoing, limits: Limits) -> Received:
-        """The service's answer; NoAnswer for a dropped or a late one."""
+        """The answer of the service. Raises NoAnswerError if it is dropped or too late."""
         world, parts = self._world, urlsplit(request.url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         sent = Request(request.method, path, dict(request.headers), request.body or b"")

@@ -1,4 +1,4 @@
-"""The invariants of answers to callers: how requests end, the meaning of keys, and the calls of receivers."""
+"""The invariants of answers to callers: how requests end, what keys mean, and how receivers are called."""
 
 import json
 from datetime import timedelta
@@ -11,16 +11,17 @@ from tests.simulation.rules import (
     final,
     refresh_of,
     require,
-    terminated_and_begun_anew,
+    terminated_and_started_again,
     time,
 )
 from tests.simulation.scenario import START
 from tests.simulation.world import World
 
 EARLY = timedelta(seconds=1.01)
-"""Timers come a second early, times have milliseconds."""
+"""How early the end of a request may be: timers fire up to a second early, and times are cut to milliseconds."""
 SLACK = timedelta(minutes=4)
-"""Between a deadline and the request's end: work hidden by one or two crashes, and late timers."""
+"""The maximum time between a deadline and the request's end: one or two crashes can hide work, and timers can be
+late."""
 CALLING_AGAIN = (
     *("activity_twice", "activity_dies_midway", "activity_dies_after", "crashes"),
     *("episode_lost", "episode_sent_twice", "start_again_late", "starts_refused"),
@@ -32,12 +33,9 @@ Json = dict[str, Any]
 def every_request_ends_once(world: World) -> None:
     """1. Every accepted request ends exactly once: with the true outcome of a refresh, or with an outcome of its own.
 
-    Its own outcome is cancelled, timed out, terminated, or an error.
-
-    An exception is a request that was terminated by hand and is started again by a late duplicate of its start (see the
-    README).
-    """
-    two_ends = terminated_and_begun_anew(world)
+    An outcome of its own is cancelled, timed out, terminated, or an error. An exception is a request that was
+    terminated by hand and is started again by a late duplicate of its start."""
+    two_ends = terminated_and_started_again(world)
     for request in world.requests:
         ends = [(code, body["status"], body.get("refreshId")) for _, code, body in request.seen if code != 202]
         require(ends, f"1: {request.id} has no end")
@@ -72,7 +70,8 @@ def _true(world: World, request: Accepted, body: Json) -> None:
         case "Terminated":
             require(request.id in world.terminated, f"1: {about}, and it was not terminated")
         case "OutcomeUnknown" if error["code"] == "HistoryRolledOver":
-            # a refresh that the service dropped looks the same, after newer ones have filled the history
+            # after newer refreshes have filled the history, a refresh that the service dropped looks like one that
+            # rolled out
             dropped = refresh_id in world.service.seen(request.caller.dataset_id, world.now)["dropped"]
             newer = [
                 entry
@@ -93,7 +92,7 @@ def _true(world: World, request: Accepted, body: Json) -> None:
 def _throttled(world: World, request: Accepted, refresh_id: str | None) -> timedelta:
     """How long a request that cancels its refresh at its deadline may wait because Power BI throttles that call.
 
-    Each time until Power BI allows another one, but not longer than the app waits in an outage.
+    Each throttled call delays it until Power BI allows another call, by at most OUTAGE_BUDGET_SECONDS.
     """
     if request.caller.spec.get("onTimeout") != "cancel":
         return timedelta(0)
@@ -110,11 +109,11 @@ def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists
     else:
         require(refresh and refresh["state"] in ("Failed", "Disabled", "TimedOut"), f"1: {about}, which is {refresh}")
         assert refresh is not None
-        require(not refresh["external"], f"1: {about}, which was an external one")
+        require(not refresh["external"], f"1: {about}, which was an external refresh")
 
 
 def _excuses(world: World, *, exists: bool) -> dict[str, Any]:
-    """Outcomes that blame the service or the network, and whether a fault of that kind occurred on that day."""
+    """The error codes that blame the service or the network, each with whether such a fault could occur on that day."""
     rates = world.rates
     nameless = any("dropHeaders" in knobs for knobs in world.day.knobs.values())
     return {
@@ -137,7 +136,8 @@ def _excuses(world: World, *, exists: bool) -> dict[str, Any]:
 
 
 def completed_is_fresh(world: World) -> None:
-    """2. Completed only if a refresh of its scope started after the request was accepted, and completed."""
+    """2. A request is Completed only if a refresh of its scope started after the request was accepted, and
+    completed."""
     for request in world.requests:
         body = final(request)
         if body["status"] != "Completed":
@@ -169,9 +169,9 @@ def _covers(refresh: Json, options: Json | None, *, partial: bool, framing: bool
 
 
 def called_back_truly(world: World) -> None:
-    """10. A receiver is called with the outcome that the status shows, and once if no process dies."""
+    """10. A receiver is called with the outcome that the status shows, and only once if no process dies."""
     again = sum(world.counts[name] for name in CALLING_AGAIN)
-    two_ends = terminated_and_begun_anew(world)
+    two_ends = terminated_and_started_again(world)
     for number, callback in enumerate(world.receivers.callbacks):
         if callback.request is None:
             require(callback.unknown or not callback.calls, f"10: callback {number} was called for a refused request")
@@ -189,7 +189,7 @@ def called_back_truly(world: World) -> None:
         for _, body, _ in callback.calls:
             made = (body["StatusCode"], body["status"], body.get("refreshId"), body.get("Error", {}).get("ErrorCode"))
             known = callback.request in two_ends and body["status"] == "Terminated"
-            require(not truths or made in truths or known, f"{about} said {made}, and the status says {truths}")
+            require(not truths or made in truths or known, f"{about} reported {made}, but the status is {truths}")
         if world.day.level == "none":
             since = max(callback.added_at, world.engine.instances[callback.request].updated)
             late = callback.calls[0][0] - since
@@ -198,18 +198,18 @@ def called_back_truly(world: World) -> None:
 
 
 def a_key_is_one_request(world: World) -> None:
-    """11. A start with a used key is the same request, a new one after a transient failure, or is refused."""
+    """11. A start with a used key gets the same request, gets a new one after a transient failure, or is refused."""
     starts_with_keys = [start for start in world.callers.starts if start.key]
     finals = {request.id: final(request) for request in world.requests}
     unsure = {(start.dataset_id, start.key) for start in starts_with_keys if start.code in (0, 503)}
     unsure |= {(r.caller.dataset_id, r.caller.spec.get("idempotencyKey")) for r in world.requests if r.purged_at}
-    two_ends = terminated_and_begun_anew(world)
+    two_ends = terminated_and_started_again(world)
     for start in starts_with_keys:
         about = f"11: key {start.key!r} of {start.dataset_id[-2:]}, answered {start.code} at {start.at - START}"
         others = [other for other in starts_with_keys if (other.dataset_id, other.key) == (start.dataset_id, start.key)]
         same = [other for other in others if other.scope == start.scope]
         if start.code == 409:
-            require(len(same) < len(others), f"{about}, and no caller asked for anything else")
+            require(len(same) < len(others), f"{about}, although no caller requested a different scope")
         elif start.id is not None:
             given = [other for other in others if other.id == start.id]
             require(all(other in same for other in given), f"{about}, for another scope: {given}")
@@ -219,12 +219,12 @@ def a_key_is_one_request(world: World) -> None:
             before = [other.id for other in others if other.id and submission(other.id) == submission(start.id) - 1]
             if submission(start.id) == 1 or (start.dataset_id, start.key) in unsure or two_ends.intersection(before):
                 continue
-            require(before, f"{about}: {start.id} was begun, and there was none before it")
+            require(before, f"{about}: {start.id} is not the first submission, but there is none before it")
             ends = [finals[end] for end in before if end in finals]
             passes = [
                 end["status"] in ("TimedOut", "Terminated") or (end.get("error") or {}).get("retryable") for end in ends
             ]
-            require(any(passes) or not ends, f"{about}: {start.id} was begun, although those before ended {ends}")
+            require(any(passes) or not ends, f"{about}: {start.id} was started, although others ended as {ends}")
     require(not world.callers.wrong_cancels, f"11: {world.callers.wrong_cancels}")
 
 
@@ -251,7 +251,7 @@ def tried_as_often_as_allowed(world: World) -> None:
             require(own, f"12: {request.id} ends in attempt {attempt} with the failure of {run_id}")
         left = request.caller.spec.get("retries", 0) + 1 - attempt
         pause = timedelta(seconds=min(2 ** (attempt - 1), 15) * float(world.day.settings["POLL_MAX_SECONDS"]))
-        # when the app knew it, which may be a long poll after the end of the refresh
+        # `updated` is the time when the app knew the outcome, which may be a long poll after the end of the refresh
         in_time = instance.updated + pause < request.deadline - SLACK - delayed(world)
         require(request.cancelled_at or not (left and in_time), f"12: {request.id} gave up with {left} retries left")
 
@@ -264,7 +264,7 @@ def no_request_pays_for_others(world: World) -> None:
         refresh = refresh_of(world, request, body.get("refreshId"))
         table = world.day.failing.get(request.caller.dataset_id)
         if body["status"] != "Failed" or not objects or refresh is None or table is None:
-            continue  # on other days Power BI reports every object as failed
+            continue  # on days without the state of each object, Power BI reports every object as failed
         made = (refresh["body"] or {}).get("objects")
         if made is None or any(entry not in objects for entry in made):
             own = any(entry["table"] == table for entry in objects)
@@ -272,21 +272,21 @@ def no_request_pays_for_others(world: World) -> None:
 
 
 def no_caller_is_turned_away(world: World) -> None:
-    """9. No call gets an error of ours because messages are late or reads fail.
+    """9. No call gets an error of the app because messages are late or reads fail.
 
     A start is refused only if the engine itself refused it; an accepted request can be read from then on.
     """
     for start in world.callers.starts:
         about = f"9: a start under key {start.key!r} at {start.begun - START} is answered {start.code}"
         require(start.code in (0, 200, 202, 409, 424, 503), about)
-        require(start.code != 503 or start.refused_starts, f"{about}, and the engine refused nothing")
+        require(start.code != 503 or start.refused_starts, f"{about}, although the engine refused nothing")
     for call in world.callers.other_calls:
         good = call.code in (200, 202, 424) or (call.code == 404 and call.function == "http_cancel_by_key")
         require(good, f"9: {call.function} at {call.at - START} is answered {call.code}")
 
 
 def statuses_are_fresh(world: World) -> None:
-    """15. A status of a request in progress is at most some seconds old."""
+    """15. The status of a request in progress is at most a few seconds old."""
     require(not world.callers.stale, f"15: {world.callers.stale[:1]}")
 
 

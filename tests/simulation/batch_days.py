@@ -1,4 +1,4 @@
-"""Batches on a simulated day: which models they name, what depends on what, and what their callers do."""
+"""Batches on a simulated day: their models and dependencies, and what their callers do."""
 
 import random
 from dataclasses import dataclass, field
@@ -29,7 +29,8 @@ class BatchCaller:
 
 
 def batches(knobs: dict[str, Json], span: float, chance: random.Random) -> list[BatchCaller]:
-    """The batches of a day, of its models and of further ones, which get knobs; they come within `span` seconds."""
+    """The batches of a day, sent within `span` seconds. They contain models of the day and further models, for which
+    `knobs` gets entries."""
     known, found = sorted(knobs), []
     models = [f"33333333-aaaa-bbbb-cccc-{number:012}" for number in range(1, chance.randint(2, 5) + 1)]
     for model in models:

@@ -16,12 +16,12 @@ batch_orchestrator: Any = importlib.import_module("orchestrators.refresh_batch")
 
 
 def ignore_dependencies() -> list[Patch]:
-    """A model is started as soon as there is room, whatever it depends on."""
+    """A model is started as soon as there is room, without regard to its dependencies."""
     return [(batch_machine, "_may_start", lambda state, number: True)]
 
 
-def any_end_of_a_dependency_will_do() -> list[Patch]:
-    """A model is started after all that it depends on has ended, even badly."""
+def any_end_of_a_dependency_counts() -> list[Patch]:
+    """A model is started when all its dependencies have ended, even if they have failed."""
 
     def may_start(state: BatchState, number: int) -> bool:
         return all(state.progress[before].ended for before in state.models[number].depends_on)
@@ -30,7 +30,7 @@ def any_end_of_a_dependency_will_do() -> list[Patch]:
 
 
 def complete_with_one_model() -> list[Patch]:
-    """A batch has completed if one of its models has."""
+    """A batch counts as completed if one of its models has completed."""
     original = batch_outcome.outcome_of
 
     def outcome_of(state: BatchState) -> Any:
@@ -52,8 +52,8 @@ def cancel_the_batch_alone() -> list[Patch]:
     return [(batch_machine, "settle", settle)]
 
 
-def a_batch_names_its_requests_anew() -> list[Patch]:
-    """Starting a model twice makes two requests."""
+def a_batch_gives_its_requests_new_ids() -> list[Patch]:
+    """A repeated start of a model creates a second request."""
 
     def start(context: Any, state: BatchState, numbers: list[int]) -> Any:
         return (yield from original(context, state, [*numbers, *state.started]))
@@ -65,8 +65,8 @@ def a_batch_names_its_requests_anew() -> list[Patch]:
     return [(batch_orchestrator, "_start", start), (BatchState, "request_id", request_id)]
 
 
-def nobody_tells_the_batch() -> list[Patch]:
-    """A request that ends does not notify its batch, which finds that at its recheck."""
+def the_batch_is_not_notified() -> list[Patch]:
+    """A request that ends does not notify its batch, so the batch finds that out only at its recheck."""
 
     async def raise_event(self: Engine, instance_id: str, event: str) -> bool:
         return event != names.MODEL_ENDED_EVENT and await original(self, instance_id, event)
@@ -77,9 +77,9 @@ def nobody_tells_the_batch() -> list[Patch]:
 
 BATCH_MISTAKES = (
     ignore_dependencies,
-    any_end_of_a_dependency_will_do,
+    any_end_of_a_dependency_counts,
     complete_with_one_model,
     cancel_the_batch_alone,
-    a_batch_names_its_requests_anew,
-    nobody_tells_the_batch,
+    a_batch_gives_its_requests_new_ids,
+    the_batch_is_not_notified,
 )

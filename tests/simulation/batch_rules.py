@@ -1,25 +1,25 @@
-"""The invariants of batches: order, one outcome for each model, and one of the batch that agrees with them."""
+"""The invariants of batches: the order of models, one outcome for each model, and a batch outcome that agrees."""
 
 from datetime import timedelta
 from typing import Any
 
 from tests.simulation.answers import SLACK
-from tests.simulation.rules import delayed, require, terminated_and_begun_anew, time
+from tests.simulation.rules import delayed, require, terminated_and_started_again, time
 from tests.simulation.world import World
 
 Json = dict[str, Any]
 
 COUNTED = {"Waiting": "waiting", "Started": "started", "Completed": "completed", "Skipped": "skipped"}
 AT_ONCE = timedelta(seconds=10)
-"""Some episodes and activities, which take up to two seconds each."""
+"""The time for a few episodes and activities, which take up to two seconds each."""
 GHOSTS = ("episode_lost", "episode_sent_twice", "crashes", "starts_refused")
-"""Faults after which a request can exist that the batch has not started according to its state."""
+"""Faults after which a request can exist although the state of the batch does not show that it was started."""
 
 
 def every_batch_ends_once(world: World) -> None:
     """17. Every accepted batch ends exactly once, and every model in it has one outcome that does not change."""
     require(not world.batches.refused, f"17: {world.batches.refused[:1]}")
-    two_ends = terminated_and_begun_anew(world)
+    two_ends = terminated_and_started_again(world)
     for batch in world.batches.accepted:
         ends = [(code, body["status"], _ends(body)) for _, code, body in batch.seen if code != 202]
         require(ends, f"17: {batch.id} has no end")
@@ -42,12 +42,13 @@ def _ends(body: Json) -> list[tuple[str, str, str | None]]:
 
 
 def a_batch_tells_why(world: World) -> None:
-    """17. Cancelled only if a caller cancelled it, TimedOut only after its deadline, Skipped only for a reason."""
+    """17. A batch is Cancelled only if a caller cancelled it and TimedOut only after its deadline; a model is Skipped
+    only for a reason."""
     for batch in world.batches.accepted:
         body, spec = batch.final, batch.spec
         status, models = body["status"], {model["name"]: model for model in body["models"]}
-        require(status != "Cancelled" or batch.cancelled_at, f"17: {batch.id} is Cancelled, and no caller cancelled it")
-        require(status != "Terminated" or batch.id in world.terminated, f"17: {batch.id} is Terminated by nobody")
+        require(status != "Cancelled" or batch.cancelled_at, f"17: {batch.id} is Cancelled, but no caller cancelled it")
+        require(status != "Terminated" or batch.id in world.terminated, f"17: {batch.id} is Terminated without a cause")
         if status == "TimedOut":
             early = batch.deadline - timedelta(seconds=1.01)
             require(time(body["endedAt"]) >= early, f"17: {batch.id} times out at {body['endedAt']}")
@@ -66,8 +67,8 @@ def a_batch_tells_why(world: World) -> None:
 
 
 def models_agree_with_their_requests(world: World) -> None:
-    """17. The outcome of a model is that of its request; one that was skipped refreshed nothing."""
-    two_ends = terminated_and_begun_anew(world)
+    """17. The outcome of a model is that of its request; a model that was skipped was not refreshed."""
+    two_ends = terminated_and_started_again(world)
     for batch in world.batches.accepted:
         names = world.batch_requests(batch)
         for model in batch.final["models"]:
@@ -76,22 +77,22 @@ def models_agree_with_their_requests(world: World) -> None:
             about = f"17: {model['name']} of {batch.id} is {model['status']}"
             if model["status"] == "Skipped":
                 unknown = code == 404 or body.get("status") == "Cancelled"
-                require(unknown, f"{about}, and its request is {body.get('status')}")
+                require(unknown, f"{about}, but its request is {body.get('status')}")
                 continue
             if model.get("earlier"):
-                require(code == 404, f"{about} by an earlier batch, and was asked for again: {body}")
+                require(code == 404, f"{about} in an earlier batch, but was requested again: {body}")
                 continue
             if model["status"] in ("Waiting", "Started"):
                 continue  # the batch was terminated
             require(model.get("requestId") == request_id, f"{about}, by {model.get('requestId')}")
             if request_id in two_ends or (batch.id in two_ends):
                 continue
-            require(body.get("status") == model["status"], f"{about}, and its request {body.get('status')}")
+            require(body.get("status") == model["status"], f"{about}, but its request is {body.get('status')}")
             require(body.get("refreshId") == model.get("refreshId"), f"{about} with {model.get('refreshId')}")
 
 
 def nothing_starts_too_early(world: World) -> None:
-    """17. A model never starts before all that it depends on has completed."""
+    """17. A model never starts before all its dependencies have completed."""
     for batch in world.batches.accepted:
         models = {model["name"]: model for model in batch.final["models"]}
         for request_id, name in world.batch_requests(batch).items():
@@ -121,11 +122,13 @@ def no_more_at_once(world: World) -> None:
         for begun, _ in spans:
             going = sum(one <= begun < other for one, other in spans)
             most = batch.spec.get("maxConcurrent", 50)
-            require(going <= most, f"17: {going} requests of {batch.id} are in progress at {begun}, {most} are allowed")
+            require(
+                going <= most, f"17: {going} requests of {batch.id} are in progress at {begun}, but {most} are allowed"
+            )
 
 
 def dependents_start_at_once(world: World) -> None:
-    """17. On a day without faults a model starts when the last request before it has ended, not at a recheck."""
+    """17. On a day without faults a model starts when the last of its dependencies has ended, not at a recheck."""
     if world.day.level != "none":
         return
     for batch in world.batches.accepted:
@@ -137,7 +140,7 @@ def dependents_start_at_once(world: World) -> None:
             if not before or "requestedAt" not in body or batch.spec.get("maxConcurrent", 50) < len(names):
                 continue
             late = time(body["requestedAt"]) - max(other.updated for other in before if other)
-            require(late <= AT_ONCE, f"17: {model['name']} of {batch.id} starts {late} after what it depends on")
+            require(late <= AT_ONCE, f"17: {model['name']} of {batch.id} starts {late} after its dependencies")
 
 
 BATCH_RULES = (

@@ -1,4 +1,4 @@
-"""Callers of batches in the simulated world: what they ask for, what they are answered, and how they cancel."""
+"""Callers of batches in the simulated world: their requests, the answers that they get, and their cancellations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOKED_WITHIN = 3 * 3600.0
 
 @dataclass
 class AcceptedBatch:
-    """A batch that was accepted, and each status its caller has seen, with the time."""
+    """An accepted batch, and each status that its caller has seen, with the time."""
 
     caller: BatchCaller
     spec: Json
@@ -36,7 +36,7 @@ class AcceptedBatch:
 
     @property
     def deadline(self) -> datetime:
-        """When the batch has to be over."""
+        """When the batch must have ended."""
         return self.at + timedelta(minutes=self.spec.get("timeoutMinutes", 660))
 
     @property
@@ -52,12 +52,12 @@ class Batches:
         self._world = world
         self.accepted: list[AcceptedBatch] = []
         self.refused: list[str] = []
-        """Answers that no start or status may get."""
+        """Descriptions of answers that no start or read of a status may get."""
         self.requests: dict[str, tuple[int, Json]] = {}
         """The last status of each request of a batch."""
 
     def arrive(self, caller: BatchCaller) -> None:
-        """A caller sends a batch, perhaps several times with its key."""
+        """A caller sends a batch, in some cases several times with its key."""
         world = self._world
         world.spawn(self._ask(caller, caller.spec))
         for seconds in caller.repeats:
@@ -73,9 +73,9 @@ class Batches:
             world.receivers.wait(uri, content.get("id"))
         world.note(world.now, f"the start of a batch is answered {code or 'not at all'}: {content.get('id')}")
         if code == 503 and len(world.client.refused_starts) == refused:
-            self.refused.append(f"a start of a batch is answered with 503, and the engine refused nothing: {content}")
+            self.refused.append(f"a start of a batch is answered with 503, but the engine refused nothing: {content}")
         if code not in (0, 200, 202, 424, 503):
-            self.refused.append(f"a start of a batch is answered {code}: {content}")
+            self.refused.append(f"a start of a batch is answered with {code}: {content}")
         if code in (0, 503):
             if key is not None and tries < MAX_TRIES:
                 world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, tries + 1)))
@@ -86,7 +86,7 @@ class Batches:
         known = next((batch for batch in self.accepted if batch.id == content["id"]), None)
         if known is not None:
             if (known.status_token, known.cancel_token) != (token, cancel or known.cancel_token):
-                self.refused.append(f"two starts of {known.id} hand out different tokens")
+                self.refused.append(f"two starts of {known.id} return different tokens")
             return
         self._accept(AcceptedBatch(caller, spec, content["id"], begun, token, cancel or None))
 
@@ -122,7 +122,7 @@ class Batches:
             self.refused.append(f"the cancellation of {batch.id} is answered {code}")
 
     async def look(self, batch: AcceptedBatch) -> tuple[int, Json]:
-        """The caller asks for the status; 0 if there was no answer."""
+        """Reads the status for the caller. Returns HTTP status (0 if there was no answer) and body."""
         code, body = await self._call("http_batch_status", "GET", batch.id, batch.status_token)
         if code in (200, 202, 424):
             batch.seen.append((self._world.now, code, body))
@@ -131,7 +131,7 @@ class Batches:
         return code, body
 
     async def look_at_requests(self, batch: AcceptedBatch) -> None:
-        """The statuses of the requests of a batch, by their ids."""
+        """Reads and stores the statuses of the requests of a batch, by their ids."""
         for request_id in self._world.batch_requests(batch):
             self.requests[request_id] = await self._call("http_status_by_id", "GET", request_id)
 

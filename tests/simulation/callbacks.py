@@ -27,8 +27,9 @@ Json = dict[str, Any]
 class Callback:
     """A callback URI of a request, and each call of it: when, with which body, and whether the answer was 200.
 
-    `request` is None if the app refused it, or if it is not known (`unknown`) because the answer to the start was lost.
-    `later`: the URI came after the start, so a request that is between two turns may miss it, and a timer finds it.
+    `request` is None if the app refused the request, or if it is not known (`unknown`) because the answer to the start
+    was lost. `later`: the URI was added after the start, so a request that is between two turns may miss it; then a
+    timer finds it.
     """
 
     request: str | None
@@ -39,7 +40,8 @@ class Callback:
 
 
 class Receivers:
-    """The receivers of all callbacks, and the app's timer for them. On days with faulty services they also fail."""
+    """The receivers of all callbacks, and the app's timer for callbacks. On days with faulty services receivers
+    fail."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -49,7 +51,7 @@ class Receivers:
         self.callbacks: list[Callback] = []
 
     def new_uri(self) -> str:
-        """A URI that no other receiver has; its callback does not wait for a request yet."""
+        """A URI of its own for a receiver. It does not wait for a request yet."""
         self.callbacks.append(Callback(None, self._world.now))
         self._run_timer()
         return f"{HOST}:443/workflows/{len(self.callbacks) - 1}/callback?sp=run&sig=secret"
@@ -61,7 +63,7 @@ class Receivers:
         callback.later = later
 
     async def another(self, request_id: str) -> None:
-        """A second receiver of the same request, which may have ended."""
+        """Adds a second receiver to a request, which may have ended already."""
         uri = self.new_uri()
         with contextlib.suppress(EngineUnavailable):
             added = await self._world.call(_added(request_id, uri))
@@ -69,7 +71,7 @@ class Receivers:
                 self.wait(uri, request_id, later=True)
 
     def answer(self, request: Request) -> Response:
-        """The answer to a call, perhaps no answer."""
+        """The answer of a receiver to a call; sometimes there is none."""
         number, body = int(request.path.split("/")[2]), json.loads(request.body)
         self._world.note(self._world.now, f"callback {number} is called: {body['status']}")
         unwell = self._random.random() < self._unwell
@@ -88,7 +90,7 @@ class Receivers:
             self._world.after(TIMER_SECONDS, lambda: self._world.spawn(self._deliver()))
 
     async def _deliver(self) -> None:
-        """The timer. It stops while no callback waits, because otherwise the world would never be quiet."""
+        """Runs the timer. It stops while no callback waits, because otherwise the world would never be quiet."""
         await self._world.call(run_timer("deliver_callbacks"))
         instances = self._world.engine.instances.values()
         self._timer_runs = False

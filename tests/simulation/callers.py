@@ -1,4 +1,4 @@
-"""Callers in the simulated world: their requests and keys, the answers, and cancellations."""
+"""Callers in the simulated world: their requests and keys, the answers that they get, and their cancellations."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ Json = dict[str, Any]
 MAX_TRIES = 4
 TRY_AGAIN_SECONDS = 30.0
 LOOKED_WITHIN = (60.0, 600.0, 7200.0)
-"""Seconds after its start in which a caller reads a status: some poll closely, some read it again after hours."""
+"""The periods in seconds after a start in which callers read the status: some poll at once, some read it again hours
+later."""
 FRESH = timedelta(seconds=15)
-"""The maximum age of a status: it is read within a second, and read again while the engine refuses."""
+"""The maximum age of a status. A read is shared for a second, and is repeated while the engine refuses it."""
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Accepted:
 
 @dataclass
 class Start:
-    """One POST. `id` is None if the answer names no request (409, 503), `code` 0 without an answer.
+    """One POST. `id` is None if the answer names no request (409, 503). `code` is 0 if there was no answer.
 
     `begun` and `at`: when it was sent, and when the answer came.
     """
@@ -69,12 +70,12 @@ class Start:
     repeated: bool
     may_cancel: bool
     refused_starts: int = 0
-    """How many starts the engine refused meanwhile."""
+    """How many starts the engine refused while this call was in progress."""
 
 
 @dataclass
 class OtherCall:
-    """Any other call, with the answer's HTTP status: reading a status, cancelling."""
+    """A call that reads a status or cancels, with the HTTP status of its answer."""
 
     at: datetime
     function: str
@@ -82,7 +83,7 @@ class OtherCall:
 
 
 def scope_of(spec: Json) -> Json:
-    """The part of a request that a key identifies, with Power BI's default, as the app stores it."""
+    """The scope of a request in the form that the app stores: with the default type of an enhanced refresh."""
     refresh = spec.get("refresh")
     return {"refresh": refresh and {"type": "full", **refresh}}
 
@@ -98,10 +99,11 @@ class Callers:
         self.stale: list[str] = []
         """Statuses that were too old."""
         self.wrong_cancels: list[str] = []
-        """Cancellations by key of a request that was not the newest of the key."""
+        """Descriptions of cancellations by key that cancelled a request that was not the newest of the key."""
 
     def arrive(self, caller: Caller) -> None:
-        """A caller sends a request, perhaps with others that send the same at the same instant."""
+        """A caller sends a request, in some cases together with others that send the same request at the same
+        instant."""
         world = self._world
         world.spawn(self._ask(caller, caller.spec))
         for again in caller.repeats:
@@ -112,7 +114,7 @@ class Callers:
         self._world.spawn(self._ask(caller, spec, starter))
 
     async def _ask(self, caller: Caller, spec: Json, starter: str = "pipeline", tries: int = 1) -> None:
-        """A POST; with a key perhaps a repeat, and perhaps without a usable answer."""
+        """Sends a POST. With a key it may be a repetition. The caller may get no usable answer."""
         world, begun = self._world, self._world.now
         refused = len(world.client.refused_starts)
         uri = world.receivers.new_uri() if caller.called_back else None
@@ -139,19 +141,19 @@ class Callers:
             )
         )
         if uri and answer and not (key and code == 503):
-            # a URI of a refused start is dropped, one of an ended request is called; one of a start that the
-            # engine refused may be called if the start with the key is sent again
+            # the app drops the URI of a refused start, and calls the URI of an ended request; after a start that the
+            # engine refused (503), the app may call the URI if the start is sent again with its key
             world.receivers.wait(uri, content.get("id"))
         if key is not None:
-            world.counts["asked again"] += len([a for a in self.starts if a.key == key]) > 1
-            world.counts["key in use"] += code == 409
+            world.counts["starts repeated"] += len([a for a in self.starts if a.key == key]) > 1
+            world.counts["key conflicts"] += code == 409
         if code not in (200, 202) or content["status"] == "Completed":
-            world.note(world.now, f"a start under key {key!r} is answered {code or 'not at all'}")
+            world.note(world.now, f"a start with key {key!r} is answered {code or 'not at all'}")
             if code in (0, 503) and tries < MAX_TRIES and key is not None:
                 world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, starter, tries + 1)))
             return
         if any(known.id == content["id"] and not known.purged_at for known in self.requests):
-            # another start with the key was faster; this one got the same URIs, which work
+            # another start with the key was faster; this start got the same URIs, and they are valid
             await self._call("GET", content["id"], content["statusUri"].split("token=")[1], "http_status")
             return
         self._accept(replace(caller, spec=spec), content, begun)
@@ -177,12 +179,12 @@ class Callers:
         if accepted.purged_at:
             return
         accepted.cancelled_at = world.now
-        world.counts["cancels asked"] += 1
+        world.counts["cancels requested"] += 1
         world.note(world.now, f"{accepted.id} is cancelled by its caller")
         way = 1.0 if accepted.caller.cancels_by_uri else world.random.random()
         key = accepted.caller.spec.get("idempotencyKey")
         if way < 0.2:
-            # not by our route, but through the engine's own API
+            # not through a route of the app, but through the engine's own API
             with contextlib.suppress(Refused):
                 world.hub.raise_event(accepted.id, "Cancel", "null", world.now)
         elif key is not None and (way < 0.6 or accepted.cancel_token is None):
@@ -191,14 +193,14 @@ class Callers:
             await self._call("DELETE", accepted.id, accepted.cancel_token, "http_cancel")
 
     async def _cancel_by_key(self, dataset_id: str, key: str) -> None:
-        """Cancels the newest request of the key, which may not be the one that the caller intends."""
+        """Cancels the newest request of the key, which may not be the request that the caller intends to cancel."""
         world = self._world
         known = [start for start in self.starts if (start.dataset_id, start.key) == (dataset_id, key) and start.id]
         body = json.dumps({"datasetId": dataset_id, "idempotencyKey": key}).encode()
         request = func.HttpRequest("POST", "http://localhost/api/refreshes/cancel", headers={}, params={}, body=body)
         for accepted in self.requests:
             if any(accepted.id == start.id for start in known):
-                # whichever request it is, from now on this may be its outcome
+                # from now on, any of these requests may end as cancelled
                 accepted.cancelled_at = accepted.cancelled_at or world.now
         answer = await world.call(call_http("http_cancel_by_key", request))
         if answer is None:
@@ -208,7 +210,7 @@ class Callers:
         living = [start.id for start in known if start.id and not self.purged(start.id)]
         newest = max(living, key=submission, default=None)
         if newest is not None and (hit is None or submission(hit) < submission(newest)):
-            self.wrong_cancels.append(f"a cancellation of key {key!r} hit {hit}, and the newest was {newest}")
+            self.wrong_cancels.append(f"a cancellation of key {key!r} hit {hit}, but the newest was {newest}")
 
     def purged(self, request_id: str) -> bool:
         """Whether the purge deleted this request, and no later start created it again."""
@@ -216,7 +218,7 @@ class Callers:
         return bool(found) and all(request.purged_at for request in found)
 
     async def look(self, accepted: Accepted) -> tuple[int, Json]:
-        """Reads the status. The last known one if the request was purged; 0 without an answer."""
+        """Reads the status. Returns the last known status if the request was purged, and 0 if there was no answer."""
         if accepted.purged_at:
             return accepted.seen[-1][1:]
         code, body = await self._call("GET", accepted.id, accepted.status_token, "http_status")
@@ -227,7 +229,7 @@ class Callers:
         return code, body
 
     def _compare(self, accepted: Accepted, body: Json) -> None:
-        """A status about the active run is at most a moment old."""
+        """Notes a status that shows an outdated state of the active run."""
         engine = self._world.engine
         request = engine.instances.get(accepted.id)
         if request is None or not request.custom_status or body["runtimeStatus"] != "Running":
@@ -240,7 +242,7 @@ class Callers:
         if "refreshId" not in status or self._world.now - datetime.fromisoformat(status["postedAt"]) < FRESH:
             return
         if body.get("refreshId") != status["refreshId"]:
-            self.stale.append(f"{accepted.id} shows {body.get('refreshId')}, and its run follows {status['refreshId']}")
+            self.stale.append(f"{accepted.id} shows {body.get('refreshId')}, but its run follows {status['refreshId']}")
 
     async def _call(self, method: str, request_id: str, token: str, function: str) -> tuple[int, Json]:
         request = func.HttpRequest(
@@ -260,5 +262,5 @@ class Callers:
 
 
 def submission(request_id: str) -> int:
-    """The number of a request's submission of its key."""
+    """The submission number in the id of a request with a key."""
     return int(request_id.split("-")[2])

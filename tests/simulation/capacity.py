@@ -1,6 +1,6 @@
 """Days on which a capacity allows few refreshes: the callers, the refusals, and the places that runs get.
 
-One of the scenario's rare events (`limited`), and the world's records of the group.
+The module has one of the scenario's rare events (`limited`), and the world's records of the capacity group.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GROUP = "P1"
 TIMER_SECONDS = 300.0
 AHEAD = {"low": timedelta(minutes=-30), "normal": timedelta(0), "high": timedelta(minutes=30)}
 TICKS = 24
-"""Visits of the timer at the end of the day: some of its reads fail."""
+"""The number of visits of the timer at the end of the day: several, because some of its reads fail."""
 
 Json = dict[str, Any]
 
@@ -33,7 +33,7 @@ REFUSED: Json = {"outcome": "Failed", "errorCode": "CapacityLimitExceeded", "err
 
 
 class Day(Protocol):
-    """The required part of a scenario."""
+    """The part of a scenario that this module needs."""
 
     knobs: dict[str, Json]
     callers: list[Any]
@@ -42,7 +42,8 @@ class Day(Protocol):
 
 
 def limited(day: Day, chance: random.Random) -> None:
-    """A capacity allows one or two refreshes, and more models need one, many of them at the same time."""
+    """A capacity allows one or two refreshes at a time, but more models need a refresh, many of them at the same
+    time."""
     day.capacity = chance.choice([1, 1, 2])
     day.settings["CAPACITY_LIMITS"] = json.dumps([{"name": GROUP, "refreshes": day.capacity}])
     first = sorted(day.knobs)[0]
@@ -63,10 +64,10 @@ def limited(day: Day, chance: random.Random) -> None:
 
 
 @dataclass
-class Granted:
-    """A place that a run got: at what time, and which runs should have got it first.
+class Grant:
+    """A place that a run got, and the time.
 
-    `overtaken`: runs that asked in time, come before it in the order, and found no place.
+    `overtaken`: the runs that should have got it first, because they asked in time and precede the run in the order.
     """
 
     at: datetime
@@ -79,7 +80,7 @@ class Places:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.granted: list[Granted] = []
+        self.granted: list[Grant] = []
         self._before = Group()
         if world.day.capacity:
             world.after(TIMER_SECONDS, self._visit)
@@ -92,26 +93,27 @@ class Places:
         return load(unwrapped(state))
 
     def note(self, waiters: dict[str, Waiter]) -> None:
-        """After operations of the group were applied. `waiters`: the runs that asked for a place in them."""
+        """Records the places after the group applied operations. `waiters`: the runs that asked for a place in
+        these."""
         before, after = self._before, self.group
         self._before = after
         line = {**before.waiting, **{run: _since_first(before, run, waiter) for run, waiter in waiters.items()}}
         for run in after.places.keys() - before.places.keys():
             if run not in line or len(waiters) != 1:
-                continue  # several operations at once: their order is not known here
+                continue  # the batch had several operations, and their order is not known here
             turn = _turn(line[run], run)
             ahead = [name for name in after.on_time() if _turn(after.waiting[name], name) < turn]
             overtaken = ahead if len(ahead) > after.free else []
-            self.granted.append(Granted(self._world.now, run, overtaken))
+            self.granted.append(Grant(self._world.now, run, overtaken))
             self._world.counts["places granted"] += 1
             self._world.counts["places waited for"] += run in before.waiting
 
     def takers(self, value: str) -> dict[str, Waiter]:
-        """The runs that ask for a place in the operations of a batch."""
+        """The runs that ask for a place in a batch of operations."""
         return dict(_takers(json.loads(value)["batch"]))
 
     def _visit(self) -> None:
-        """The timer. It stops when all instances have ended, because otherwise the world would never be quiet."""
+        """Runs the timer. It stops when all instances have ended, because otherwise the world would never be quiet."""
         world = self._world
         world.spawn(world.call(run_timer("check_places")))
         last = max((caller.at for caller in world.day.callers), default=0) + 3600
@@ -119,7 +121,7 @@ class Places:
             world.after(TIMER_SECONDS, self._visit)
 
     async def tidy_up(self) -> None:
-        """The timer visits what is left at the end of the day."""
+        """Runs the timer for the places that are left at the end of the day."""
         for _ in range(TICKS):
             await self._world.call(run_timer("check_places"))
             await self._world.sleep(TIMER_SECONDS)
@@ -128,12 +130,14 @@ class Places:
 
 
 def _turn(waiter: Waiter, run: str) -> tuple[datetime, str]:
-    """The place of a run in the line: the time at which it asked, half an hour earlier or later by its priority."""
+    """The turn of a run in the order: the time at which it asked, made half an hour earlier or later by its
+    priority."""
     return datetime.fromisoformat(waiter.since) - AHEAD[waiter.priority], run
 
 
 def _since_first(before: Group, run: str, waiter: Waiter) -> Waiter:
-    """A run that asks, with its age in the line: a further incarnation continues the wait of the one before."""
+    """A run that asks, with the time since which it waits: a further incarnation continues the wait of the previous
+    one."""
     known = before.waiting.get(run)
     return waiter if known is None else replace(waiter, since=min(waiter.since, known.since))
 
@@ -170,8 +174,8 @@ def running_at(world: World, at: datetime) -> list[tuple[str, Json]]:
 
 
 def last_full(world: World, until: datetime) -> datetime | None:
-    """The last time before a moment at which the group had no free place, according to the service; None if there is
-    none. A failure because of the capacity counts as a time without a free place."""
+    """The last time before `until` at which the group had no free place, according to the service; None if there is no
+    such time. A failure because of the capacity counts as a time without a free place."""
     refreshes = [entry for model in world.day.knobs for entry in world.truth(model)]
     ends = [datetime.fromisoformat(entry["endTime"]) for entry in refreshes if entry["endTime"]]
     closed = [

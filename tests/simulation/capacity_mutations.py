@@ -1,4 +1,4 @@
-"""Deliberate mistakes with the places of capacity groups, like those of `tests.simulation.mutations`."""
+"""Deliberate mistakes with the places of capacity groups, in addition to those of `tests.simulation.mutations`."""
 
 from datetime import datetime
 from typing import Any
@@ -54,7 +54,7 @@ def no_place_comes_back() -> list[Patch]:
 
 @mutation
 def the_last_to_ask_goes_first() -> list[Patch]:
-    """A place goes to the run that asks, however many wait."""
+    """A place goes to the run that asked last, even if others have waited longer."""
 
     def on_time(self: Group) -> list[str]:
         return sorted(self.line(), key=lambda run: self.waiting[run].since, reverse=True)
@@ -64,13 +64,13 @@ def the_last_to_ask_goes_first() -> list[Patch]:
 
 @mutation
 def priority_beats_any_wait() -> list[Patch]:
-    """A run of a higher priority always goes first, however long others have waited."""
+    """A run of a higher priority always gets a place first, no matter how long others have waited."""
     return [(Waiter, "rank", property(lambda self: f"{1 - LEVELS[self.priority]} {self.since}"))]
 
 
 @mutation
 def the_capacity_fails_callers() -> list[Patch]:
-    """A refresh that the capacity refused fails its requests."""
+    """If the capacity refuses a refresh, its requests fail."""
 
     def ended_at_once(run: RunState, outcome: Outcome) -> Moved:
         return original(run.replace(capacity=None), outcome)

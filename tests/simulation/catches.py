@@ -1,7 +1,9 @@
-"""Which day finds which deliberate mistake. Recorded, so that a test plays one day for each instead of hundreds.
+"""The recorded day that finds each deliberate mistake, so that a test plays one day for each mistake instead of
+hundreds.
 
-A recorded day that no longer finds its mistake is not an error: the world or the app has changed. The test searches for
-another one, and the summary of the test run names the line to write into catches.txt. Or record them, all or some, with
+It is not an error if a recorded day no longer finds its mistake: the world or the app has changed. Then the test
+searches for another day, and the summary of the test run names the line to write into catches.txt. To record all or
+some days:
 
     PYTHONPATH=devhost/src:devhost/tests .venv/bin/python -m tests.simulation.catches [NAME ...]
 """
@@ -26,7 +28,7 @@ RECORD = "PYTHONPATH=devhost/src:devhost/tests .venv/bin/python -m tests.simulat
 
 @dataclass(frozen=True)
 class Day:
-    """A simulated day; `level` None: the seed determines it."""
+    """A simulated day. `level` None: the seed determines the level."""
 
     seed: int
     level: Level | None
@@ -35,7 +37,7 @@ class Day:
         return f"{self.seed} {self.level or 'auto'}"
 
     def play(self) -> Result:
-        """The result of the day."""
+        """Plays the day and returns its result."""
         return run_seed(self.seed, self.level)
 
 
@@ -52,7 +54,7 @@ def recorded() -> dict[str, Day]:
 
 
 def search(name: str) -> Iterator[tuple[Day, Result]]:
-    """The days that find a mistake, among MAX_SEEDS of all levels."""
+    """The days that find a mistake, among MAX_SEEDS days of all levels."""
     for seed in range(MAX_SEEDS):
         day = Day(seed, (None, "light", "heavy")[seed % 3])
         with mutated(name):
@@ -62,7 +64,8 @@ def search(name: str) -> Iterator[tuple[Day, Result]]:
 
 
 def record(names: list[str]) -> None:
-    """Writes the file again, with new days for these mistakes; after each, because a search takes minutes."""
+    """Writes the file again with new days for these mistakes. It is written after each search, which can take
+    minutes."""
     days = recorded()
     for name in names:
         found = next(search(name), None)

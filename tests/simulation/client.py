@@ -1,9 +1,9 @@
 """The durable client's calls in the simulated world, with the latency and the failures of the platform.
 
-Only the process that adds a message wakes the reader of the queue, and another one looks every few seconds: signals and
-events of a client may become visible up to ten seconds later, in any order. A start is a partial exception, as on Azure
-Storage: the client itself writes the row of the instance (`Pending`) before it gets the answer, so only the first
-episode is late. Reads fail while their blob is rewritten.
+A new message wakes the reader of the queue only in the process that adds it; other processes look every few seconds. So
+signals and events of a client may become visible up to ten seconds later, in any order. A start is a partial exception,
+as on Azure Storage: the client itself writes the row of the instance (`Pending`) before it gets the answer, so only the
+first episode is late. Reads fail while their blob is rewritten.
 """
 
 import json
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 LATE_SIGNAL_SECONDS = 10.0
 UNREADABLE_SECONDS = 4.0
-"""The maximum time for which reads of one blob fail: a rewrite takes far less."""
+"""The maximum time for which reads of one blob fail. A real rewrite takes far less."""
 READABLE_SECONDS = 5.0
-"""The minimum time for which they succeed afterwards."""
+"""The minimum time for which reads of the blob succeed afterwards."""
 LARGE = 3_000
-"""Characters of a state. Reads of such a large one fail twice as often as reads of an empty one."""
+"""A number of characters: reads of a state of this size fail twice as often as reads of an empty state."""
 PAGE_ROWS = 4
-"""Few, so that much can happen between two pages."""
+"""The number of rows of a page. It is small so that much can happen between the reads of two pages."""
 BUSY: list[Any] = [500, {"Message": "The operation failed: the specified blob does not exist."}]
 
 Json = dict[str, Any]
@@ -39,7 +39,7 @@ class Client:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._unreadable: dict[str, tuple[float, float]] = {}
-        """By id: the time until which reads fail, and the time until which they certainly succeed after that."""
+        """By id: the time until which reads fail, and a later time until which they succeed in any case."""
         self.refused_starts: list[float] = []
         """The times at which the engine answered a start with an error."""
 
@@ -88,7 +88,7 @@ class Client:
         return self._world.hub.query(Query(prefix, statuses=statuses, after=continuation, top=PAGE_ROWS))
 
     def _send(self, send: Any) -> None:
-        """A message to an orchestration or an entity, which may have ended when it arrives."""
+        """Sends a message to an orchestration or an entity, which may have ended when the message arrives."""
         world = self._world
 
         def arrive() -> None:

@@ -1,10 +1,10 @@
-"""Runs the episodes of orchestrators, and continues where the last one stopped instead of repeating all before it.
+"""Runs the episodes of orchestrators. An episode continues where the last one stopped, instead of replaying the
+history.
 
-A repeated episode gives the same result as before, which costs most of a simulated day and shows nothing new, as
-long as the app is deterministic. So the generator of an instance is kept, and gets the new events; after each
-episode that was lost or sent twice the instance starts from its history again. Some episodes of each day check whether
-the app is deterministic: they are replayed from the beginning, and both ways must give the same answer.
-"""
+Replays would take most of the time of a simulated day, and show nothing new as long as the app is deterministic. So the
+generator of an instance is kept and gets the new events. Only after an episode that was lost or sent twice, the
+instance starts again from its history. Some episodes of each day check whether the app is deterministic: they are also
+replayed from the beginning, and both ways must give the same answer."""
 
 import importlib
 import logging
@@ -19,7 +19,7 @@ from devhost.engine.model import Instance
 from tests.simulation.platform import orchestrator
 
 REPLAYED = 0.0625
-"""How many of the episodes that could continue are replayed from the beginning."""
+"""The fraction of the episodes that could continue that are also replayed from the beginning."""
 
 _models: Any = importlib.import_module("azure.durable_functions.models")
 _executors: Any = importlib.import_module("azure.durable_functions.models.TaskOrchestrationExecutor")
@@ -27,12 +27,12 @@ _history: Any = importlib.import_module("azure.durable_functions.models.history.
 
 
 class NotDeterministicError(AssertionError):
-    """11. An orchestrator gives the same answer when its history is replayed."""
+    """18. An orchestrator gives the same answer when its history is replayed."""
 
 
 @dataclass
 class Session:
-    """An execution that can continue: the number of events that it got, and the last of them."""
+    """An execution that can continue, with the number of events that it got and the last of these events."""
 
     execution_id: str
     executor: Any
@@ -40,14 +40,14 @@ class Session:
     last: Event
 
     def follows(self, instance: Instance, history: list[Event]) -> bool:
-        """Whether the history begins with the session's events: nothing was lost or changed."""
+        """Whether the history begins with the events of the session, so that nothing was lost or changed."""
         if instance.fresh or instance.execution_id != self.execution_id or len(history) < self.fed:
             return False
         return history[self.fed - 1] is self.last
 
 
 class Episodes:
-    """All active instances of one world."""
+    """The sessions of all active instances of one world."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(f"replay {seed}")  # noqa: S311
@@ -65,11 +65,11 @@ class Episodes:
         log = logging.getLogger("durable.calls")
         log.disabled = True  # the other run has already logged its events
         try:
-            gone_on = self._go_on(session, instance, history)
+            continued = self._go_on(session, instance, history)
         finally:
             log.disabled = False
-        if gone_on != replayed:
-            raise NotDeterministicError(f"11: {instance.id} answers {gone_on}, and when it is replayed {replayed}")
+        if continued != replayed:
+            raise NotDeterministicError(f"18: {instance.id} answers {continued}, but {replayed} when it is replayed")
         return replayed
 
     def _begin(self, call: Call, instance: Instance, history: list[Event]) -> Outcome:

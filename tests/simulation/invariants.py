@@ -33,10 +33,9 @@ Json = dict[str, Any]
 def no_post_beside_our_own(world: World) -> None:
     """3. The app never POSTs while a refresh of ours for that dataset is in progress, as far as it can know.
 
-    A refresh with the outcome OutcomeUnknown does not count: one that Power BI never ends must not block the model
-    forever. Nor does one that is not known to be ours (see `one_refresh_a_run`), after the app has waited behind it for
-    an hour.
-    """
+    A refresh with the outcome OutcomeUnknown does not count: a refresh that Power BI never ends must not block the
+    model forever. A refresh that is not known to be ours (see `one_refresh_a_run`) does not count after the app has
+    waited behind it for an hour."""
     for post in world.posts[world.checked_posts :]:
         for entry in world.truth(post.dataset_id):
             if entry["external"] or (entry["endTime"] and time(entry["endTime"]) <= post.at):
@@ -55,13 +54,14 @@ def no_post_beside_our_own(world: World) -> None:
 def posts_serve_active_requests(world: World) -> None:
     """8. A refresh is posted only for a run with an active request.
 
-    A moment before counts, too: the POST comes a moment after the last look at the requests.
+    A request that was active a moment earlier also counts, because the POST follows the last look at the requests by
+    a moment.
     """
     for post in world.posts[world.checked_posts :]:
-        require(post.members, f"8: {post.run} posts though no request is enrolled in the active run")
+        require(post.members, f"8: {post.run} posts although no request is enrolled in the active run")
         members = [world.engine.instances[m] for m in post.members if m in world.engine.instances]
         living = [member for member in members if not member.terminal or post.at - member.updated < A_MOMENT]
-        require(living, f"8: {post.run} posts though all its requests {post.members} have ended")
+        require(living, f"8: {post.run} posts although all its requests {post.members} have ended")
 
 
 STEPS: tuple[Callable[[World], None], ...] = (
@@ -76,9 +76,9 @@ STEPS: tuple[Callable[[World], None], ...] = (
 def one_refresh_a_run(world: World) -> None:
     """4. One run makes one refresh, unless the service dropped or failed it.
 
-    Another exception is a lost answer for the whole model, or for tables without their partitions, while the objects of
-    such a refresh are not known: the history does not distinguish it from an external refresh of a part. A second
-    refresh is better than a success without proof.
+    Another exception is a lost answer to a POST for the whole model, or for tables without their partitions, while the
+    objects of such a refresh are not known: the history does not distinguish it from an external refresh of a part. A
+    second refresh is better than a success without proof.
     """
     made: dict[str, list[Post]] = defaultdict(list)
     for post in world.posts:
@@ -94,7 +94,7 @@ def one_refresh_a_run(world: World) -> None:
                 and after.accepted in truth
                 and pushed_out(world, before.dataset_id, entry, time(truth[after.accepted]["startTime"]))
             ):
-                continue  # no longer in the history
+                continue  # the first refresh is no longer in the history
             if purged_between(world, run, before.at, after.at):
                 continue  # a start after the purge created another request and another run with the same names
             if not known_as_ours(world, before.accepted or ""):
@@ -104,7 +104,8 @@ def one_refresh_a_run(world: World) -> None:
 
 
 def a_permit_means_a_post(world: World) -> None:
-    """4. An execution that has asked for the permit POSTs at once: a permit that was taken means a POST."""
+    """4. An execution that asks for the permit does not read from Power BI afterwards: if it gets the permit, it
+    POSTs."""
     require(not world.service_side.late_reads, "4: an activity read from Power BI between its permit and its POST")
 
 
@@ -135,9 +136,9 @@ def no_request_starves(world: World) -> None:
     """5. No starvation: no deadline passes while the model is idle and the service is healthy."""
     rates = world.rates
     if any((rates.throttled, rates.read_unavailable, rates.read_drop, rates.start_unavailable, rates.token_expired)):
-        return  # then the model may be idle because it cannot be reached
+        return  # on such days the model may be idle because it cannot be reached
     if world.day.capacity:
-        return  # or because there was no place: see `places.a_free_place_is_taken`
+        return  # the model may be idle because there was no place: see `places.a_free_place_is_taken`
     settings = {name: float(value) for name, value in world.day.settings.items()}
     counts = world.counts
     repairs = 2 + counts["refresh_run terminated"] + counts["crashes"] + counts["starts_refused"]
@@ -155,10 +156,10 @@ def no_request_starves(world: World) -> None:
 
 
 def reported_at_once(world: World) -> None:
-    """5. On a day without faults a request ends when its run does, not at a later recheck."""
+    """5. On a day without faults a request ends when its run ends, not at a later recheck."""
     if world.day.level != "none":
         return
-    # a poll can come too early for a late row of the history
+    # a poll can be too early to see a late row of the history, so two polls may be needed
     longest = timedelta(seconds=2 * float(world.day.settings["POLL_MAX_SECONDS"]) + 30)
     for request in world.requests:
         body = final(request)
@@ -176,12 +177,12 @@ def nothing_is_left(world: World) -> None:
         queue = world.queue(dataset_id)
         waiting = [run.id for run in queue.runs if any(member not in world.terminated for member in run.members)]
         require(not waiting, f"6: the queue of {dataset_id} still holds {waiting}")
-        # a run that is terminated when no request waits for it stays until the next request finds it
+        # a run that was terminated while no request waited for it stays until the next request finds it
         require(queue.quiet or queue.runs, f"6: the queue of {dataset_id} still remembers {queue}")
 
 
 def histories_stay_small(world: World) -> None:
-    """6. No episode has more than 150 events to replay, however long a refresh lasts."""
+    """6. No episode has more than 150 events to replay, no matter how long a refresh takes."""
     require(world.longest_history <= 150, f"6: an episode had {world.longest_history} events to replay")
 
 
@@ -193,7 +194,7 @@ def no_unrequested_cancellation(world: World) -> None:
                 continue
             spec = request.caller.spec
             requested = (request.cancelled_at and "refresh" in spec) or spec.get("onTimeout") == "cancel"
-            require(requested, f"7: {cancel.accepted} was cancelled, and {request.id} never asked for it")
+            require(requested, f"7: {cancel.accepted} was cancelled, although {request.id} never asked for it")
 
 
 QUIET: tuple[Callable[[World], None], ...] = (

@@ -1,4 +1,4 @@
-"""An event loop in virtual time. The world chooses the next step, so coroutines interleave at every await.
+"""An event loop in virtual time. The world chooses the next step, so coroutines can interleave at every await.
 
 The app's own asyncio code runs on it unchanged: tasks, futures, sleeps.
 """
@@ -22,9 +22,9 @@ class Loop:
         self._clock, self._schedule = clock, schedule
         self.ready: list[asyncio.Handle] = []
         self.problems: list[str] = []
-        """Exceptions that no code awaited."""
+        """The exceptions that no code retrieved."""
         self._itself: Any = self
-        """The loop with the type that asyncio's classes require."""
+        """This loop, typed as asyncio's classes require it."""
 
     def run(self, handle: asyncio.Handle) -> None:
         """Runs a ready handle."""
@@ -32,7 +32,7 @@ class Loop:
             handle._run()
 
     def time(self) -> float:
-        """Seconds of virtual time."""
+        """The virtual time in seconds."""
         return self._clock()
 
     def call_soon(
@@ -68,23 +68,23 @@ class Loop:
         return asyncio.Task(coro, loop=self._itself, context=context)
 
     def get_debug(self) -> bool:
-        """Never."""
+        """False: the loop has no debug mode."""
         return False
 
     def is_running(self) -> bool:
-        """During the simulation."""
+        """True: the loop is only used during the simulation."""
         return True
 
     def is_closed(self) -> bool:
-        """Never."""
+        """False: the loop is never closed."""
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Stores the problem."""
+        """Stores the exception for the invariants."""
         self.problems.append(f"{context['message']}: {context.get('exception')!r}")
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer does nothing when it is due."""
+        """Does nothing, because a cancelled timer has no effect when it is due."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The invariants of models: when the world is quiet, their data match the runs, the requests and the service."""
+"""The invariants of models: when the world is quiet, their stored data match the runs, the requests and the service."""
 
 from itertools import combinations, takewhile
 
@@ -15,7 +15,7 @@ OF_RUNS: tuple[Status, ...] = ("Completed", "Failed", "Cancelled", "OutcomeUnkno
 
 
 def models_tell_the_truth(world: World) -> None:
-    """12. The index and the records match the answers to requests, and the refreshes of Power BI."""
+    """19. The index and the records match the answers to requests, and the refreshes of Power BI."""
     for dataset_id in world.day.knobs:
         record = world.model_record(dataset_id)
         _runs_are_those_of_requests(world, dataset_id, record)
@@ -24,18 +24,18 @@ def models_tell_the_truth(world: World) -> None:
 
 
 def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -> None:
-    """Each run once, with its true outcome; no run of an ended request is missing.
+    """The record has each run once, with its true outcome; no run of an ended request is missing.
 
-    A run has the id of a former one only if a request was purged in between, whose key then began again.
+    A run has the id of an earlier run only if a request was purged in between, so that its key began again.
     """
     for one, other in combinations(record.runs, 2):
         between = purged_between(world, one.run_id, time(one.recorded_at), time(other.recorded_at))
         again = one.run_id == other.run_id and not between
-        require(not again, f"12: {dataset_id} has a run twice: {[run.run_id for run in record.runs]}")
+        require(not again, f"19: {dataset_id} has a run twice: {[run.run_id for run in record.runs]}")
     truth = {entry["requestId"]: entry["state"] for entry in world.truth(dataset_id)}
     for run in record.runs:
         if run.status == "Completed":
-            require(truth.get(run.refresh_id or "") == "Completed", f"12: {run.run_id} is stored as Completed")
+            require(truth.get(run.refresh_id or "") == "Completed", f"19: {run.run_id} is stored as Completed")
     for request in world.requests:
         body = final(request)
         code, name = (body.get("error") or {}).get("code"), body.get("runId")
@@ -43,11 +43,11 @@ def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -
             continue
         if body["status"] in OF_RUNS and request.id not in world.terminated:
             kept = [run for run in record.runs if run.run_id == name and _is_in_life_of(request, run)]
-            require(kept, f"12: {name} is not stored, of which {request.id} has {body['status']}")
-            # a later one has the name of this run after the purge of the request that it is named after
+            require(kept, f"19: {name} is not stored, although {request.id} got {body['status']} from it")
+            # a later run can have the same name, if the request that both are named after was purged in between
             first = min(kept, key=lambda run: run.recorded_at)
             outcome = (body["status"], body.get("refreshId"))
-            require((first.status, first.refresh_id) == outcome, f"12: {name} is kept as {first}, not as {outcome}")
+            require((first.status, first.refresh_id) == outcome, f"19: {name} is kept as {first}, not as {outcome}")
 
 
 def _is_in_life_of(request: Accepted, run: RecordedRun) -> bool:
@@ -57,37 +57,38 @@ def _is_in_life_of(request: Accepted, run: RecordedRun) -> bool:
 
 
 def _requests_are_known(world: World, dataset_id: str, record: Record) -> None:
-    """Of those that were not terminated, as many as are stored."""
+    """The record knows all requests of a model that has at most MAX_REQUESTS, except those that were terminated by hand
+    or whose run was terminated."""
     known = {request.id for request in record.requests}
     all_of_them = {request.id for request in world.requests if request.caller.dataset_id == dataset_id}
     if len(all_of_them) <= MAX_REQUESTS:
         by_hand = {request for request in all_of_them if request in world.terminated}
         by_hand |= {r.id for r in world.requests if _ended_by_hand(world, final(r).get("runId") or "")}
         missing = all_of_them - by_hand - known
-        require(not missing, f"12: {dataset_id} does not know its requests {missing}")
+        require(not missing, f"19: {dataset_id} does not know its requests {missing}")
 
 
 def _entry_agrees(world: World, dataset_id: str, record: Record) -> None:
-    """Last success, failures in a row, counts, and no active run."""
+    """The entry of the index has the right last success, failures in a row and counts, and no active run."""
     entry = world.model_entry(dataset_id)
-    require(entry or not record.runs, f"12: the index does not know {dataset_id}")
+    require(entry or not record.runs, f"19: the index does not know {dataset_id}")
     if entry is None:
         return
     ends = [run.status for run in record.runs if run.status != "Cancelled"]
     completed = sum(status == "Completed" for status in ends)
     counted = tuple(map(sum, zip(*entry.days.values(), strict=True))) or (0, 0)
-    require(counted == (completed, len(ends) - completed), f"12: {dataset_id} counts {counted} of {ends}")
+    require(counted == (completed, len(ends) - completed), f"19: {dataset_id} counts {counted} of {ends}")
     failures = len([*takewhile(lambda status: status in FAILING, reversed(ends))])
-    require(entry.failures == failures, f"12: {dataset_id} has {entry.failures} failures in a row of {ends}")
-    require(len(entry.recent) == min(len(record.runs), MAX_RECENT), f"12: {dataset_id} remembers {entry.recent}")
+    require(entry.failures == failures, f"19: {dataset_id} has {entry.failures} failures in a row of {ends}")
+    require(len(entry.recent) == min(len(record.runs), MAX_RECENT), f"19: {dataset_id} remembers {entry.recent}")
     good = {run.refresh_id: run.ended_at for run in record.runs if run.status == "Completed"}
     newest = max(good.values(), default=None)
-    require((entry.success and entry.success.ended_at) == newest, f"12: {dataset_id} has {entry.success}, not {newest}")
-    require(entry.success is None or entry.success.refresh_id in good, f"12: {dataset_id} has {entry.success}")
+    require((entry.success and entry.success.ended_at) == newest, f"19: {dataset_id} has {entry.success}, not {newest}")
+    require(entry.success is None or entry.success.refresh_id in good, f"19: {dataset_id} has {entry.success}")
     queued = {run.id for run in world.queue(dataset_id).runs}
-    require(entry.active is None or entry.active.run_id in queued, f"12: {dataset_id} still shows {entry.active}")
+    require(entry.active is None or entry.active.run_id in queued, f"19: {dataset_id} still shows {entry.active}")
 
 
 def _ended_by_hand(world: World, run: str) -> bool:
-    """Whether an orchestration of the run was terminated: the rest of its news is lost."""
+    """Whether an orchestration of the run was terminated by hand. If so, its later news is lost."""
     return any(instance.startswith(f"{run}-g") for instance in world.terminated)

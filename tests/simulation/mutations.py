@@ -53,7 +53,7 @@ def mutation(make: Callable[[], list[Patch]]) -> Callable[[], list[Patch]]:
 
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
-    """The app with one mistake."""
+    """Puts one mistake into the app during the block."""
     before: list[Patch] = []
     try:
         for owner, attribute, value in MUTATIONS[name]():
@@ -111,14 +111,14 @@ def forget_at_once() -> list[Patch]:
 
 @mutation
 def count_an_end_again() -> list[Patch]:
-    """A run whose end is reported twice counts twice in the index of models."""
+    """A run counts twice in the index of models if its end is reported twice."""
     numbers = count()
     return [(model_index, "_digest", lambda run: f"{run} {next(numbers)}")]
 
 
 @mutation
 def hide_failed_ends() -> list[Patch]:
-    """Runs that fail do not tell their models."""
+    """Runs that fail do not report their end to their models."""
 
     def ended(run: Any, *more: Any) -> Any:
         return original(run, *more) if run.outcome.status == "Completed" else None
@@ -129,7 +129,7 @@ def hide_failed_ends() -> list[Patch]:
 
 @mutation
 def no_claim() -> list[Patch]:
-    """A second execution of a run is mistaken for the first, and each may post."""
+    """A second execution of a run is not distinguished from the first, so each may post."""
     return [(Queue, "held", lambda self, holder: self.runs[0] if self.runs else None)]
 
 
@@ -161,7 +161,7 @@ def one_cancels_for_all() -> list[Patch]:
 
 @mutation
 def last_come_first_served() -> list[Patch]:
-    """The run of a new request goes right behind the active one."""
+    """The run of a new request is put directly behind the active run."""
 
     def join(queue: Queue, operation: op.Enroll) -> Run | answers.QueueFull:
         before = len(queue.runs)
@@ -176,7 +176,7 @@ def last_come_first_served() -> list[Patch]:
 
 @mutation
 def never_start_the_next() -> list[Patch]:
-    """A run that ends does not start the next one, nor does it ask the requests of that one to start it."""
+    """A run that ends neither starts the next run nor notifies a request of the next run to start it."""
 
     def only_the_first(queue: Queue, operation: op.Enroll) -> bool:
         active = queue.runs[0]
@@ -194,7 +194,7 @@ def merging_loses_objects() -> list[Patch]:
 
 @mutation
 def all_fail_together() -> list[Patch]:
-    """A shared refresh fails all its members, whichever table failed."""
+    """A failed shared refresh fails all its members, even those whose own tables did not fail."""
     return [(queue_runs, "_spared", lambda *_: {})]
 
 
@@ -225,7 +225,7 @@ def drop_the_adoption() -> list[Patch]:
 
 @mutation
 def lost_is_refused() -> list[Patch]:
-    """After a lost answer the run goes straight back to waiting, and posts again."""
+    """After a lost answer the run returns to waiting at once, and posts again."""
     return [(posting, "search", lambda run, *_, **__: reopen(run, run.limits.poll_min))]
 
 
@@ -272,7 +272,7 @@ def trust_position() -> list[Patch]:
 
 @mutation
 def adopt_anything() -> list[Patch]:
-    """An external refresh is adopted whatever its scope."""
+    """An external refresh is adopted even if its scope does not cover the request."""
     return [(adoption, "may_cover", lambda *_, **__: True), (model, "covers", lambda *_, **__: True)]
 
 
@@ -343,7 +343,7 @@ def loop_on_the_clock() -> list[Patch]:
 
 @mutation
 def another_clock() -> list[Patch]:
-    """An orchestrator reads the machine's clock: its replay gives another answer."""
+    """An orchestrator reads the machine's clock, so its replay gives a different answer."""
     return [(request_orchestrator, "instant", lambda _: instant(clock.now()))]
 
 
@@ -401,7 +401,7 @@ def a_key_names_nothing() -> list[Patch]:
 
 @mutation
 def random_tokens() -> list[Patch]:
-    """Racing starts with a key return different tokens, and those of one of them give no access."""
+    """Racing starts with a key return different tokens, and only the tokens of one start are valid."""
     return [(http_start, "token", lambda *_, **__: secrets.token_urlsafe(24))]
 
 
@@ -409,8 +409,8 @@ def random_tokens() -> list[Patch]:
 def a_look_never_expires() -> list[Patch]:
     """A status comes from a cache that never expires."""
 
-    class KeptForEver(looks.Looks[T]):
+    class NeverExpires(looks.Looks[T]):
         def __init__(self, clock: Callable[[], float] = time.monotonic, **_: object) -> None:
             super().__init__(clock, 1e9)
 
-    return [(looks, "Looks", KeptForEver)]
+    return [(looks, "Looks", NeverExpires)]

@@ -8,11 +8,12 @@ from tests.simulation.rules import REMINDED_WITHIN, delayed, final, known_as_our
 from tests.simulation.world import World
 
 PER_REQUEST = timedelta(minutes=15)
-"""How long each request may keep a place free: by a dead run that waits for repair, or a late waiting one."""
+"""How long each request may leave a place unused: while a dead run waits for repair, or while a waiting run asks
+late."""
 
 
 def never_more_than_the_capacity_allows(world: World) -> None:
-    """16. A capacity group never has more refreshes of ours at once than its bound, from POST to end.
+    """16. A capacity group never has more refreshes of ours at a time than its bound, counted from POST to end.
 
     Refreshes that the app cannot know to be ours, or with the outcome OutcomeUnknown, do not count (see invariant 3).
     """
@@ -34,16 +35,16 @@ def never_more_than_the_capacity_allows(world: World) -> None:
 
 
 def every_place_is_given_back(world: World) -> None:
-    """16. When the world is quiet no run has a place, and none waits for one."""
+    """16. When the world is quiet, no run has a place, and no run waits for a place."""
     group = world.places.group
     require(not group.places, f"16: places that were not given back: {list(group.places)}")
     require(not group.waiting, f"16: still waiting: {list(group.waiting)}")
 
 
 def places_go_in_order(world: World) -> None:
-    """16. A place goes to the run that asked first, with half an hour for a level of priority: none starves.
+    """16. A place goes to the run that asked first, where a level of priority counts as half an hour: no run starves.
 
-    If an incarnation of a run ends while it waits, the time at which it first asked is that of the next one, too.
+    If an incarnation of a run ends while it waits, the next incarnation keeps the time at which the run first asked.
     """
     for granted in world.places.granted:
         require(not granted.overtaken, f"16: {granted.run} got a place before {granted.overtaken}")
@@ -59,7 +60,7 @@ def the_capacity_fails_no_caller(world: World) -> None:
 
 
 def a_free_place_is_taken(world: World) -> None:
-    """16. No deadline passes while a place is free, the model idle and the service healthy for long."""
+    """16. No deadline passes after a long time in which a place was free, the model idle and the service healthy."""
     rates = world.rates
     unwell = (rates.throttled, rates.read_unavailable, rates.read_drop, rates.start_unavailable, rates.token_expired)
     if not world.day.capacity or any(unwell):

@@ -46,15 +46,16 @@ BINDING = json.dumps(
         "rpcBaseUrl": RPC,
     }
 )
-"""The text of the durable client binding, as functions get it."""
+"""The text of the durable client binding that functions get."""
 PROCESSES = 2
-"""Worker processes of the app: each has its own caches and its own pauses after throttling."""
+"""The number of worker processes of the app. Each has its own caches and its own pauses after throttling."""
 PROCESS: ContextVar[int] = ContextVar("process", default=0)
 """The worker process of the current function call."""
 
 
 class World(Protocol):
-    """The surroundings of the app: see `tests.simulation.world.World`. A smaller one is in `dev.bench.polling_run`."""
+    """The surroundings of the app. `tests.simulation.world.World` implements it; so does the smaller world in
+    `dev.bench.polling_run`."""
 
     @property
     def random(self) -> Any:
@@ -71,7 +72,7 @@ class World(Protocol):
         """Waits in virtual time."""
 
     async def turn(self) -> None:
-        """A call is in transit: other code may run meanwhile."""
+        """Lets other code run while a call is in transit."""
 
     async def rpc(self, method: str, url: str, data: Any) -> list[Any]:
         """The engine's answer to a call of the durable client: HTTP status and body."""
@@ -88,7 +89,7 @@ class World(Protocol):
 
 @functools.cache
 def app_functions() -> dict[tuple[str, str], Function]:
-    """The app's functions by kind and name; HTTP functions by `http` and name. Loaded once in a process."""
+    """The app's functions by kind and name; the kind of HTTP functions is `http`. A process loads them once."""
     os.environ.setdefault("POWER_BI_API_URL", "http://127.0.0.1:1")
     make_faster()
     app = importlib.import_module("function_app").app
@@ -101,7 +102,7 @@ def app_functions() -> dict[tuple[str, str], Function]:
 
 @functools.cache
 def durable_names() -> Functions:
-    """The names of the app's functions for the engine."""
+    """The names of the app's durable functions, for the engine."""
     return durable_functions(tuple(app_functions().values()))
 
 
@@ -138,12 +139,12 @@ async def run_timer(name: str) -> None:
 
 
 def durable_engine() -> Engine:
-    """The engine as functions get it."""
+    """The engine that functions get."""
     return Engine(BINDING)
 
 
 def at_once(running: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that never really waits."""
+    """The result of a coroutine that never has to wait."""
     try:
         running.send(None)
     except StopIteration as end:
@@ -156,17 +157,17 @@ def _decoded(text: str) -> Any:
 
 
 class Histories:
-    """A store that keeps only the histories: no engine is ever opened on it a second time."""
+    """A store that keeps only the histories, because no second engine is opened on it."""
 
     def __init__(self) -> None:
         self._histories: dict[str, list[str]] = {}
 
     def load(self) -> Loaded:
-        """Nothing."""
+        """Returns an empty state."""
         return Loaded([], [], [])
 
     def commit(self, changes: Changes) -> None:
-        """Keeps the histories."""
+        """Stores the histories."""
         for instance_id in changes.dropped:
             self._histories.pop(instance_id, None)
         for instance_id, chunks in changes.history.items():
@@ -177,18 +178,18 @@ class Histories:
         return "[" + ",".join(self._histories.get(instance_id, ())) + "]"
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing."""
 
 
 class OfEachProcess:
-    """A proxy for an object of which each worker process has its own."""
+    """A proxy for an object that exists once per worker process."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self.renew()
 
     def renew(self) -> None:
-        """All processes end and new ones begin."""
+        """Drops the objects of all processes, as if all processes ended and new ones began."""
         self._each: Sequence[Any] = [self._make() for _ in range(PROCESSES)]
 
     def __getattr__(self, name: str) -> Any:
@@ -213,11 +214,11 @@ class Installed:
         self._install_network()
         self._warnings = warnings.catch_warnings()
         self._warnings.__enter__()
-        warnings.simplefilter("ignore")  # the SDK warns about its own future
+        warnings.simplefilter("ignore")  # the SDK warns about its own future changes
         return self
 
     def new_processes(self) -> None:
-        """All worker processes end, and with them their caches."""
+        """Replaces all worker processes, so that their caches are empty."""
         for each in self._processes:
             each.renew()
 
@@ -246,7 +247,7 @@ class Installed:
         world = self._world
 
         async def run(_pool: Pool, function: Callable[..., Any], *arguments: Any, **_limits: Any) -> Any:
-            """Without a thread: the call is in transit, takes effect at one moment, and its answer returns."""
+            """Runs the call without a thread: the call travels, takes effect at one moment, and its answer travels."""
             await world.turn()
             value = function(*arguments)
             await world.turn()
@@ -312,5 +313,5 @@ def route(url: str) -> tuple[list[str], dict[str, str]]:
 
 
 def refused(problem: Refused) -> list[Any]:
-    """How the RPC reports a refusal."""
+    """The answer of the RPC for a refusal."""
     return [problem.status, problem.body]

@@ -14,7 +14,7 @@ from tests.simulation.scenario import PART, START
 
 THROTTLED = 429
 A_MOMENT = timedelta(seconds=2)
-"""From the last look at the requests of a run to the arrival of its POST."""
+"""The time from the last look at the requests of a run to the arrival of its POST."""
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -29,10 +29,10 @@ Json = dict[str, Any]
 
 @dataclass
 class Post:
-    """A call that started or cancelled a refresh, or tried to: its run, and the queue at that moment.
+    """A call that started or cancelled a refresh, or tried to, with its run and with the queue at that moment.
 
-    `accepted`: id of the refresh that it started, even if the answer was lost. `identified`: the objects of such a
-    refresh are known from an earlier one, or named in the request.
+    `accepted`: the id of the refresh that the call started, even if the answer was lost. `identified`: whether the
+    objects of that refresh are known from an earlier one, or named in the request.
     """
 
     at: datetime
@@ -40,13 +40,13 @@ class Post:
     run: str
     accepted: str | None
     members: list[str]
-    """Also those that left a moment before."""
+    """The members of the run, including those that left a moment before."""
     recorded: str | None
     identified: bool
 
 
 class PowerBi:
-    """The service as the app reaches it."""
+    """The service that the app calls."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -58,11 +58,11 @@ class PowerBi:
         self.posts: list[Post] = []
         self.cancels: list[Post] = []
         self.late_reads = 0
-        """Reads of activities between their permit and their POST."""
+        """The number of reads by activities between their permit and their POST."""
         self.throttled_cancels: list[tuple[datetime, str | None]] = []
-        """When the service throttled the cancellation of which refresh."""
+        """The throttled cancellations: the time, and the refresh."""
         self._fault_rates: list[str] = []
-        """The rate of each of the service's fault rules."""
+        """For each fault rule of the service, the name of its rate."""
         self._faults()
 
     def _faults(self) -> None:
@@ -132,7 +132,7 @@ class PowerBi:
         return response
 
     def _part_after_loss(self, dataset_id: str) -> None:
-        """Others refresh one table, just when it could be taken for the refresh whose answer was lost."""
+        """Starts an external refresh of one table that could be mistaken for the refresh whose answer was lost."""
         if dataset_id == self._world.day.part_after_loss and dataset_id not in self._world.day.direct_lake:
             how = {"refreshType": "ViaEnhancedApi", "seconds": 20, "visibilitySeconds": 0, "startsIn": 2}
             how["outcome"] = {"outcome": "Completed", "objects": PART}
@@ -150,7 +150,8 @@ class PowerBi:
 
 
 def _identified(body: bytes) -> bool:
-    """Whether the history identifies the refresh of this body: a standard one by type, partitions by name."""
+    """Whether the history identifies the refresh of this body: a standard refresh by its type, partitions by their
+    names."""
     options = json.loads(body or b"{}")
     if "notifyOption" in options:
         return True

@@ -19,13 +19,13 @@ PURGED = 0.7
 
 
 class Purge:
-    """One visit of the timer."""
+    """One run of the purge."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
 
     async def run(self) -> None:
-        """Deletes the requests. Their callers have read the outcomes just before."""
+        """Lets the callers of the requests read the outcomes, and then deletes the requests."""
         world = self._world
         await world.call(run_timer("tidy_queues"))
         await world.sleep(TIDY_SECONDS)

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 FRAMING = "DirectLakeFraming"
 BURST = 70
-"""More rows than a history has."""
+"""A number of refreshes that is larger than the number of rows of a history."""
 
 Json = dict[str, Any]
 
 
 class Day(Protocol):
-    """The required part of a scenario."""
+    """The part of a scenario that this module needs."""
 
     knobs: dict[str, Json]
     external: list[tuple[str, Json]]
@@ -24,7 +24,7 @@ class Day(Protocol):
 
 
 def other_words(day: Day, chance: random.Random) -> None:
-    """Undocumented statuses, and unusual refusals."""
+    """The service uses undocumented statuses and unusual refusals."""
     day.words = {
         "serverError": chance.choice(["badGateway", "signInPage", "gatewayTimeout"]),
         "throttled": "throttledWithoutHeader",
@@ -38,7 +38,8 @@ def other_words(day: Day, chance: random.Random) -> None:
 
 
 def direct_lake(day: Day, chance: random.Random) -> None:
-    """A model without data: all its refreshes are framings, and sometimes so many that the history drops rows."""
+    """A model without data of its own: all its refreshes are framings, sometimes so many that the history drops
+    rows."""
     model = chance.choice(sorted(day.knobs))
     day.direct_lake = frozenset([model])
     day.knobs[model]["recordedAs"] = FRAMING
@@ -50,8 +51,8 @@ def direct_lake(day: Day, chance: random.Random) -> None:
 
 
 def framings(day: Day) -> None:
-    """After all rare events: a Direct Lake model has only framings, and any other model with a framing has loaded its
-    imported tables before, which its history shows."""
+    """Adjusts the day after all rare events: a Direct Lake model has only framings; any other model with a framing has
+    loaded its imported tables before, and its history shows that."""
     day.external = [(model, _framing(how) if model in day.direct_lake else how) for model, how in day.external]
     framed = {model for model, entry in day.external if entry["refreshType"] == FRAMING} - day.direct_lake
     loaded = {"refreshType": "Scheduled", "startsIn": -7200, "seconds": 60, "visibilitySeconds": 0}
@@ -59,7 +60,7 @@ def framings(day: Day) -> None:
 
 
 def _framing(entry: Json) -> Json:
-    """A refresh of a Direct Lake model by others is a framing, which does not block other refreshes."""
+    """The external refresh as a framing of a Direct Lake model, which does not block other refreshes."""
     outcome = entry.get("outcome", "Completed")
     if isinstance(outcome, dict):
         outcome = {key: value for key, value in outcome.items() if key != "objects"}

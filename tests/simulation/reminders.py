@@ -8,18 +8,18 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 TIMER_SECONDS = 300.0
-"""As its schedule says."""
+"""The interval of its schedule."""
 
 
 class Reminders:
-    """Runs the timer while an orchestration is active; later runs would keep the world from becoming quiet."""
+    """Runs the timer as long as an orchestration is active; later runs would keep the world from becoming quiet."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._set = False
 
     def needed(self) -> None:
-        """An orchestration was started."""
+        """Called when an orchestration was started: plans the next run of the timer."""
         if not self._set:
             self._set = True
             self._world.after(TIMER_SECONDS, lambda: self._world.spawn(self._run()))

@@ -1,4 +1,4 @@
-"""The common parts of all invariants: their failure, and how much later than usual things may come."""
+"""The common parts of the invariants: the exception for a violation, and how late events may be because of faults."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,15 +20,15 @@ HIDING = (
     "timers_late",
 )
 REMINDED_WITHIN = TIMER_SECONDS + NOTIFIED_WITHIN.total_seconds()
-"""Seconds until the timer has had a request look at its queue."""
+"""The seconds until the timer has made a request look at its queue."""
 MAX_ROWS = 60
-"""Of a history."""
+"""The maximum number of rows of a history."""
 MESSAGES = 12
-"""At most this many late messages in a row belong to one request."""
+"""The maximum number of consecutive late messages of one request."""
 
 
 class Violation(AssertionError):  # noqa: N818
-    """An invariant does not hold."""
+    """An invariant is violated."""
 
 
 def require(condition: object, sentence: str) -> None:
@@ -43,7 +43,7 @@ def time(text: str) -> datetime:
 
 
 def delayed(world: World) -> timedelta:
-    """How much later than usual things may come because workers die, work is hidden, and messages are late."""
+    """How late events may be because workers die, work is hidden, and messages are late."""
     faults = sum(world.counts[name] for name in HIDING)
     late = min(world.counts["signals_late"], MESSAGES) * LATE_SIGNAL_SECONDS
     return timedelta(seconds=90 * faults + late + 5 * world.counts["reads_fail"])
@@ -59,8 +59,8 @@ def final(request: Accepted) -> Json:
     return request.seen[-1][2]
 
 
-def terminated_and_begun_anew(world: World) -> set[str]:
-    """Requests of which another execution has its own outcome, after a caller may have read Terminated."""
+def terminated_and_started_again(world: World) -> set[str]:
+    """The requests for which a second execution may reach a different outcome after a caller has read Terminated."""
     return world.terminated & world.second_lives
 
 
@@ -71,7 +71,8 @@ def known_as_ours(world: World, refresh_id: str) -> bool:
 
 
 def purged_between(world: World, run: str, begin: datetime, end: datetime) -> bool:
-    """Whether the request that a run is named after was purged in this time, so that another may have its name."""
+    """Whether the request that a run is named after was purged in this time, so that another run may have the same
+    name."""
     owner = run.rsplit("-r", 1)[0]
     return any(r.id == owner and r.purged_at and begin < r.purged_at < end for r in world.requests)
 

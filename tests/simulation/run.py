@@ -16,13 +16,13 @@ from tests.simulation.platform import Installed
 from tests.simulation.rules import Violation
 from tests.simulation.scenario import START, Level, Scenario, scenario
 from tests.simulation.story import story
-from tests.simulation.world import MOST_STEPS, World
+from tests.simulation.world import MAX_STEPS, World
 
 TIMELINE = 80
-"""The number of lines of a timeline in the output: enough to see the cause, few enough to read."""
+"""The maximum number of lines of a timeline in the output: enough to see the cause, few enough to read."""
 
 LOGGERS = ("activities", "durable", "entities", "triggers")
-"""Of the app, by its packages."""
+"""The loggers of the app: the names of its packages."""
 
 
 @dataclass
@@ -35,11 +35,11 @@ class Result:
     timeline: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
-    """CPU time, so that it is the same on a busy machine."""
+    """Processor time, which does not depend on how busy the machine is."""
 
     @property
     def story(self) -> str:
-        """The failing seed in readable form."""
+        """The last lines of the timeline and the violation, for the output."""
         *sentences, violation = story([*self.timeline, str(self.violation)])
         head = f"seed {self.seed} ({self.level}): {violation}"
         skipped = len(sentences) - TIMELINE
@@ -48,12 +48,12 @@ class Result:
 
 
 def run_seed(seed: int, level: Level | None = None) -> Result:
-    """The day of a seed from start to quiet."""
+    """Plays the day of a seed until the world is quiet."""
     return run_day(scenario(seed, level))
 
 
 def run_day(day: Scenario) -> Result:
-    """A day from start to quiet."""
+    """Plays a day until the world is quiet."""
     result = Result(day.seed, day.level)
 
     def note(now: datetime, line: str) -> None:
@@ -78,14 +78,14 @@ def run_day(day: Scenario) -> Result:
 
 
 class _Lines(logging.Handler):
-    """Passes on the app's own log lines."""
+    """A log handler that passes the log lines of the app to a function."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__()
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line."""
+        """Passes one line."""
         self._tell(record.getMessage())
 
 
@@ -114,15 +114,15 @@ def _play(world: World) -> None:
                 invariant(world)
             world.checked_posts = len(world.posts)
         if world.loop.problems:
-            raise Violation(f"9: an exception that nothing awaited: {world.loop.problems[0]}")
-        if world.steps > MOST_STEPS:
-            raise Violation(f"6: not quiet after {MOST_STEPS} steps, at {world.now - START}")
+            raise Violation(f"9: an exception that no code retrieved: {world.loop.problems[0]}")
+        if world.steps > MAX_STEPS:
+            raise Violation(f"6: not quiet after {MAX_STEPS} steps, at {world.now - START}")
     for request in world.requests:
         code, body = world.finish(world.callers.look(request))
         if code not in (200, 202, 424):
             raise Violation(f"9: the status of {request.id} is answered {code}")
-        world.counts[f"told {body['status']}"] += 1
-        world.counts["callers who shared"] += bool(body.get("sharedWith"))
+        world.counts[f"outcome {body['status']}"] += 1
+        world.counts["callers sharing a run"] += bool(body.get("sharedWith"))
         world.counts["adopted"] += body.get("servedBy") == "adopted"
         if code == 202:
             raise Violation(f"1: {request.id} has no end: {body['status']}")
@@ -136,7 +136,7 @@ def _play(world: World) -> None:
         world.finish(world.batches.look_at_requests(batch))
     for callback in world.receivers.callbacks:
         world.counts["callbacks"] += 1
-        world.counts["calls back"] += len(callback.calls)
+        world.counts["calls of callbacks"] += len(callback.calls)
     world.tidy_up()
     while world.step():
         pass

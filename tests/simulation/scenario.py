@@ -21,7 +21,8 @@ Json = dict[str, Any]
 
 @dataclass
 class Rates:
-    """The probability of each fault at each opportunity; counts are for the whole day. All are zero by default."""
+    """The probability of each fault at each opportunity; integers are counts for the whole day. All are zero by
+    default."""
 
     activity_dies_before: float = 0.0
     activity_dies_after: float = 0.0
@@ -80,7 +81,8 @@ LIGHT = Rates(
 """The rates of a light day, on which on average three of eight faults are enabled (`_rates`). A heavy day has six times
 these probabilities (at most 0.4) and three times these counts."""
 LATE_ALL_DAY = 0.3
-"""The fraction of days with late messages on which all are late: HTTP and durable functions run on different hosts."""
+"""On this fraction of the days with late messages, all messages are late: HTTP and durable functions run on different
+hosts."""
 SERVICE_FAULTS = frozenset(
     {"start_answer_lost", "start_dropped", "start_unavailable", "read_unavailable", "read_drop", "throttled"}
     | {"token_expired"}
@@ -89,7 +91,7 @@ SERVICE_FAULTS = frozenset(
 
 @dataclass
 class Repeat:
-    """A further POST with the same key: how many seconds after the first, its differences, and its sender."""
+    """A further POST with the same key: the seconds after the first POST, the differences to it, and the sender."""
 
     after: float
     other: Json = field(default_factory=dict)
@@ -98,10 +100,10 @@ class Repeat:
 
 @dataclass
 class Caller:
-    """One request: when it comes (seconds), its options, and when it is cancelled (seconds after it came).
+    """One request: when it is sent (seconds), its options, and when it is cancelled (seconds after it was sent).
 
-    `cancels_by_uri`: with the URI from the start, and in no other way.
-    `called_back`: a receiver waits for a callback; `another_after`: a second one, this many seconds after the request.
+    `cancels_by_uri`: it is cancelled only with the URI from the start. `called_back`: a receiver waits for a callback.
+    `another_after`: a second receiver is added this many seconds after the request.
     """
 
     at: float
@@ -126,24 +128,24 @@ class Scenario:
     external: list[tuple[str, Json]]
     settings: dict[str, str]
     partial: frozenset[str] = frozenset()
-    """Models whose external enhanced refreshes are of one table only."""
+    """The models whose external enhanced refreshes refresh only one table."""
     direct_lake: frozenset[str] = frozenset()
-    """Models whose refreshes are recorded as framings."""
+    """The models whose refreshes the history shows as framings."""
     words: Json = field(default_factory=dict)
     """The names of some faults on this day."""
     crash_times: list[float] = field(default_factory=list)
     purge_times: list[float] = field(default_factory=list)
     batches: list[BatchCaller] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
-    """On a day on which one table of a model fails: which."""
+    """By model, the table that fails on this day."""
     part_after_loss: str | None = None
-    """A model of which others refresh one table seconds after each POST whose answer is lost."""
+    """The model of which an external refresh of one table begins seconds after each POST whose answer is lost."""
     capacity: int = 0
-    """How many refreshes a capacity allows at once; 0 on days without a limit."""
+    """How many refreshes a capacity allows at a time; 0 on days without a limit."""
 
 
 def scenario(seed: int, forced: Level | None = None) -> Scenario:
-    """The day of a seed; without a level the seed chooses that, too."""
+    """The day of a seed. `forced`: the level of its faults; without it the seed also determines the level."""
     chance = random.Random(f"{seed}/{forced}")  # noqa: S311
     level: Level = forced if forced else chance.choice(LEVELS)
     rates = _rates(chance, level)
@@ -152,7 +154,7 @@ def scenario(seed: int, forced: Level | None = None) -> Scenario:
     longest = chance.choices([30, 300, HOUR, 12 * HOUR], [4, 4, 2, 1])[0]
     knobs = {model: _knobs(chance, longest) for model in models}
     stuck = any("Stuck" in knob["outcome"] for knob in knobs.values())
-    # on a day of long refreshes callers read statuses less often, otherwise it would consist of polls
+    # on a day with long refreshes the app polls less often; otherwise the day would consist mostly of polls
     poll_max = max(60.0, longest / 12, HOUR if stuck else 0)
     partial = frozenset(model for model in models if chance.random() < 0.5)
     callers = [
@@ -181,7 +183,7 @@ def scenario(seed: int, forced: Level | None = None) -> Scenario:
         },
     )
     if random.Random(f"rechecks {seed}/{forced}").random() < 0.5:  # noqa: S311
-        day.settings["RECHECK_SECONDS"] = "21600.0"  # as most apps have it: the timer reminds requests much sooner
+        day.settings["RECHECK_SECONDS"] = "21600.0"  # as in most apps: the timer reminds requests much sooner
     day.crash_times = [chance.uniform(0, span + HOUR) for _ in range(chance.randint(0, rates.crashes))]
     for rare, how_often, happen in RARE_THINGS:
         own = random.Random(f"{rare} {seed}/{forced}")  # noqa: S311
@@ -191,7 +193,7 @@ def scenario(seed: int, forced: Level | None = None) -> Scenario:
     return day
 
 
-# ---- rare events: each with its own random numbers, so that a new one only changes the days on which it occurs -------
+# ---- rare events: each has its own random numbers, so that a new event changes only the days on which it occurs ------
 
 
 def _never_ends(day: Scenario, chance: random.Random) -> None:
@@ -205,7 +207,7 @@ def _never_ends(day: Scenario, chance: random.Random) -> None:
 
 
 def _clocks_differ(day: Scenario, chance: random.Random) -> None:
-    """The service's clock is some seconds ahead of ours or behind it."""
+    """The service's clock is a few seconds ahead of ours or behind it."""
     seconds = round(chance.choice([chance.uniform(-2, 2), chance.uniform(-30, 30)]), 3)
     for knobs in day.knobs.values():
         knobs["clockSkewSeconds"] = seconds
@@ -253,13 +255,14 @@ def _failure(chance: random.Random) -> Json:
 
 
 def _id_in_few_headers(day: Scenario, chance: random.Random) -> None:
-    """Not every answer to a POST has the refresh id in all three headers; some have it in none."""
+    """Some answers to POSTs do not have the refresh id in all three headers; some have it in none."""
     for knobs in day.knobs.values():
         knobs["dropHeaders"] = chance.sample(["RequestId", "x-ms-request-id", "Location"], chance.randint(1, 3))
 
 
 def _have_keys(day: Scenario, chance: random.Random) -> None:
-    """Callers use keys and repeat requests: at once, soon, after the end, with other options, from another caller."""
+    """Callers use keys and repeat requests: at once, soon, after the end, with different options, or as another
+    caller."""
     for number, caller in enumerate(day.callers):
         if chance.random() < 0.3:
             continue
@@ -302,7 +305,7 @@ def _one_table_fails(day: Scenario, chance: random.Random) -> None:
 
 
 def _part_after_a_loss(day: Scenario, chance: random.Random) -> None:
-    """Answers of POSTs for a whole model are lost, and after the first an external refresh of one table begins."""
+    """Answers to POSTs for a whole model are lost, and after each an external refresh of one table begins."""
     model = chance.choice(sorted(day.knobs))
     day.part_after_loss = model
     day.partial |= {model}
@@ -313,7 +316,8 @@ def _part_after_a_loss(day: Scenario, chance: random.Random) -> None:
 
 
 def _just_too_late(day: Scenario, chance: random.Random) -> None:
-    """Callers come within seconds of each other while an external refresh begins that serves only the first of them."""
+    """Callers send requests within seconds of each other, while an external refresh begins that serves only the
+    first."""
     model = chance.choice(sorted(day.knobs))
     base = chance.choice(day.callers).at + HOUR
     for caller in day.callers:
@@ -327,11 +331,11 @@ def _just_too_late(day: Scenario, chance: random.Random) -> None:
 
 
 PART: list[Json] = [{"table": "DimDate", "partition": "DimDate", "status": "Completed"}]
-"""The objects of an external refresh that is not of the whole model."""
+"""The objects of an external refresh of a part of the model."""
 
 
 def _many_at_once(day: Scenario, chance: random.Random) -> None:
-    """Some callers ask for many models at once, which depend on each other."""
+    """Some callers request a batch of models that depend on each other."""
     day.batches = batches(day.knobs, max((caller.at for caller in day.callers), default=0.0), chance)
 
 
@@ -352,13 +356,13 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("capacity", 0.2, limited),
     ("batches", 0.25, _many_at_once),
 )
-"""Name (which seeds its random numbers), on how many of the days it occurs, and its effect on the day."""
+"""The rare events: the name (which seeds the random numbers), the fraction of days, and the effect on the day."""
 
 
 def _rates(chance: random.Random, level: Level) -> Rates:
-    """Each kind of fault is enabled on three of eight days, so that rare pairs meet without the others.
+    """Each kind of fault is enabled on three of eight days, so that rare combinations occur without the other faults.
 
-    On some days only the engine is faulty, on some only Power BI: then the invariants are stricter for the other one.
+    On some days only the engine is faulty, on some only Power BI: then the invariants are stricter for the healthy one.
     """
     rates = Rates()
     if level == "none":
@@ -390,13 +394,13 @@ def _caller(chance: random.Random, model: str, span: float) -> Caller:
         if "refresh" in spec and chance.random() < 0.5:
             spec["onTimeout"] = "cancel"
     cancel_after = chance.choice([chance.uniform(0, MINUTE), chance.uniform(0, 20 * MINUTE)])
-    # callers of one schedule come at the same moment
+    # callers with the same schedule send their requests at the same moment
     at = chance.choice([0.0, span / 2, chance.uniform(0, span), chance.uniform(0, span)])
     return Caller(at, model, spec, cancel_after if chance.random() < 0.2 else None)
 
 
 def _callbacks(chance: random.Random, callers: list[Caller]) -> None:
-    """On some days some callers wait for a callback. Separate random numbers keep the other days unchanged."""
+    """On some days, some callers wait for a callback. Random numbers of their own keep the other days unchanged."""
     if chance.random() < 0.7:
         return
     for caller in callers:
@@ -423,7 +427,7 @@ def _knobs(chance: random.Random, longest: float) -> Json:
 
 
 def _soon(chance: random.Random, callers: list[Caller], span: float) -> float:
-    """A critical moment: around the arrival of a caller, or any."""
+    """A moment at which an event may be critical: around the arrival of a caller, or a random one."""
     near = max(0.0, chance.choice(callers).at + chance.uniform(-5, 10))
     return chance.choice([near, chance.uniform(0, span)])
 

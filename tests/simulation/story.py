@@ -1,4 +1,4 @@
-"""The timeline of a simulated day as sentences: short names for ids, and the meaning of each event of the app's log."""
+"""The timeline of a simulated day as sentences, with short names instead of ids, and a sentence for each log event."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _ID = re.compile(
     rf"(?P<run>(?P<of>{_REQUEST})-r(?P<number>\d+)\b)|(?P<request>{_REQUEST})|(?P<guid>[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})"
 )
 _LINE = re.compile(r"(\s*\d+:\d\d:\d\d\S*  )(.*)")
-"""Time and text. The lines of a traceback have another form, and are not changed."""
+"""A time and a text. The lines of a traceback do not match, so they stay unchanged."""
 
 SENTENCES = {
     "request.enrolled": "{requestId} is in {runId}{company}",
@@ -38,13 +38,13 @@ SENTENCES = {
     "callback.delivered": "the receiver of {requestId} has the outcome",
     "callback.failed": "the receiver of {requestId} could not be called",
 }
-"""By event. Other events appear with their names."""
+"""The sentences by event. Other events appear with their names."""
 LEFT_OUT = frozenset({"request.accepted", "request.reminded", "refresh.accepted", "power_bi.error"})
-"""Events that add nothing to other lines, such as those of the callers and of Power BI."""
+"""Events that say nothing new, because the lines of the callers and of Power BI say the same."""
 
 
 def story(timeline: Iterable[str]) -> list[str]:
-    """The lines of a timeline as sentences. The same sentence several times in a row is one line."""
+    """The lines of a timeline as sentences. A sentence that occurs several times in a row becomes one line."""
     lines = []
     for sentence, group in groupby(_sentences(timeline, _Names()), key=lambda line: line[1]):
         times = [time for time, _ in group]
@@ -85,14 +85,14 @@ def _sentence(facts: Json) -> str:
 
 
 class _Known(dict[str, Any]):
-    """Facts; a missing one is replaced with its name."""
+    """The facts of an event. A missing fact is replaced with its name."""
 
     def __missing__(self, key: str) -> str:
         return f"({key})"
 
 
 class _Names:
-    """Short names, in the order in which the ids appear: request A, its runs A1 and A2, model 1, refresh 1."""
+    """Short names for ids, in the order in which the ids appear: request A, its runs A1 and A2, model 1, refresh 1."""
 
     def __init__(self) -> None:
         self._requests: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Batches that are begun again after their end, on days made for it."""
+"""Batches that are started again after their end by a late duplicate of their start, on days made for that."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -21,7 +21,7 @@ SEEDS = (0, 1, 2)
 
 
 def begun_again(seed: int, **spec: Any) -> Result:
-    """A day on which every start comes again, with one batch."""
+    """Plays a day with one batch, on which every start arrives a second time."""
     day = Scenario(
         seed=seed,
         level="heavy",
@@ -37,14 +37,14 @@ def begun_again(seed: int, **spec: Any) -> Result:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_was_skipped_at_the_deadline_stays_skipped(seed: int) -> None:
-    """The model that was not started in time is not started later."""
+    """A model that was not started before the deadline is not started after a second start of the batch."""
     result = begun_again(seed, models=MODELS, maxConcurrent=1, timeoutMinutes=2)
     assert result.violation is None, result.story
     assert (result.counts["batches TimedOut"], result.counts["models Skipped"]) == (1, 1)
 
 
 def more_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workspace has one model more whenever it is listed."""
+    """Makes the workspace have one more model each time it is listed."""
     times = count(1)
 
     def of(self: Models, workspace_id: UUID) -> Iterator[ListedModel]:
@@ -54,7 +54,7 @@ def more_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_batch_that_is_begun_again_lists_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends as before, with the models that it had."""
+    """After a second start, the batch ends as before, with the models that it had."""
     for seed in SEEDS:
         more_each_time(monkeypatch)
         result = begun_again(seed, all=True)
@@ -62,8 +62,9 @@ def test_a_batch_that_is_begun_again_lists_nothing_again(monkeypatch: pytest.Mon
         assert result.counts["models Completed"] == 1
 
 
-def test_without_its_note_it_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The days above are such days."""
+def test_without_the_note_the_models_are_listed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the note that stores how the batch ended, the days above would have more models, so they test the
+    note."""
 
     async def read_note(engine: Engine, instance_id: str) -> Any:
         return None if instance_id.endswith("-end") else await original(engine, instance_id)

@@ -1,4 +1,4 @@
-"""What a caller costs in messages of the engine's queues, counted in the histories of a day without faults."""
+"""The cost of a caller in messages of the engine's queues, counted in the histories of a day without faults."""
 
 from collections import Counter
 
@@ -19,11 +19,11 @@ MESSAGES = {
     ev.EVENT_SENT,
     ev.EVENT_RAISED,
 }
-"""The events that are a message or send one. A timer is a message that becomes visible when it is due."""
+"""The events that are messages or send messages. A timer is a message that becomes visible when it is due."""
 
 
 def costs_of(seconds: float) -> Counter[int]:
-    """The number of callers by how many messages each costs. All share one refresh, which takes `seconds`."""
+    """The number of callers by the number of messages that each costs. All share one refresh, which takes `seconds`."""
     spec = {"workspaceId": WORKSPACE, "datasetId": MODEL, "timeoutMinutes": 600}
     day = Scenario(
         seed=1,
@@ -44,10 +44,11 @@ def costs_of(seconds: float) -> Counter[int]:
 
 def _messages(world: World, request: str) -> int:
     instance = world.engine.instances[request]
-    assert '"turn' not in str(instance.input), "it has continued as new: its history is not all that it cost"
+    assert '"turn' not in str(instance.input), "it has continued as new, so its history has only a part of its messages"
     return sum(event["EventType"] in MESSAGES for event in world.engine.history(instance))
 
 
 def test_a_caller_costs_six_messages_and_the_one_that_starts_the_run_eight() -> None:
-    """However long the refresh takes: no request sends a message while it is running."""
+    """The cost does not depend on the duration of the refresh: no request sends a message while the refresh is
+    running."""
     assert costs_of(5 * HOUR) == costs_of(60) == {6: CALLERS - 1, 8: 1}

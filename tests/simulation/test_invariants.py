@@ -1,4 +1,4 @@
-"""Invariants that a rare day would violate wrongly are checked on worlds of a few lines."""
+"""Invariants that might fail on a correct but rare day are checked on worlds of a few lines."""
 
 from types import SimpleNamespace
 from typing import cast
@@ -18,21 +18,22 @@ def start(starter: str, *, repeated: bool, refused: int = 0) -> Start:
 
 
 def world_of(*starts: Start) -> World:
-    """A world with nothing but these starts."""
+    """A world with these starts and nothing else."""
     return cast(World, SimpleNamespace(callers=SimpleNamespace(starts=list(starts))))
 
 
 def test_the_starter_may_cancel_from_a_repeat() -> None:
-    """The same starter gets the URI again."""
+    """A repeated start of the same starter gets the URI again."""
     only_the_starter_may_cancel(world_of(start("a", repeated=False), start("a", repeated=True)))
 
 
 def test_a_racing_start_that_the_engine_refused_may_have_been_the_first() -> None:
-    """Of racing starts the engine may take one that it has refused: its sender is the starter, too."""
+    """The engine may run one of several racing starts although it answered that start with a refusal. Then the sender
+    of that start also counts as the starter."""
     only_the_starter_may_cancel(world_of(start("a", repeated=False), start("b", repeated=True, refused=1)))
 
 
 def test_another_starter_may_not_cancel() -> None:
-    """It repeated the request of another one."""
+    """A caller that only repeats the start of another caller does not get the URI."""
     with pytest.raises(Violation, match="14: "):
         only_the_starter_may_cancel(world_of(start("a", repeated=False), start("b", repeated=True)))

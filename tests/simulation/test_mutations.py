@@ -1,4 +1,4 @@
-"""The world can fail: each deliberate mistake in the app is found."""
+"""The simulation can fail: it finds each deliberate mistake in the app."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from tests.simulation.mutations import MUTATIONS, mutated
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mistake_is_found(name: str, record_property: Callable[[str, object], None]) -> None:
-    """By the recorded day, or else by one of hundreds, which the summary names."""
+    """The recorded day finds it or, if not, one of hundreds of days, which the summary then names."""
     day = catches.recorded()[name]
     with mutated(name):
         if day.play().violation:
@@ -21,11 +21,12 @@ def test_a_mistake_is_found(name: str, record_property: Callable[[str, object], 
         assert result.violation is not None
         invariant = result.violation.split(":")[0]
         line = f'write "{name} {other}" into {catches.FILE.name} (invariant {invariant})'
-        record_property("measured", f"mutation {name}: the recorded day {day} does not find it any more; {line}")
+        record_property("measured", f"mutation {name}: the recorded day {day} no longer finds it; {line}")
         return
     raise AssertionError(f"{MUTATIONS[name].__doc__} Not found in {catches.MAX_SEEDS} days.")
 
 
 def test_each_mistake_has_a_recorded_day() -> None:
-    """A mistake that was renamed or removed leaves no line behind. To record the day of a new one: `catches.RECORD`."""
+    """The file has a line for each mistake and no others. The command `catches.RECORD` records the day of a new
+    mistake."""
     assert set(catches.recorded()) == set(MUTATIONS), catches.RECORD

@@ -1,8 +1,8 @@
-"""Bad nights, and one question: why did this model not refresh between two and three? The log alone has to answer it.
+"""Bad nights, and one question that the log alone has to answer: why was this model not refreshed between two and
+three?
 
-Each night is played in the simulated world. `why` gets only the app's log lines, and has no knowledge of
-the nights: it searches the log for the model like an operator.
-"""
+Each night is played in the simulated world. `why` gets only the app's log lines and knows nothing about the nights:
+like an operator, it searches the log for the model."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,8 @@ Json = dict[str, Any]
 def night(
     *, knobs: Json | None = None, external: list[Json] | None = None, rates: Rates | None = None, **caller: Any
 ) -> list[Json]:
-    """The log of a night in which a pipeline requests the model at five past two, and another one another model."""
+    """The log of a night in which a pipeline requests the model at five past two, and another pipeline another
+    model."""
     spec = {
         "workspaceId": WORKSPACE,
         "datasetId": MODEL,
@@ -56,7 +57,7 @@ def night(
 
 
 def why(log: list[Json], dataset_id: str) -> str:
-    """The answer of the log about a model: which caller, which outcome, and what delayed it."""
+    """What the log says about a model: the caller, the outcome, and the cause of a delay."""
     about = [line for line in log if line.get("datasetId") == dataset_id]
     ended = next(line for line in reversed(about) if line["event"] == "request.ended")
     request = next(line for line in about if line["event"] == "request.accepted")
@@ -73,7 +74,7 @@ def why(log: list[Json], dataset_id: str) -> str:
 
 
 def _in_the_way(about: list[Json]) -> str:
-    """What the run waited for when its deadline passed: its last log line."""
+    """What the run waited for when the deadline passed, according to its last log line."""
     for line in reversed(about):
         match line["event"]:
             case "run.waiting":
@@ -135,7 +136,7 @@ NIGHTS: dict[str, tuple[Callable[[], list[Json]], list[str]]] = {
 
 @pytest.mark.parametrize("name", NIGHTS)
 def test_the_log_tells_why(name: str) -> None:
-    """With the caller's pipeline and run, and without a word about the other model."""
+    """The log names the caller's pipeline and run and the cause; the answer contains nothing about the other model."""
     play, expected = NIGHTS[name]
     log = play()
     text = why(log, MODEL)
@@ -145,5 +146,5 @@ def test_the_log_tells_why(name: str) -> None:
 
 
 def test_a_good_night_has_no_cause() -> None:
-    """For a healthy night the same reader finds no cause."""
+    """After a night without faults, `why` finds no cause."""
     assert why(night(), MODEL) == "Load sales (run 4711) was told Completed, None: "

@@ -1,4 +1,4 @@
-"""Starts that race with one key, on special days: an episode is lost after its messages were sent."""
+"""Racing starts with one key, on days on which an episode is lost after its messages were sent."""
 
 import pytest
 
@@ -9,9 +9,9 @@ from tests.simulation.test_nights import MODEL, SETTINGS, USUAL
 
 @pytest.mark.parametrize("seed", range(8, 14))
 def test_a_start_that_replaces_another_one_is_the_same_request(seed: int) -> None:
-    """The queue identifies the request by the common data of both starts, whichever of them the engine runs.
+    """The queue identifies the request by the common data of both starts, no matter which of them the engine runs.
 
-    With a random token in each start two of these days ended as Failed.
+    When each start had a random token, the request ended as Failed on two of these days.
     """
     spec = {"workspaceId": WORKSPACE, "datasetId": MODEL, "idempotencyKey": "nightly"}
     day = Scenario(
@@ -25,4 +25,4 @@ def test_a_start_that_replaces_another_one_is_the_same_request(seed: int) -> Non
     )
     result = run_day(day)
     assert result.violation is None, result.story
-    assert result.counts["told Completed"] == 1
+    assert result.counts["outcome Completed"] == 1

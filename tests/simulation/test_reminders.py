@@ -1,4 +1,4 @@
-"""What is lost is repaired at the next run of the timer, although no request rechecks by itself for hours."""
+"""The next run of the timer repairs what was lost, although no request rechecks by itself for hours."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,23 +21,24 @@ SETTINGS = {"POLL_MIN_SECONDS": "5", "POLL_MAX_SECONDS": "10", "RECHECK_SECONDS"
 REFRESH_SECONDS = 900.0
 TICK = timedelta(seconds=TIMER_SECONDS) + NOTIFIED_WITHIN
 A_WHILE = timedelta(seconds=60)
-"""For a poll of Power BI and the steps of the repair."""
+"""The time for a poll of Power BI and the steps of the repair."""
 
 
 def terminate_the_run(world: World) -> None:
-    """By hand, while its refresh is running."""
+    """Terminates the run by hand while its refresh is running."""
     (run,) = [i.id for i in world.engine.instances.values() if i.name == "refresh_run" and not i.terminal]
     world.hub.terminate(run, "by hand", world.now)
 
 
 def lose_a_cancellation(world: World) -> None:
-    """The first caller cancels, and the event that its request should get is lost: the queue has it all the same."""
+    """The first caller cancels, and the event for its request is lost, although the queue has stored the
+    cancellation."""
     operation = AskToLeave(at=instant(world.now), request=world.requests[0].id)
     world.spawn(durable_engine().tell_queue(MODEL, operation))
 
 
 def day(meanwhile: Callable[[World], None] | None = None, **rates: float) -> World:
-    """Three callers share a refresh of a quarter of an hour. `meanwhile` happens after five minutes of it."""
+    """A day on which three callers share a refresh of 15 minutes. `meanwhile` is called five minutes after it began."""
     spec = {"workspaceId": WORKSPACE, "datasetId": MODEL, "timeoutMinutes": 600}
     scenario = Scenario(
         seed=1,
@@ -76,7 +77,8 @@ def lateness(world: World) -> list[timedelta]:
 def test_a_loss_costs_one_tick(
     meanwhile: Callable[[World], None] | None, rates: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And hours, if the timer did nothing."""
+    """A lost message delays requests by at most one run of the timer; without the timer, it would delay them by
+    hours."""
     assert max(lateness(day(meanwhile, **rates))) <= TICK + A_WHILE
 
     async def nothing(engine: object, dataset_id: str) -> int:
@@ -87,7 +89,7 @@ def test_a_loss_costs_one_tick(
 
 
 def test_a_lost_cancellation_takes_effect_at_the_next_tick() -> None:
-    """The others continue."""
+    """The other requests, which share the refresh, continue and complete."""
     world = day(lose_a_cancellation)
     statuses = [final(request)["status"] for request in world.requests]
     assert statuses == ["Cancelled", "Completed", "Completed"]

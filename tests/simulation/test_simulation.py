@@ -1,4 +1,4 @@
-"""Days of the simulated world keep every invariant, are reproducible, and are not quiet."""
+"""Days of the simulated world violate no invariant, are reproducible, and have every kind of fault and outcome."""
 
 import hashlib
 import os
@@ -18,15 +18,15 @@ ROOT = Path(__file__).parents[2]
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
 SEEDS, CHUNK, GOOD_DAYS = 30, 15, 8
-"""Half a minute of processor time. Each night a workflow plays 2,000 other days."""
+"""These days take half a minute of processor time. Each night a workflow plays 2,000 other days."""
 BUSY_DAYS = (105, 106, 58, 9, 59, 4, 92, 35, 103, 63, 107, 85, 41, *range(150))
-"""Those that are played until each kind of fault and each outcome has occurred. The first ones, short days with rare
-outcomes, suffice on Python 3.11; other versions play other days."""
+"""The seeds of the days that are played until each kind of fault and each outcome has occurred. The first ones, short
+days with rare outcomes, suffice on Python 3.11; with other versions, a seed gives a different day."""
 Record = Callable[[str, object], None]
 
 
 def kept_seeds() -> list[tuple[int, Level | None]]:
-    """The seeds of seeds.txt with their levels; None where the seed chooses."""
+    """The seeds of seeds.txt with their levels; None if the seed determines the level."""
     found: list[tuple[int, Level | None]] = []
     for number, line in enumerate(SEEDS_FILE.read_text("utf-8").splitlines(), 1):
         text, _, why = line.partition("#")
@@ -41,7 +41,7 @@ def kept_seeds() -> list[tuple[int, Level | None]]:
 
 
 def play(seed: int, level: Level | None = None) -> Result:
-    """The day of a seed; a failing day fails the test with its story."""
+    """Plays the day of a seed. If the day fails, the test fails and shows its story."""
     result = run_seed(seed, level)
     if result.violation:
         more = f" --faults {level}" if level else ""
@@ -51,45 +51,45 @@ def play(seed: int, level: Level | None = None) -> Result:
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_every_day_keeps_the_invariants(first: int) -> None:
-    """Days at the levels that their seeds choose."""
+    """Plays days at the levels that their seeds determine."""
     tally = Tally()
     for seed in range(first, first + CHUNK):
         tally.add(play(seed))
-    assert tally.times["told Completed"] > CHUNK, "too few callers got Completed"
+    assert tally.times["outcome Completed"] > CHUNK, "too few callers got the outcome Completed"
 
 
 @pytest.mark.parametrize(("seed", "level"), kept_seeds())
 def test_what_failed_once_does_not_fail_again(seed: int, level: Level | None) -> None:
-    """Each seed of seeds.txt."""
+    """Plays each seed of seeds.txt."""
     play(seed, level)
 
 
 def test_bad_days_are_bad(record_property: Record) -> None:
-    """Every kind of fault strikes and every outcome occurs; the summary has the counts."""
+    """Every kind of fault and every outcome occurs; the summary has the counts."""
     tally = Tally()
     for seed in BUSY_DAYS:
         tally.add(play(seed, "heavy"))
         if not tally.never(faults=True):
             break
-    seconds = f"{tally.seeds / tally.seconds:.1f} seeds a second and core"
+    seconds = f"{tally.seeds / tally.seconds:.1f} seeds per second and core"
     counts = ", ".join(f"{label(name)} {tally.times[name]:,}" for name in sorted(tally.times) if tally.times[name])
     record_property("measured", f"simulation: {tally.seeds} bad days, {seconds}: {counts}")
     assert tally.never(faults=True) == []
 
 
 def test_good_days_are_good() -> None:
-    """Without faults no fault strikes, and no caller gets one."""
+    """On days without faults, no fault occurs, and no caller gets an outcome that only a fault can cause."""
     tally = Tally()
     for seed in range(GOOD_DAYS):
         tally.add(play(seed, "none"))
     assert {name for name in tally.faults() if tally.times[name]} == set()
-    assert tally.times["told Terminated"] == 0
-    assert tally.times["told Completed"] > tally.times["requests"] / 3
+    assert tally.times["outcome Terminated"] == 0
+    assert tally.times["outcome Completed"] > tally.times["requests"] / 3
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_seed_plays_the_same_day_again(level: Level) -> None:
-    """The same milliseconds and lines, whatever was played before."""
+    """The same lines at the same milliseconds, no matter what was played before."""
     once = play(7, level)
     play(8, level)
     again = play(7, level)
@@ -100,7 +100,7 @@ def test_a_seed_plays_the_same_day_again(level: Level) -> None:
 
 @pytest.mark.parametrize("seed", [7, 8, 9])
 def test_continuing_is_the_same_as_replaying(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether no episode is replayed from its history or each of them, the day is the same."""
+    """The day is the same if no episode is replayed from its history and if each episode is."""
     days = []
     for part in (0.0, 1.0):
         monkeypatch.setattr(episodes, "REPLAYED", part)
@@ -110,7 +110,7 @@ def test_continuing_is_the_same_as_replaying(seed: int, monkeypatch: pytest.Monk
 
 
 def test_a_seed_plays_the_same_day_elsewhere() -> None:
-    """In other processes, where sets have another order, so that another machine can replay a failure."""
+    """A seed plays the same day in another process, where sets have another order; so another machine can replay it."""
     code = "from tests.simulation.test_simulation import fingerprint; print(fingerprint(7))"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("POWER_BI_", "PYTEST_"))}
     prints = {fingerprint(7)}
@@ -124,5 +124,5 @@ def test_a_seed_plays_the_same_day_elsewhere() -> None:
 
 
 def fingerprint(seed: int) -> str:
-    """Of the timeline of a bad day."""
+    """A fingerprint of the timeline of a bad day."""
     return hashlib.sha256("\n".join(run_seed(seed, "heavy").timeline).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A timeline as sentences: the output for a failed day, and of `dev.py simulate --seed`."""
+"""A timeline as sentences: the output for a failed day and of `dev.py simulate --seed`."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def line(event: str, **facts: object) -> str:
 
 
 def test_ids_are_names() -> None:
-    """The same id has the same name all day, in log lines and elsewhere."""
+    """An id has the same name throughout the day, in log lines and in other lines."""
     assert story(
         [
             f"  0:00:00.00  {REQUEST} asks for a refresh of 22222222-aaaa-bbbb-cccc-000000000002",
@@ -35,7 +35,7 @@ def test_ids_are_names() -> None:
 
 
 def test_an_outcome_is_shown_with_its_code() -> None:
-    """The code of the error is enough."""
+    """A failure is shown with the code of its error, without its message."""
     error = {"code": "ModelEvicted", "message": "long"}
     assert story([line("request.ended", requestId=REQUEST, status="Failed", error=error)]) == [
         "  1:00:02.10  request A ends: Failed ModelEvicted"
@@ -43,25 +43,25 @@ def test_an_outcome_is_shown_with_its_code() -> None:
 
 
 def test_repeated_lines_are_one_line() -> None:
-    """With the time of the first."""
+    """The line has the time of the first repetition."""
     again = [line("run.closed", runId=f"{REQUEST}-r2")] * 3
     assert story(again) == ["  1:00:02.10  run A2 finds the model idle and closes (3 times)"]
 
 
 def test_an_event_without_a_sentence_is_shown_with_its_name() -> None:
-    """With its facts."""
+    """Its facts are shown after its name."""
     text = story([line("activity.failed", runId=f"{REQUEST}-r1", workspaceId="w", error="no")])
     assert text == ["  1:00:02.10  activity.failed: runId run A1, error no"]
 
 
 def test_sentences_are_of_events_that_exist() -> None:
-    """docs/operations.md lists all."""
+    """Every event with a sentence is in the list of events in docs/operations.md."""
     documented = OPERATIONS.read_text("utf-8")
     assert [event for event in (*SENTENCES, *LEFT_OUT) if f"| `{event}` |" not in documented] == []
 
 
 def test_the_story_of_a_day_names_no_id() -> None:
-    """Of a whole day of several requests."""
+    """The story of a whole day with several requests contains only short names."""
     result = run_seed(5, "heavy")
     text = Result(5, "heavy", "1: broken", result.timeline).story
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}", text), text

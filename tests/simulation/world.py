@@ -1,9 +1,9 @@
-"""The world of one seed: the real app on the real engine, a Power BI service, callers, and an unkind scheduler.
+"""The world of one seed: the real app on the engine of the devhost, a Power BI service, callers, and a scheduler that
+chooses bad moments.
 
-One thread, virtual time. Every next step that is possible in the real host is possible here; the seed chooses. Function
-calls are coroutines on a loop of this world: while one waits for the engine, for Power BI or for time, all others
-may run.
-"""
+It has one thread and virtual time. Every next step that is possible in the real host is possible here; the seed
+decides. Function calls are coroutines on a loop of this world: while one waits for the engine, for Power BI or for
+time, all others may run."""
 
 import asyncio
 import heapq
@@ -49,13 +49,14 @@ from tests.simulation.purge import Purge
 from tests.simulation.reminders import Reminders
 from tests.simulation.scenario import START, Scenario
 
-MOST_STEPS = 500_000
+MAX_STEPS = 500_000
 HIDDEN_SECONDS = (60.0, 90.0)
 """How long the work of a dead worker stays hidden, with the visibility time-outs of host.json."""
 STATUS_LOST = 0.1
-"""The probability that the end of an orchestration loses its status, on a day with crashes."""
+"""The probability, on a day with crashes, that the status of an orchestration is lost when it ends."""
 TERMINATED = 0.05
-"""The probability that the instance of an episode is terminated soon, until the day's number is reached."""
+"""The probability that the instance of an episode is terminated soon, until the day's number of terminations is
+reached."""
 LATE_SECONDS = 20 * 60.0
 """The maximum delay of a duplicate."""
 MIDWAY_SECONDS = 3.0
@@ -135,7 +136,7 @@ class World:
     # ---- driving ------------------------------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """One event happens; False when the world is quiet."""
+        """Lets one event happen. Returns False when the world is quiet."""
         self.steps += 1
         due_at = self.engine.next_due()
         if due_at is not None and due_at <= self.now:
@@ -172,7 +173,7 @@ class World:
         heapq.heappush(self._agenda, (self.now + timedelta(seconds=seconds), next(self._numbers), act))
 
     def later(self, least: float, most: float) -> datetime:
-        """A time in the future."""
+        """A random time in the future."""
         return self.now + timedelta(seconds=self.random.uniform(least, most))
 
     def seconds(self) -> float:
@@ -180,7 +181,7 @@ class World:
         return (self.now - START).total_seconds()
 
     def chance(self, name: str, factor: float = 1.0) -> bool:
-        """Whether a fault strikes now; counted."""
+        """Whether a fault occurs now; if it does, it is counted."""
         rate = getattr(self.rates, name)
         struck = bool(rate > 0 and self.random.random() < rate * factor)
         self.counts[name] += struck
@@ -193,12 +194,12 @@ class World:
         await asyncio.sleep(seconds)
 
     async def turn(self) -> None:
-        """A call is in transit: other pending work may come first."""
+        """Lets other pending work run while a call is in transit."""
         if self.random.random() < TURNS:
             await asyncio.sleep(self.random.choice([0, 0, 0.01, 0.3]))
 
     def spawn(self, running: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Starts a task beside all others."""
+        """Starts a task that runs concurrently with all others."""
         return self.loop.create_task(running)
 
     async def call(self, running: Coroutine[Any, Any, T]) -> T | None:
@@ -214,7 +215,7 @@ class World:
             self._calls.pop(task, None)
 
     def finish(self, running: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine; other events of the day happen meanwhile."""
+        """The result of a coroutine. Other events of the day happen meanwhile."""
         task = self.spawn(running)
         while not task.done():
             self.step()
@@ -257,7 +258,8 @@ class World:
         self._lose_status(item)
 
     def _lose_status(self, item: Item) -> None:
-        """Where a host dies while it writes the end of an orchestration, the engine completes it without the status."""
+        """If a host dies while it writes the end of an orchestration, the engine completes the end without the
+        status."""
         instance = self.engine.instances.get(item.key)
         if instance is None or instance.status not in ("Completed", "Failed") or not instance.custom_status:
             return
@@ -266,7 +268,8 @@ class World:
             instance.custom_status = None
 
     async def _activity(self, item: Item, call: Call) -> None:
-        """It takes a while; its worker may die before it, during it, or before its answer is stored."""
+        """Runs an activity, which takes a while. Its worker may die before it, during it, or before its answer is
+        stored."""
         ORDER.set(call.value)
         ASKED_FOR_PERMIT.set(False)
         PROCESS.set(self.random.randrange(PROCESSES))
@@ -296,7 +299,7 @@ class World:
         self.engine.abandon(item, self.later(*HIDDEN_SECONDS))
 
     def _remember_operations(self, item: Item, call: Call) -> None:
-        """Some operations arrive again, late: sent by a host that died before it had stored that it had sent them."""
+        """Some operations arrive again later: a host sent them and died before it had stored that it had sent them."""
         again = self.rates.operation_again_late
         if not again and '"record"' not in call.value:
             return
@@ -313,7 +316,8 @@ class World:
                 self.after(self._delay(), lambda body=body: self.engine.send("operation", item.key, body))  # type: ignore[misc]
 
     def _timer(self, due: datetime, now: datetime) -> datetime:
-        """As on Azure Storage: cut to whole seconds, so up to a second early; sometimes late."""
+        """When a timer fires. As on Azure Storage, the delay is cut to whole seconds, so it fires up to a second early;
+        sometimes it fires late."""
         fires = now + timedelta(seconds=max(0, int((due - now).total_seconds())))
         return fires + timedelta(seconds=self.random.uniform(0, 12)) if self.chance("timers_late") else fires
 
@@ -351,7 +355,7 @@ class World:
                 request.terminated_at = request.terminated_at or self.now
 
     def tidy_up(self) -> None:
-        """The timers run a day later."""
+        """Runs the timers a day later."""
         self.now += timedelta(hours=25)
         for dataset_id in self.day.knobs:
             self.spawn(durable_engine().tell_queue(dataset_id, Tidy(at=instant(self.now))))
@@ -386,11 +390,11 @@ class World:
         return self.receivers.answer(request)
 
     def happened(self) -> Counter[str]:
-        """How many times each event happened; for the service's faults, how many calls they hit."""
+        """How often each event happened; for the faults of the service, how many calls they hit."""
         return self.counts + self.service_side.struck()
 
     def batch_requests(self, batch: AcceptedBatch) -> dict[str, str]:
-        """The names of the models of a batch by the ids of their requests, whether these were started or not."""
+        """The names of the models of a batch by the ids of their requests, even if these were not started."""
         listed = batch.final["models"]
         return {request_in_batch(batch.id, model["datasetId"], model["name"]): model["name"] for model in listed}
 

@@ -21,7 +21,7 @@ def sources(pattern: str = "*.py") -> Iterator[str]:
 
 
 def rows(header: str) -> list[list[str]]:
-    """The rows of the table with this header row, as cells."""
+    """The rows of the table with this header, as lists of cells."""
     table = OPERATIONS.split(f"| {header} |", 1)[1].split("\n\n", 1)[0]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
 
@@ -37,7 +37,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def events(source: str) -> Iterator[str]:
-    """The names of log events: the first arguments of `Event`; both values of a conditional one."""
+    """The names of log events: the first arguments of `Event`, and both values of a conditional argument."""
     for call in ast.walk(ast.parse(source)):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Event":
             first = call.args[0]
@@ -49,14 +49,14 @@ def events(source: str) -> Iterator[str]:
 
 
 def test_every_setting_of_host_json_is_explained() -> None:
-    """The same settings with the same values in the same order."""
+    """The document has the same settings with the same values in the same order."""
     host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
     documented = [(name.strip("`"), value.strip("`")) for name, value, *_ in rows("setting | value")]
     assert documented == list(leaves(host))
 
 
 def test_every_log_event_is_explained() -> None:
-    """The table lists every event that the code logs, and no other."""
+    """The table lists exactly the events that the code logs."""
     written = {event for source in sources() for event in events(source)}
     documented = {name.strip("` ") for cell, *_ in rows("event") for name in cell.split(",")}
     assert len(written) > 15
@@ -64,7 +64,7 @@ def test_every_log_event_is_explained() -> None:
 
 
 def refusals(source: str) -> Iterator[str]:
-    """The codes in all calls of `error` and in all raised refusals."""
+    """The codes in all calls of `error` and in all raised refusals of the app."""
     places = {"error": 1, "BadRequestError": 2, "UriError": 1}
     for call in ast.walk(ast.parse(source)):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in places:
@@ -83,7 +83,7 @@ def test_every_refusal_of_a_call_is_explained() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    """Method and path of each HTTP function, and no others; statusUri and cancelUri are documented by name."""
+    """The documents have method and path of each HTTP function and no others; two URIs are documented by name."""
     table = (ROOT / "docs/api.md").read_text(encoding="utf-8").split("| route | access |", 1)[1].split("\n\n", 1)[0]
     documented = set(re.findall(r"^\| `(\w+) /api/([^?`]+)", table, re.MULTILINE))
     by_name = {"statusUri": "refreshes/{id}", "cancelUri": "refreshes/{id}"}

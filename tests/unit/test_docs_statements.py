@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 
 def document(name: str) -> str:
-    """A document in one line, without its line breaks."""
+    """The text of a document without its line breaks."""
     return " ".join((ROOT / name).read_text("utf-8").split())
 
 
@@ -55,19 +55,19 @@ NUMBERS = [
 
 @pytest.mark.parametrize(("text", "statement"), NUMBERS, ids=[statement[:30] for _, statement in NUMBERS])
 def test_numbers_are_those_of_the_code(text: str, statement: str) -> None:
-    """Limits that affect callers."""
+    """They are limits that affect callers."""
     assert statement in text
 
 
 def test_every_status_is_explained() -> None:
-    """Those of a request in progress, each with the event for which it waits."""
+    """Each status of a request in progress is explained with the event for which it waits."""
     table = (ROOT / "docs/api.md").read_text("utf-8").split("| `status` in progress |")[1].split("\n\n")[0]
     assert re.findall(r"^\| (\w+) \|", table, re.M) == [status for status in STATUSES if status not in ENDS]
     assert f"`status` ({', '.join(STATUSES)})" in API
 
 
 def test_no_function_comes_near_the_timeout_of_functions() -> None:
-    """The longest ones are named, with their seconds, beside the setting."""
+    """The document names the longest functions, with their seconds, next to the setting."""
     hours, minutes, seconds = json.loads((ROOT / "host.json").read_text("utf-8"))["functionTimeout"].split(":")
     activity = ACTIVITY_SECONDS + CALL_SECONDS
     assert (int(hours) * 60 + int(minutes)) * 60 + int(seconds) >= max(MAX_WAIT_SECONDS, activity, PORTION_SECONDS) + 60
@@ -86,7 +86,7 @@ def lines() -> Iterator[Json]:
 
 
 def test_the_lines_of_a_request_have_its_caller() -> None:
-    """And those of a run, which several callers may share, have none."""
+    """The lines of a run have no caller, because several callers may share it."""
     callers: dict[str, set[bool]] = {}
     for line in lines():
         callers.setdefault(line["event"].split(".")[0], set()).add("caller" in line)
@@ -95,7 +95,7 @@ def test_the_lines_of_a_request_have_its_caller() -> None:
 
 
 def test_the_log_line_of_an_accepted_request() -> None:
-    """The keys that the table of events names."""
+    """It has the keys that the table of events names."""
     [row] = re.findall(r"\| `request\.accepted` \| INFO \| (.*?) \|", OPERATIONS)
     ids = {"event", "requestId", "datasetId", "workspaceId"}
     logged = {key for line in lines() if line["event"] == "request.accepted" for key in line}
@@ -103,13 +103,13 @@ def test_the_log_line_of_an_accepted_request() -> None:
 
 
 def test_fast_runs_the_documented_checks() -> None:
-    """All steps but the tools of the infrastructure, and the unit tests."""
+    """They are all fast checks, and of the tests only the unit tests."""
     *others, tests = [step.name for step in steps(fast=True)]
     assert f"`--fast`: {', '.join(others)} and the unit {tests}" in document("docs/development.md")
 
 
 def arrows() -> dict[str, set[str]]:
-    """The allowed imports of each package, by the table of docs/architecture.md."""
+    """The allowed imports of each package, according to the table in docs/architecture.md."""
     table = (
         (ROOT / "docs/architecture.md").read_text("utf-8").split("| package | holds | imports |")[1].split("\n\n")[0]
     )
@@ -119,7 +119,7 @@ def arrows() -> dict[str, set[str]]:
 
 
 def test_the_table_of_arrows_is_true() -> None:
-    """Each package imports exactly those that it names."""
+    """Each package imports exactly the packages that the table names."""
     graph = grimp.build_graph(*PACKAGES)
     imported = {
         name: {
@@ -134,7 +134,7 @@ def test_the_table_of_arrows_is_true() -> None:
 
 
 def test_lint_imports_refuses_every_other_arrow() -> None:
-    """By a layer above it, or by a contract that forbids it."""
+    """It is refused by the layers or by a contract that forbids it."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     forbidden = {
         (source, target)

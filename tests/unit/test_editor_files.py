@@ -33,7 +33,7 @@ NEWER_THAN_SCHEMASTORE = {
 
 
 def read(name: str) -> Json:
-    """A file of .vscode: JSON with comments on lines of their own."""
+    """A file of .vscode, which is JSON with comments on lines of their own."""
     text = (VSCODE / name).read_text("utf-8")
     found: Json = json.loads("\n".join("" if line.lstrip().startswith("//") else line for line in text.splitlines()))
     return found
@@ -53,7 +53,7 @@ def strings(value: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", sorted(VSCODE.iterdir()), ids=lambda path: path.name)
 def test_files_of_vs_code_are_valid(path: Path) -> None:
-    """Each is a JSON object, and variables in it are among those that VS Code replaces."""
+    """Each is a JSON object. Its variables are among those that VS Code replaces."""
     variables = {name for text in strings(read(path.name)) for name in re.findall(r"\$\{(\w+)", text)}
     assert variables <= {"workspaceFolder", "file"}
 
@@ -67,7 +67,7 @@ def test_f5_starts_core_tools() -> None:
 
 
 def test_tasks_and_modules_exist() -> None:
-    """Those of the configurations and tasks."""
+    """The configurations and tasks refer to existing tasks and modules."""
     launched = read("launch.json")["configurations"]
     named = {one["preLaunchTask"] for one in launched if "preLaunchTask" in one}
     for task in tasks().values():
@@ -78,7 +78,7 @@ def test_tasks_and_modules_exist() -> None:
 
 
 def test_commands_of_the_tasks_exist() -> None:
-    """Each dev.py command can be parsed; a task for which others wait ends with a line that the service prints."""
+    """Each dev.py command can be parsed. A task for which others wait ends with a line that the service prints."""
     shell = [task for task in tasks().values() if task["type"] == "shell"]
     for task in shell:
         for command in (task["command"], task["windows"]["command"]):
@@ -102,7 +102,8 @@ def test_paths_in_settings_exist() -> None:
 
 
 def test_host_json_fits_core_tools_and_azure() -> None:
-    """Version 2.0, and a range of extension bundles that the Python worker needs: 4.x from a version that exists."""
+    """It has version 2.0, and a range of extension bundles that the Python worker needs: 4.x from an existing
+    version."""
     host = json.loads((ROOT / "host.json").read_text("utf-8"))
     assert host["version"] == "2.0"
     assert host["extensionBundle"]["id"] == "Microsoft.Azure.Functions.ExtensionBundle"
@@ -132,7 +133,7 @@ def test_requirements_fit_a_remote_build() -> None:
 
 
 def unknown(schema: Json, value: Json) -> dict[str, set[str]]:
-    """The keys that a schema does not know, by their place. Any other fault fails the test."""
+    """The keys that a schema does not know, by their place. Any other error fails the test."""
     found: dict[str, set[str]] = {}
     for fault in jsonschema.Draft4Validator(schema).iter_errors(value):
         assert fault.validator == "additionalProperties", fault
@@ -142,7 +143,7 @@ def unknown(schema: Json, value: Json) -> dict[str, set[str]]:
 
 
 def test_editors_accept_host_json() -> None:
-    """By SchemaStore's schema for version 2.0, but for settings that are newer than it."""
+    """It is valid by SchemaStore's schema for version 2.0, except for settings that are newer than the schema."""
     schema = json.loads((SCHEMASTORE / "host.json").read_text("utf-8"))
     version_2 = {**schema["oneOf"][1], "definitions": schema["definitions"]}
     host = json.loads((ROOT / "host.json").read_text("utf-8"))
@@ -152,7 +153,7 @@ def test_editors_accept_host_json() -> None:
 
 
 def test_editors_accept_local_settings() -> None:
-    """By SchemaStore's schema."""
+    """It is valid by SchemaStore's schema."""
     schema = json.loads((SCHEMASTORE / "local.settings.json").read_text("utf-8"))
     sample = json.loads((ROOT / "local.settings.sample.json").read_text("utf-8"))
     jsonschema.validate(sample, schema)
@@ -162,7 +163,7 @@ def test_editors_accept_local_settings() -> None:
 
 
 def branches(template: Json) -> Iterator[Json]:
-    """A template of Azure Pipelines for each of its conditions: with the steps that the service inserts."""
+    """A template of Azure Pipelines for each of its conditions, with the steps that the service inserts."""
     for conditional in template["steps"]:
         [(condition, steps)] = conditional.items()
         assert condition.startswith("${{ if ")
@@ -170,7 +171,7 @@ def branches(template: Json) -> Iterator[Json]:
 
 
 def test_the_step_templates_are_valid() -> None:
-    """The action of GitHub and the step of Azure Pipelines, by the schemas of their services."""
+    """The action for GitHub and the step for Azure Pipelines are valid by the schemas of these services."""
     found = importlib.util.find_spec("check_jsonschema")
     assert found
     assert found.origin
@@ -188,7 +189,7 @@ def test_the_step_templates_are_valid() -> None:
 
 
 def test_the_document_names_what_exists() -> None:
-    """The configurations of VS Code, the port, and the folders of both state stores."""
+    """These are the configurations of VS Code, the port, and the folders of both state stores."""
     section = (ROOT / "docs/development.md").read_text("utf-8").split("## The tools of Azure Functions")[1]
     text = " ".join(section.split())
     names = [one["name"] for one in read("launch.json")["configurations"][1:]]

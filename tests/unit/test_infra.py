@@ -1,4 +1,4 @@
-"""The deployment: compiled from its sources, settings of the code, no secrets, one source for access control."""
+"""The deployment is compiled from its sources, has the settings of the code and no secrets, and one access control."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ SET_BY_THE_PLATFORM = {
     "MSI_ENDPOINT",
     "AZURE_CLIENT_SECRET",
 }
-"""Read by the settings, but set by Azure, or by a developer who signs in as a service principal."""
+"""Variables that the settings read, but that Azure sets, or a developer who signs in as a service principal."""
 FOR_DEVELOPMENT = {"EXACT_TIMERS"}
-"""Refused by the code if Power BI is not on the same machine."""
+"""Settings that the code refuses unless Power BI is on the same machine."""
 
 Json = dict[str, Any]
 
@@ -49,7 +49,7 @@ def modules() -> dict[str, Json]:
 
 
 def templates(value: Json | None = None) -> Iterator[Json]:
-    """The template and all nested ones."""
+    """The template and all nested templates."""
     value = template() if value is None else value
     yield value
     resources = value["resources"]
@@ -59,7 +59,7 @@ def templates(value: Json | None = None) -> Iterator[Json]:
 
 
 def resource(module: str, kind: str) -> Json:
-    """The one resource of a type in a module."""
+    """The only resource of a type in a module."""
     found = [one for one in modules()[module]["resources"] if one["type"] == kind]
     assert len(found) == 1, (module, kind)
     return dict(found[0])
@@ -88,7 +88,7 @@ def test_settings_of_the_host_do_not_collide_with_those_of_the_code() -> None:
 
 
 def test_the_template_is_compiled_from_the_sources() -> None:
-    """By the hash in it, so that a machine without the compiler can compare."""
+    """It has a hash of the sources, so that a machine without the compiler can compare."""
     assert compilation.recorded_hash() == compilation.sources_hash(), f"run: {compilation.COMMAND}"
 
 
@@ -123,7 +123,7 @@ def test_every_parameter_is_described() -> None:
 
 
 def test_choices_and_numbers_are_bounded() -> None:
-    """A text with choices lists them in its description; every number has a lower limit or a list of values."""
+    """A text parameter with choices lists them in its description. Every number has a lower limit or allowed values."""
     for name, parameter in template()["parameters"].items():
         if parameter.get("type") == "int":
             assert "minValue" in parameter or "allowedValues" in parameter, name
@@ -132,7 +132,7 @@ def test_choices_and_numbers_are_bounded() -> None:
 
 
 def test_main_passes_on_every_parameter() -> None:
-    """A default parameter that main.bicep does not pass on could be set without any effect."""
+    """If main.bicep did not pass on a parameter, setting it would have no effect."""
     inner = template()["resources"]["resources"]["properties"]
     assert set(inner["parameters"]) == set(inner["template"]["parameters"])
     own = {"environmentName", "resourceGroupName"}
@@ -172,7 +172,7 @@ def test_shared_keys_and_local_sign_in_are_off() -> None:
 
 
 def test_both_access_controls_have_one_parameter() -> None:
-    """The sign-in of the platform admits application and object ids of the callers, the app their object ids."""
+    """The platform's sign-in admits application and object ids of the callers, the app admits their object ids."""
     configs = [one for one in modules()["functionApp"]["resources"] if one["type"] == "Microsoft.Web/sites/config"]
     sign_in = next(one for one in configs if "authsettingsV2" in one["name"])
     policy = sign_in["properties"]["identityProviders"]["azureActiveDirectory"]["validation"][
@@ -201,7 +201,7 @@ def test_flex_consumption_gets_none_of_the_settings_that_it_refuses() -> None:
 
 
 def test_the_roles_of_the_app_are_the_least_that_it_needs() -> None:
-    """Names as constants, ids as Microsoft publishes them."""
+    """The roles have names as constants, and the ids that Microsoft publishes."""
     roles = {
         name: found
         for path in (INFRA / "modules").glob("*.bicep")

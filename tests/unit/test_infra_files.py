@@ -26,7 +26,7 @@ GITHUB = ROOT / ".github"
 
 
 def faults(schema: str, value: Any) -> list[str]:
-    """The errors according to a schema."""
+    """The errors of a file according to a schema."""
     validator = jsonschema.Draft202012Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text("utf-8")))
     return [f"{'/'.join(map(str, fault.absolute_path))}: {fault.message}" for fault in validator.iter_errors(value)]
 
@@ -43,7 +43,7 @@ def test_azure_yaml_is_valid() -> None:
 
 @pytest.mark.parametrize("backend", [None, *package.BACKENDS])
 def test_host_json_is_valid_for_every_backend(backend: str | None) -> None:
-    """None: the file of the project, as the development host and Core Tools read it."""
+    """`None` is the file of the project, which the development host and Core Tools read."""
     host = json.loads((ROOT / "host.json").read_text("utf-8")) if backend is None else package.host_json(backend)
     # the schema requires the provider's name, the host uses Azure Storage without it
     host["extensions"]["durableTask"]["storageProvider"].setdefault("type", "AzureStorage")
@@ -65,7 +65,7 @@ def test_the_scripts_that_azure_yaml_runs_exist() -> None:
 
 
 def test_the_output_after_a_deployment_stays_visible() -> None:
-    """azd erases that of a hook that is not interactive. It reads the key in the block of the shell only."""
+    """azd erases the output of a hook that is not interactive. It reads the key only in the block of the shell."""
     hook = azure_yaml()["hooks"]["postdeploy"]
     assert all(hook[shell]["interactive"] is True for shell in ("posix", "windows"))
 
@@ -99,7 +99,7 @@ def test_the_workflows_run_the_tests_on_every_supported_python() -> None:
 
 
 def test_the_deployment_signs_in_without_a_secret() -> None:
-    """OIDC: the job may request a token, and nothing in the workflow is a secret of GitHub."""
+    """It uses OIDC: the job may request a token, and the workflow has no secret of GitHub."""
     text = (GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8")
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {"id-token": "write", "contents": "read"}
@@ -108,14 +108,15 @@ def test_the_deployment_signs_in_without_a_secret() -> None:
 
 
 def test_the_deployment_signs_in_for_its_environment() -> None:
-    """A tag has no credential of its own; the documented one names the environment of the job."""
+    """A tag has no credential of its own. The documented credential names the environment of the job."""
     job = yaml.safe_load((GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8"))["jobs"]["deploy"]
     text = (ROOT / "docs" / "operations.md").read_text("utf-8")
     assert f"repo:OWNER/REPO:environment:{job['environment']}" in text
 
 
 def test_the_deployment_of_a_pipeline_knows_every_parameter() -> None:
-    """Each is a variable of the repository, which `azd pipeline config` sets; an unset one gets its default."""
+    """Each parameter is a variable of the repository, which `azd pipeline config` sets. If it is not set, the default
+    counts."""
     parameters = (ROOT / "infra" / "main.bicepparam").read_text("utf-8")
     env = yaml.safe_load((GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8"))["jobs"]["deploy"]["env"]
     assert env == {name: f"${{{{ vars.{name} }}}}" for name in env}
@@ -130,7 +131,7 @@ def test_the_deployment_of_a_pipeline_knows_every_parameter() -> None:
 
 
 def test_every_action_is_pinned() -> None:
-    """To a major version of GitHub's and Microsoft's own actions; of nothing else."""
+    """Actions of GitHub and Microsoft are pinned to a major version; there are no others."""
     for path in (GITHUB / "workflows").glob("*.yml"):
         for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values():
             for step in job["steps"]:
@@ -141,7 +142,7 @@ def test_every_action_is_pinned() -> None:
 
 
 def test_the_picture_is_drawn_from_its_source() -> None:
-    """By the hash in it; if the tool is installed it is drawn again and compared."""
+    """It has a hash of its source. If the tool is installed, the picture is drawn again and compared."""
     assert picture.up_to_date(), f"run: {picture.COMMAND}"
     dot = picture.program()
     if dot is not None:

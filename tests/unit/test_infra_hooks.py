@@ -1,4 +1,4 @@
-"""The hooks around `azd up`: their checks, programs and output. The programs are recorded, not run."""
+"""The hooks of `azd up`: their checks, programs and output. The programs are recorded, not run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MODEL = {"SMOKE_WORKSPACE": APPLICATION, "SMOKE_DATASET": OBJECT}
 
 
 class Recorder:
-    """Replaces the programs: records their command lines, and answers like them."""
+    """Replaces the programs. It records their command lines, and gives their answers."""
 
     def __init__(self, cloud: str = "AzureCloud", registered: str = "", login: str = "") -> None:
         self.commands: list[list[str]] = []
@@ -89,7 +89,7 @@ def test_the_registration_is_made_once_and_without_a_secret(cloud: str, graph: s
 
 
 def test_a_second_machine_makes_no_second_registration() -> None:
-    """Its callers would request tokens for the first one, and get 401."""
+    """Otherwise callers would request tokens for the first registration, and get 401."""
     run = Recorder(registered=f"{APPLICATION}\n")
     with pytest.raises(before_provision.HookFailed, match=f"azd env set SIGN_IN_CLIENT_ID {APPLICATION}"):
         before_provision.prepare({"AZURE_ENV_NAME": "dev", "CALLERS": f"{APPLICATION}:{OBJECT}"}, run, TODAY)
@@ -113,7 +113,7 @@ def test_keys_need_neither_callers_nor_a_registration() -> None:
 
 @pytest.mark.parametrize(("budget", "begins"), [("100", True), ("0", False), ("", False)])
 def test_a_budget_begins_in_the_month_of_its_first_deployment(budget: str, begins: bool) -> None:
-    """Not in that of the app: Azure accepts no earlier month for a new budget."""
+    """It does not begin in the month of the app's deployment: Azure accepts no earlier month for a new budget."""
     run = Recorder()
     before_provision.prepare({"AZURE_ENV_NAME": "dev", "AUTH_MODE": "key", "MONTHLY_BUDGET": budget}, run, TODAY)
     assert run.commands == ([["azd", "env", "set", "BUDGET_START_DATE", "2026-11-01"]] if begins else [])
@@ -142,7 +142,7 @@ def test_the_tenant_setting_is_spelled_as_in_the_errors() -> None:
 
 
 def test_the_parameters_fit_the_pipelines() -> None:
-    """Each printed name is a parameter of the pipelines for its kind of sign-in."""
+    """Each name that the hook prints is a parameter of the pipelines for its kind of sign-in."""
     for mode, kind in (("entra", "identity"), ("key", "key")):
         text = after_deployment.pipeline_parameters({**VALUES, "AUTH_MODE": mode})
         pipeline = json.loads((ROOT / f"integrations/adf/pipeline/refresh-with-web-{kind}.json").read_text("utf-8"))
@@ -152,14 +152,14 @@ def test_the_parameters_fit_the_pipelines() -> None:
 
 
 def test_the_address_of_the_secret_has_no_version() -> None:
-    """Data Factory reads the secret at each run: with a version it would read the old key after a renewal."""
+    """Data Factory reads the secret at each run. With a version, it would read the old key after a renewal."""
     text = after_deployment.pipeline_parameters({**VALUES, "AUTH_MODE": "key"})
     assert "KeySecretUri  https://VAULT.vault.azure.net/secrets/refresh-function-key\n" in text
     assert "--query id" not in text, "the id of a secret ends with its version"
 
 
 class Start:
-    """A host that answers as listed, then as the last time. Sleeping moves the clock."""
+    """A host that gives the listed answers, then the last one repeatedly. Sleeping moves the clock."""
 
     def __init__(self, *statuses: int | None) -> None:
         self.statuses = list(statuses)
@@ -173,20 +173,20 @@ class Start:
         self.now += seconds
 
     def wait(self) -> float:
-        """The seconds that it took."""
+        """Runs the hook, and returns the seconds that it took."""
         start.wait(self.look, self.lines.append, lambda: self.now, self.sleep)
         return self.now - 1000.0
 
 
 @pytest.mark.parametrize("status", [200, 401, 302])
 def test_an_app_that_answers_is_not_waited_for(status: int) -> None:
-    """The smoke test says what is wrong with the answer."""
+    """The hook ends; the smoke test then says what is wrong with the answer."""
     app = Start(status)
     assert (app.wait(), app.lines) == (0.0, [])
 
 
 def test_a_new_app_is_waited_for() -> None:
-    """At first nothing listens, then the platform answers for the host, then a check of the app fails."""
+    """At first nothing listens, then the platform answers instead of the host, then a check of the app fails."""
     app = Start(None, 404, 502, 504, 503, 200)
     assert app.wait() == 5 * start.PAUSE_SECONDS
     assert "does not answer" in app.lines[0]
@@ -194,7 +194,7 @@ def test_a_new_app_is_waited_for() -> None:
 
 
 def test_a_wait_that_is_interrupted_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a person who knows that the app is not new: the smoke test follows."""
+    """A person who knows that the app is not new may interrupt it; the smoke test follows."""
 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
@@ -250,7 +250,7 @@ def test_the_smoke_test_checks_a_model_if_one_is_set() -> None:
     ids=["a person", "no login", "a key"],
 )
 def test_a_model_that_cannot_be_checked_is_left_out_with_the_reason(mode: str, login: str, by_hand: str) -> None:
-    """As a person, or in a workflow without a login of az, there is no token; with keys there is no key."""
+    """A person, or a workflow without a login of az, has no token; with keys there may be no key."""
     values = {**VALUES, **MODEL, "AUTH_MODE": mode}
     command, reason = after_deployment.smoke_command(values, Recorder(login=login))
     assert command[5:] == []
@@ -259,7 +259,7 @@ def test_a_model_that_cannot_be_checked_is_left_out_with_the_reason(mode: str, l
 
 
 def test_the_guide_shows_the_end_of_a_deployment() -> None:
-    """docs/getting-started.md has the text that the hook prints for the values in it."""
+    """docs/getting-started.md has the text that the hook prints for the same values."""
     (block,) = re.findall(
         r"```text\n(To do by hand.*?)```", (ROOT / "docs/getting-started.md").read_text("utf-8"), re.S
     )
@@ -294,7 +294,7 @@ def test_a_package_with_its_own_dependencies_is_uploaded_and_read_at_a_restart()
 
 @pytest.mark.parametrize("script", ["hooks/after_deployment.py", "hooks/before_provision.py", "publish.py"])
 def test_scripts_without_their_values_fail_with_a_sentence(script: str, tmp_path: Path) -> None:
-    """They run with any Python, without the packages of the project, from any folder."""
+    """The scripts run with any Python, without the packages of the project, from any folder."""
     environ = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-S", str(ROOT / "infra" / script)],

@@ -1,4 +1,4 @@
-"""The tools of the deployment's checks: installed once, with a time limit, and named if that is not possible."""
+"""The tools of the deployment's checks are installed once, with a time limit. If that fails, they are named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tool(code: str, version: str = "tool==1") -> Tool:
-    """A tool whose installation runs this Python code in its folder, which is the argument."""
+    """A tool whose installation runs this Python code in the folder that is its argument."""
     return Tool("tool", version, lambda place, _version: [[sys.executable, "-c", code, str(place)]])
 
 

@@ -139,7 +139,7 @@ def test_keys_need_no_sign_in(with_keys: list[Json]) -> None:
 
 
 def test_every_switch_at_once(tmp_path: Path) -> None:
-    """Elastic Premium, private network, Durable Task Scheduler, mail, budget, expected models."""
+    """The switches are Elastic Premium, private network, Durable Task Scheduler, mail, budget and expected models."""
     resources = snapshot(
         tmp_path,
         {
@@ -191,7 +191,7 @@ def test_every_switch_at_once(tmp_path: Path) -> None:
 
 
 def test_every_rule_looks_back_as_far_as_azure_allows(with_keys: list[Json]) -> None:
-    """Windows and frequencies are those of log alerts; a window is never shorter than the evaluation interval."""
+    """Windows and frequencies are those that log alerts allow. A window is not shorter than the evaluation interval."""
     resources = with_keys
     minutes = {"PT5M": 5, "PT10M": 10, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT3H": 180, "P1D": 1440, "P2D": 2880}
     rules = [one["properties"] for one in resources if one["type"] == "Microsoft.Insights/scheduledQueryRules"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import FIRST, LONG, dealt
+from tests.conftest import FIRST, LONG, distributed
 
 
 def stand_ins(path: str, count: int) -> list[Any]:
@@ -25,8 +25,8 @@ ITEMS = [
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 7])
 def test_each_process_begins_with_long_tests(processes: int) -> None:
-    """And none is lost or duplicated. The parts are cut like those of xdist."""
-    ordered = dealt(ITEMS, processes)
+    """No test is lost or duplicated. The parts are those that xdist would form."""
+    ordered = distributed(ITEMS, processes)
     assert sorted(item.nodeid for item in ordered) == sorted(item.nodeid for item in ITEMS)
     left = list(ordered)
     for process in range(processes):
@@ -34,13 +34,13 @@ def test_each_process_begins_with_long_tests(processes: int) -> None:
         part, left = left[:size], left[size:]
         long = ["unit" not in item.path.parts for item in part]
         assert long == sorted(long, reverse=True)
-        # two modules and four days are dealt
+        # two modules and four days are distributed
         assert any(long) == (process < 6)
 
 
 def test_modules_stay_together_and_days_do_not() -> None:
-    """A module may have started an app for its tests; days have nothing in common."""
-    ordered = dealt(ITEMS, 2)
+    """A module may start an app for all its tests; simulated days share nothing."""
+    ordered = distributed(ITEMS, 2)
     half = len(ordered) // 2
     homes = {item.nodeid: index >= half for index, item in enumerate(ordered)}
     for module in ("e2e/test_b", "e2e/test_e"):
@@ -49,8 +49,10 @@ def test_modules_stay_together_and_days_do_not() -> None:
 
 
 def test_the_longest_modules_come_first() -> None:
-    """In the parts of all processes; and their names are those of modules."""
-    ordered = dealt([*ITEMS, *stand_ins("tests/e2e/test_bounds.py", 3), *stand_ins("tests/e2e/test_fuzz.py", 3)], 2)
+    """They come first in the part of each process. Each name in FIRST is that of a module."""
+    ordered = distributed(
+        [*ITEMS, *stand_ins("tests/e2e/test_bounds.py", 3), *stand_ins("tests/e2e/test_fuzz.py", 3)], 2
+    )
     for part in (ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]):
         assert [item.path.name in FIRST for item in part[:4]] == [True, True, True, False]
     root = Path(__file__).parents[1]

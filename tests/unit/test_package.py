@@ -60,7 +60,7 @@ SECRETS = (
     "requirements.lock",
     "refresh/__pycache__/errors.cpython-312.pyc",
 )
-"""Files that may be in a working folder, and must not be deployed."""
+"""Files that may be in a working folder but must not be deployed."""
 
 APP = ("function_app.py", "host.json", "requirements.txt", "triggers/http_start.py", "triggers/openapi/document.py")
 
@@ -140,7 +140,7 @@ def test_no_file_of_the_app_is_missing() -> None:
 
 
 def test_every_package_that_the_app_imports_is_admitted() -> None:
-    """A new top-level folder that the code imports must be added to the list."""
+    """A new top-level folder that the code imports has to be added to the list."""
     own = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     imported = set()
     for name in package.files():
@@ -169,7 +169,7 @@ def working_folder(tmp_path: Path) -> Path:
 
 
 def test_a_package_holds_the_app_and_nothing_else(working_folder: Path, tmp_path: Path) -> None:
-    """Built from a folder with .env, keys, settings and a state database in it; links are not followed."""
+    """The folder also has .env, keys, settings and a state database in it. Links are not followed."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret.py").write_text("secret", "utf-8")
     (working_folder / "refresh" / "linked").symlink_to(tmp_path / "outside", target_is_directory=True)
@@ -222,7 +222,7 @@ def test_the_settings_that_the_packaged_host_json_names_are_deployed() -> None:
 
 
 def test_equal_packages_make_equal_archives(tmp_path: Path) -> None:
-    """So that deployments of one commit can be recognised."""
+    """So deployments of the same commit can be recognised."""
     digests = set()
     for name in ("one", "two"):
         package.build("azureStorage", tmp_path / name)
@@ -234,7 +234,7 @@ def test_equal_packages_make_equal_archives(tmp_path: Path) -> None:
 
 
 def commit_all(folder: Path) -> None:
-    """Makes a clone of the folder, with one commit."""
+    """Makes the folder a Git repository with one commit."""
     author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
     commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--message", "one")
     for arguments in (("init", "--quiet"), ("add", "--all", "--force"), (*author, *commit)):
@@ -243,7 +243,7 @@ def commit_all(folder: Path) -> None:
 
 
 def test_a_package_has_the_commit_that_the_app_reports(working_folder: Path, tmp_path: Path) -> None:
-    """Once without and once with a changed file."""
+    """This is checked once without and once with a changed file."""
     shutil.rmtree(working_folder / ".git")
     commit_all(working_folder)
     package.build("azureStorage", tmp_path / "package", working_folder)
@@ -276,7 +276,7 @@ def test_the_app_reports_nothing_but_a_commit(content: bytes, tmp_path: Path) ->
 
 
 def locked() -> dict[str, list[Requirement]]:
-    """The locked requirements by name; a name may be locked once for each Python."""
+    """The locked requirements by name. A name may be locked once for each Python."""
     found: dict[str, list[Requirement]] = {}
     for line in (ROOT / package.LOCK).read_text("utf-8").splitlines():
         if line and line[0] not in "# ":
@@ -286,7 +286,7 @@ def locked() -> dict[str, list[Requirement]]:
 
 
 def test_the_lock_is_what_uv_makes_of_the_requirements() -> None:
-    """Needs the package index; the next two tests do not."""
+    """This test needs the package index; the next two do not."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "infra" / "lock.py"), "--check"], capture_output=True, text=True, check=False
     )
@@ -306,7 +306,7 @@ def test_the_lock_fits_the_requirements() -> None:
 
 
 def test_the_lock_is_complete_and_hashed() -> None:
-    """The dependencies of the locked packages are locked, as far as they are installed here; each has hashes."""
+    """The dependencies of locked packages are locked, as far as they are installed here. Each package has hashes."""
     text = (ROOT / package.LOCK).read_text("utf-8")
     assert lock.COMMAND in text.splitlines()[1]
     for block in re.split(r"\n(?=\S)", text):

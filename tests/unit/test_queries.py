@@ -37,7 +37,7 @@ ALERTS = sorted(path.stem for path in (QUERIES / "alerts").glob("*.kql"))
 CHARTS = sorted(path.stem for path in (QUERIES / "workbook").glob("*.kql"))
 
 NOT_RECORDED = {"run.superseded", "capacity.not_understood"}
-"""Events of races, and of a capacity group, that do not occur in a recording."""
+"""Events of races and of a capacity group, which do not occur in a recording."""
 
 PLACEHOLDERS = {"{throttleThreshold}": "10", "{freshnessHours}": "26", "{expectedDatasets}": f'"{SALES}", "{NEVER}"'}
 """The texts that modules/alerts.bicep puts into the queries."""
@@ -53,7 +53,7 @@ def query_text(group: str, name: str) -> str:
 
 
 def run(text: str, log: Sequence[Line], window: dt.timedelta = dt.timedelta(days=30)) -> list[Row]:
-    """The rows of a query over the lines within a window that ends now."""
+    """The rows that a query finds in the lines within a window that ends now."""
     import duckdb_kql  # slow, and few test processes need it
 
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
@@ -78,7 +78,7 @@ def run(text: str, log: Sequence[Line], window: dt.timedelta = dt.timedelta(days
 
 @cache
 def rules() -> dict[str, Row]:
-    """The deployed alert rules by name: the variables of the compiled module."""
+    """The deployed alert rules by name, from the variables of the compiled module."""
     template = json.loads((ROOT / "infra" / "main.json").read_text("utf-8"))
     module = template["resources"]["resources"]["properties"]["template"]["resources"]["alerts"]["properties"][
         "template"
@@ -94,7 +94,7 @@ def window(rule: str) -> dt.timedelta:
 
 
 def alert(name: str, log: Sequence[Line] | None = None) -> list[Row]:
-    """The rows for which an alert fires, over the recorded lines or others."""
+    """The rows for which an alert fires, with the recorded lines or with others."""
     return run(query_text("alerts", name), recorded() if log is None else log, window(name))
 
 
@@ -155,7 +155,7 @@ def test_an_event_that_needs_an_action_has_advice() -> None:
 
 
 def test_a_transient_failure_needs_an_action_from_the_third_time_on() -> None:
-    """A restart of the app causes one or two; more are a dead engine, or old code."""
+    """A restart of the app causes one or two failures; more are caused by a dead engine, or by old code."""
     log = Timeline()
     for name, kind in (("engine_unavailable", "engine.unavailable"), ("input_not_understood", "input.not_understood")):
         log.place(name, {kind: 9})
@@ -201,7 +201,8 @@ def test_a_burst_of_refusals_names_the_principal() -> None:
 
 
 def test_an_overdue_model_has_its_last_success_and_where_to_look() -> None:
-    """As the index logs it; a model without any success, or without a failure, gets another cause or advice."""
+    """The row has what the index logged. Without any success or without a failure, it has a different cause or
+    advice."""
     (row,) = alert("model-overdue")
     assert row["datasetId"] == STOCK
     assert row["model"].startswith("Model ")
@@ -214,7 +215,7 @@ def test_an_overdue_model_has_its_last_success_and_where_to_look() -> None:
 
 
 def test_a_refresh_is_slow_against_the_median_of_its_model() -> None:
-    """The run of A that has taken 30 minutes, three times its median. B has too few runs to compare with."""
+    """The run of A that has taken 30 minutes, three times its median, is slow. B has too few runs to compare with."""
     rows = alert("slower-than-usual")
     assert [(row["datasetId"], row["cause"], row["median"]) for row in rows] == [(SALES, "still running", 10.0)]
     assert rows[0]["minutes"] == pytest.approx(30, abs=0.2)
@@ -234,7 +235,7 @@ def test_the_cap_of_the_log_is_noticed() -> None:
 
 
 def test_a_model_is_stale_without_a_completed_refresh() -> None:
-    """Of the two expected models, A has completed and E was never seen."""
+    """Of the two expected models, A has completed, and E never appears in the log."""
     assert [row["datasetId"] for row in alert("model-stale")] == [NEVER]
     assert {row["datasetId"] for row in alert("model-stale", [])} == {SALES, NEVER}
 
@@ -328,7 +329,8 @@ def documented() -> dict[str, set[str]]:
 
 
 def test_the_recorded_lines_are_as_documented() -> None:
-    """Events and levels; a failure is a warning, a success is not. To record again: `python -m tests.log.record`."""
+    """Events and levels match. A failure is a warning, a success is not. To record again: `python -m
+    tests.log.record`."""
     lines = [(name, line["level"], json.loads(line["message"])) for name in stories() for line in story(name)]
     assert len(lines) > 50
     for name, level, facts in lines:
@@ -382,7 +384,7 @@ def test_microsofts_parser_accepts_the_queries(checked: dict[str, Row]) -> None:
 
 
 def test_each_alert_has_the_columns_of_its_mail(checked: dict[str, Row]) -> None:
-    """Dimensions are texts of the query, few enough, and have the cause and the advice; a column has the time."""
+    """Dimensions are texts of the query, few enough, with the cause and the advice. A column has the time."""
     for name, rule in rules().items():
         columns = checked[f"alerts/{name}"]["columns"]
         assert columns["timestamp"] == "datetime"
@@ -393,5 +395,5 @@ def test_each_alert_has_the_columns_of_its_mail(checked: dict[str, Row]) -> None
 
 @pytest.mark.parametrize(("name", "place"), [BROKEN_ACTIVITY[:2], BROKEN_STEP[:2]])
 def test_the_recording_can_break_the_app(name: str, place: str) -> None:
-    """Each text before which it puts a fault is in the module once."""
+    """Each text before which it inserts a bug is in the module exactly once."""
     assert (ROOT / name).read_text("utf-8").count(place) == 1

@@ -1,4 +1,4 @@
-"""The bodies of docs/recipes.md are accepted, and have the meaning that the page gives."""
+"""The bodies in docs/recipes.md are accepted, and have the meaning that the page describes."""
 
 import json
 import re
@@ -21,7 +21,7 @@ IDS = {"workspaceId": "01234567-89ab-cdef-0123-456789abcdef", "datasetId": "fedc
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 def test_a_recipe_is_accepted(body: dict[str, Any]) -> None:
-    """Unchanged from the page, with the ids of a model."""
+    """The body is that of the page, with the ids of a model."""
     spec = parse_spec(json.dumps({**IDS, **body}).encode(), Settings())
     expected = typed(check_options(body["refresh"]), RefreshOptions)
     assert spec.scope.refresh == msgspec.structs.replace(expected, objects=canonical_objects(expected.objects))
@@ -35,6 +35,6 @@ def test_every_task_has_a_recipe() -> None:
 
 
 def test_the_table_names_the_types_without_a_policy() -> None:
-    """The same as in the check."""
+    """They are the same types as in the check of options."""
     row = next(line for line in PAGE.splitlines() if line.startswith("| `type`"))
     assert set(re.findall(r"`(Calculate|ClearValues|Defragment)`", row)) == set(WITHOUT_POLICY)

@@ -29,13 +29,13 @@ APP_PACKAGES = [
 ]
 DEPLOYED = {"function_app.py", "host.json", "requirements.txt", *APP_PACKAGES}
 
-MOST_LINES = 330
-MOST_TEST_LINES = 450  # a table of cases is read row by row
+MAX_LINES = 330
+MAX_TEST_LINES = 450  # a table of cases is read row by row
 LONGER_MODULES = {
     "integrations/command/refresh_model.py": "one file, so that its users can copy it",
     "tests/unit/refresh/queue/test_machine.py": "one state machine, whose rules share its state",
 }
-"""Modules that may be longer, each with its reason."""
+"""The modules that may be longer, each with the reason."""
 
 SET_BY_THE_PLATFORM = {
     "WEBSITE_HOSTNAME",
@@ -45,7 +45,7 @@ SET_BY_THE_PLATFORM = {
     "MSI_ENDPOINT",
     "AZURE_CLIENT_SECRET",
 }
-"""Read by the settings, but set by Azure or as part of the login of a service principal."""
+"""Variables that the settings read, but that Azure or the login of a service principal sets."""
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
 
 OTHER_VERSIONS = {
@@ -53,14 +53,14 @@ OTHER_VERSIONS = {
     ("azure-functions", "3.12.0"): "1.26.0",
     ("azure-functions", "3.13.0"): "2.3.0",
 }
-"""The versions that pip installs on a Python that the newest version excludes: 1.x before 3.13, 2.x for later."""
+"""The versions for a Python that the newest version excludes: pip installs 1.x before 3.13, 2.x later."""
 
 # in two parts, so that this file does not contain them
 FOREIGN_PATHS = ("/wo" + "rk/", "../sha" + "red")
 
 
 def tracked() -> list[str]:
-    """Every file that is committed or could be."""
+    """Every file that is committed or could be committed."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     return [name for name in names if name and (ROOT / name).is_file()]
@@ -79,7 +79,7 @@ def sample_settings() -> dict[str, str]:
 
 
 def first_table(name: str) -> list[list[str]]:
-    """The cells of the first table of a document, without its head."""
+    """The cells of the first table of a document, without its header."""
     lines = itertools.dropwhile(lambda line: not line.startswith("|"), (ROOT / name).read_text("utf-8").splitlines())
     rows = list(itertools.takewhile(lambda line: line.startswith("|"), lines))
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
@@ -90,11 +90,11 @@ def code_words(cell: str) -> list[str]:
 
 
 def test_modules_can_be_read_in_one_sitting() -> None:
-    """At most MOST_LINES, except for modules that are listed with a reason; the list has no superfluous entry."""
+    """They have at most MAX_LINES, except for listed modules with a reason. The list has no superfluous entry."""
     too_long = set()
     for name in tracked():
         if name.endswith(".py") and "/data/" not in name:
-            limit = MOST_TEST_LINES if "tests/" in name else MOST_LINES
+            limit = MAX_TEST_LINES if "tests/" in name else MAX_LINES
             if len((ROOT / name).read_text("utf-8").splitlines()) > limit:
                 too_long.add(name)
     assert too_long == set(LONGER_MODULES)
@@ -124,7 +124,7 @@ def test_only_the_app_is_deployed() -> None:
 
 
 def test_the_app_needs_few_packages() -> None:
-    """Every package slows down each cold start."""
+    """Each package slows down every cold start."""
     assert {requirement.name for requirement in requirements("requirements.txt")} == {
         "azure-functions",
         "azure-functions-durable",
@@ -139,7 +139,7 @@ def test_the_app_needs_few_packages() -> None:
 @pytest.mark.parametrize("version", ["3.11.0", "3.12.0", "3.13.0"])
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
 def test_the_packages_run_on_every_python_of_the_platform(name: str, version: str) -> None:
-    """The installed versions declare that they run on it, or the file allows a version that does."""
+    """The installed version declares that it runs on it, or the file allows a version that does."""
     for requirement in requirements(name):
         if requirement.marker and not all(map(requirement.marker.evaluate, ({}, {"python_version": version[:4]}))):
             continue  # the tests that need it skip there
@@ -152,7 +152,7 @@ def test_the_packages_run_on_every_python_of_the_platform(name: str, version: st
 
 
 def test_a_cold_start_imports_nothing_slow() -> None:
-    """The login library and the API description are imported when they are needed, development tools never."""
+    """The login library and the API description are imported on demand, development tools never."""
     slow = (
         "triggers.openapi",
         "azure.identity",
@@ -204,7 +204,8 @@ def test_settings_are_sampled_and_documented() -> None:
 
 
 def test_the_sample_can_be_used_as_it_is() -> None:
-    """Copied to local.settings.json, it connects the app to the development service; the rest are defaults."""
+    """If it is copied to local.settings.json, it connects the app to the development service; other values are
+    defaults."""
     settings = Settings.from_environment(sample_settings())
     defaults = Settings.from_environment({"POWER_BI_API_URL": "http://127.0.0.1:7072"})
     assert settings == defaults
@@ -217,7 +218,7 @@ def test_request_keys_are_documented() -> None:
 
 
 def test_keys_of_a_batch_are_documented() -> None:
-    """docs/api.md lists every key of a batch, and in its row `models` those of a model."""
+    """docs/api.md lists every key of a batch and, in its row `models`, the keys of a model."""
     text = (ROOT / "docs/api.md").read_text("utf-8")
     models = next(line for line in text.splitlines() if line.startswith("| `models` | 1 to "))
     assert set(code_words(models.split("|")[2])) == set(MODEL_KEYS)

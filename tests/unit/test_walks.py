@@ -1,4 +1,4 @@
-"""The walks of docs/architecture.md: lists of files that follow a start, a run, a place or an outcome one way."""
+"""The walks of docs/architecture.md: lists of files that follow a start, a run, a place, an outcome or a batch."""
 
 import re
 from pathlib import Path
@@ -9,11 +9,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("triggers", "orchestrators", "entities", "activities", "durable", "power_bi", "outbound", "refresh")
 BY_NAME = ("orchestrators", "entities", "activities")
-"""The engine starts their functions by name, so no import leads to them."""
+"""The packages whose functions the engine starts by name, so that no import leads to them."""
 
 
 def walks() -> dict[str, list[str]]:
-    """For each walk the modules of its files, in order."""
+    """The modules of each walk, in order."""
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     section = text.split("## Five walks through the code\n")[1].split("\n## ")[0]
     found = {}
@@ -30,7 +30,7 @@ def imports() -> grimp.ImportGraph:
 
 
 def test_there_are_five_walks() -> None:
-    """A start, a run, a place, an outcome, a batch, each through files that exist."""
+    """They are for a start, a run, a place, an outcome and a batch. All their files exist."""
     assert list(walks()) == ["A start", "A run", "A place", "An outcome", "A batch"]
     for files in walks().values():
         assert len(files) >= 5

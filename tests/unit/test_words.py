@@ -122,7 +122,7 @@ def is_written(path: str) -> bool:
 
 
 def unclear(text: str) -> Iterator[tuple[int, str, str]]:
-    """Line within the text, phrase, and better words."""
+    """For each unclear word: the line within the text, the phrase, and better words."""
     lowered = text.lower()
     for part, pattern, better in _PATTERNS:
         if part in lowered:
@@ -131,7 +131,7 @@ def unclear(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def texts(path: str, source: str) -> Iterator[tuple[int, str]]:
-    """Line and text of all comments and docstrings of a module, of names of tests, and of messages outside of tests."""
+    """Line and text of comments and docstrings of a module, names of tests, and messages outside of tests."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
@@ -195,13 +195,13 @@ def unclear_names(path: str, content: str) -> list[str]:
 
 
 def test_texts_are_plain() -> None:
-    """Documents and other text files; in Python docstrings, comments, names of tests, and messages."""
+    """The checked texts are documents, docstrings, comments, names of tests, and messages."""
     found = [problem for path, content in files() for problem in unclear_texts(path, content)]
     assert not found, "\n".join(["", *found])
 
 
 def test_names_are_nouns() -> None:
-    """Names of variables, parameters, attributes, functions and classes."""
+    """The checked names are those of variables, parameters, attributes, functions and classes."""
     found = [problem for path, content in files() for problem in unclear_names(path, content)]
     assert not found, "\n".join(["", *found])
 
@@ -273,5 +273,5 @@ def test_an_unclear_word_is_found(path: str, source: str, expected: list[str]) -
     ],
 )
 def test_an_unclear_name_is_found(source: str, name: str) -> None:
-    """In each kind of definition."""
+    """Names are checked in each kind of definition."""
     assert unclear_names("app.py", source) == [f"app.py:1: {name!r}: better {NAMES['told']}"]

@@ -26,7 +26,8 @@ print(json.dumps([
     for one in load(pathlib.Path(sys.argv[1]))
 ]))
 """
-"""Prints the functions of an app as the development host finds them; an app can be indexed once in a process."""
+"""A program that prints the functions that the development host finds in an app. It needs a process of its own, because
+an app can be indexed only once in a process."""
 PYTHON = os.environ.get("WORKER_PYTHON", sys.executable)
 SECONDS = 120
 
@@ -46,13 +47,14 @@ def why_not() -> str:
 
 @pytest.fixture
 def worker() -> None:
-    """Skips where the library is not installed."""
+    """Skips the test if the library cannot run."""
     if reason := why_not():
         pytest.skip(reason)
 
 
 def drive(app: Path, *invocations: Json) -> Json:
-    """The result of an app: `init`, `functions`, `responses`, `lines`; see `tests/worker/drive.py`."""
+    """Runs an app in the library. The result has `init`, `functions`, `responses` and `lines`; see
+    `tests/worker/drive.py`."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "POWER_BI_API_URL": "http://127.0.0.1:1"}
     ended = subprocess.run(
         [PYTHON, str(Path(__file__).parent / "drive.py"), str(app)],
@@ -70,8 +72,8 @@ def drive(app: Path, *invocations: Json) -> Json:
 
 
 def hosted(app: Path) -> list[Json]:
-    """The functions of an app as the development host finds them: `name`, `kind`, `parameters` that bindings fill, and
-    `classes`, whether the annotation of each parameter is a class."""
+    """The functions that the development host finds in an app: `name`, `kind`, `parameters` (filled by bindings), and
+    `classes` (whether the annotation of each parameter is a class)."""
     environ = {**os.environ, "POWER_BI_API_URL": "http://127.0.0.1:1"}
     command = [sys.executable, "-c", LISTING, str(app)]
     ended = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -1,13 +1,12 @@
 """Drives the platform's worker library in this process: `python tests/worker/drive.py APP_FOLDER < invocations`.
 
-It replaces the host and the thin process around the library (Azure/azure-functions-python-worker, `proxy_worker`): it
-passes protocol messages, gives each invocation a task that has its id, and sends each log line with the id that
-it finds for it, as that process does. A line without an id is one that the host drops.
+It replaces the host and the thin process around the library (Azure/azure-functions-python-worker, `proxy_worker`). Like
+that process, it passes protocol messages, gives each invocation a task with its id, and assigns to each log line the id
+that it finds for the line. The host would drop a line without an id.
 
-stdin: a JSON list of {"function", "inputs": {parameter: {"json" | "string" | "http": value}}}; a parameter that takes a
-durable client gets one, for an engine without instances that accepts every call. stdout: one JSON object with
-`init`, `functions`, `responses` (one for each invocation) and `lines`.
-"""
+stdin: a JSON list of {"function", "inputs": {parameter: {"json" | "string" | "http": value}}}; a parameter for a
+durable client gets a client of an engine that has no instances and accepts every call. stdout: one JSON object with
+`init`, `functions`, `responses` (one for each invocation) and `lines`."""
 
 import asyncio
 import json
@@ -40,7 +39,7 @@ class CarryingTask(asyncio.Task[Any]):
 
 
 class Lines(logging.Handler):
-    """Records the lines of the app, with the thread that logged them and the invocation that they are assigned to."""
+    """Records the lines of the app, each with the thread that logged it and the invocation to which it is assigned."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +77,7 @@ def _plain(data: Any) -> Json:
 
 
 def _request(kind: str, message: Any) -> SimpleNamespace:
-    """As it is received, in the wrapper of the process around the library."""
+    """A message of the host in the wrapper in which the library gets it."""
     sent = PROTOS.StreamingMessage(request_id="1", **{kind: message}).SerializeToString()
     return SimpleNamespace(
         request=PROTOS.StreamingMessage.FromString(sent), properties={"protos": PROTOS, "host": "127.0.0.1"}
@@ -86,7 +85,7 @@ def _request(kind: str, message: Any) -> SimpleNamespace:
 
 
 def _received(response: Any) -> Any:
-    """As it is sent."""
+    """A response of the library in the form in which the host gets it."""
     return type(response).FromString(response.SerializeToString())
 
 
@@ -97,14 +96,14 @@ def _function(metadata: Any) -> Json:
 
 
 async def _engine() -> tuple[web.AppRunner, str]:
-    """The API of the durable engine, without any instance; and its binding, as the host sends it."""
+    """The API of a durable engine without instances, and the binding that the host sends for it."""
 
     async def answer(request: web.Request) -> web.Response:
         if request.method == "POST":
             return web.json_response({"id": "started"}, status=202)
         if request.method == "DELETE":
             return web.json_response({"instancesDeleted": 0})
-        # a list has no id behind its collection
+        # the path of a list has no id after the collection
         listed = request.path.rstrip("/").endswith(("/instances", "/entities"))
         return web.json_response([]) if listed else web.Response(status=404)
 
@@ -178,7 +177,7 @@ async def _drive(app: str, invocations: list[Json]) -> Json:
         for one in invocations:
             name = one["function"]
             work = _invoke(ids[name], {**clients[name], **one.get("inputs", {})})
-            # its own task, like each message of the host
+            # in a task of its own, as for each message of the host
             responses.append(await asyncio.create_task(work))
         functions = [_function(metadata) for metadata in indexed]
         return {**result, "functions": functions, "responses": responses, "lines": lines.seen}

@@ -1,7 +1,7 @@
 """The messages between the Functions host and a worker, as real protobuf messages.
 
-A part of the public protocol (`FunctionRpc.proto` of the language workers): the messages that index and invoke
-functions, with their names, numbers and types. Built at run time, so that no compiler is needed.
+They are a part of the public protocol (`FunctionRpc.proto` of the language workers): the messages to index and invoke
+functions, with their names, numbers and types. The classes are built at run time, so that no compiler is needed.
 """
 
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 PACKAGE = "AzureFunctionsRpcMessages"
 
-# name of a field: number, type; `*T` is a list, `{}T` a map from text, `?T` one of the alternatives of the message
+# name of a field: number and type; `*T` is a list, `{}T` a map with text keys, `?T` one of the message's alternatives
 MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "StreamingMessage": {
         "request_id": (1, "string"),

@@ -1,10 +1,9 @@
 """The app in the platform's own worker library (`azure-functions-runtime`), which Python 3.13 and newer use in Azure.
 
-It indexes the app and invokes each kind of function with the messages that the host sends. Not covered without
-the host: its gRPC channel, its routing and keys, the Durable extension behind it (the development host and the
-recordings of the real engine replace it), how it filters log lines by category, and the older worker that Python
-3.11 and 3.12 use, whose rules for annotations are the same.
-"""
+The tests index the app and invoke each kind of function with the messages that the host sends. Without the host, they
+do not cover its gRPC channel, its routing and keys, how it filters log lines by category, and the Durable extension
+(the development host and the recordings of the real engine replace it). Nor do they cover the older worker of Python
+3.11 and 3.12, which has the same rules for annotations."""
 
 import json
 from functools import cache
@@ -69,7 +68,7 @@ def input_of(trigger: Json) -> Json:
 
 @cache
 def indexed() -> list[Json]:
-    """The functions of the app, as the worker reports them to the host."""
+    """The functions of the app that the worker reports to the host."""
     result = drive(ROOT)
     assert result["init"]["ok"], result["init"]["problem"]
     return list(result["functions"])
@@ -77,7 +76,7 @@ def indexed() -> list[Json]:
 
 @cache
 def invoked() -> tuple[dict[str, Json], list[Json]]:
-    """Each function of the app invoked once: the responses by name, and all log lines."""
+    """Invokes each function of the app once. Returns the responses by name, and all log lines."""
     triggers = {function["name"]: trigger_of(function) for function in indexed()}
     orders = [{"function": name, "inputs": {trigger["name"]: input_of(trigger)}} for name, trigger in triggers.items()]
     result = drive(ROOT, *orders)
@@ -93,7 +92,7 @@ def responses(kind: str) -> dict[str, Json]:
 
 
 def test_every_annotation_of_a_binding_is_a_class() -> None:
-    """On any Python: `dict[str, Any]` is not a class since 3.11, and then the worker loads no function of the app."""
+    """This is checked on any Python. `dict[str, Any]` is not a class since 3.11; then the worker loads no function."""
     functions = hosted(ROOT)
     assert functions
     for function in functions:
@@ -102,7 +101,7 @@ def test_every_annotation_of_a_binding_is_a_class() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_the_app_is_indexed_as_the_development_host_finds_it() -> None:
-    """The same functions of the same kinds, every kind among them; names differ by more than case."""
+    """Both find the same functions of the same kinds, and every kind occurs. Names differ by more than case."""
     found = {function["name"]: KINDS[trigger_of(function)["type"]] for function in indexed()}
     assert found == {function["name"]: function["kind"] for function in hosted(ROOT)}
     assert set(found.values()) == set(KINDS.values())
@@ -111,7 +110,8 @@ def test_the_app_is_indexed_as_the_development_host_finds_it() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_the_bindings_fill_the_same_parameters() -> None:
-    """The trigger and the durable client; the result is returned by the binding `$return` or without one."""
+    """These are the trigger and the durable client. The result is returned with the binding `$return` or without
+    one."""
     found = {
         function["name"]: {binding["name"] for binding in function["bindings"] if binding["direction"] == "IN"}
         for function in indexed()
@@ -124,7 +124,7 @@ def test_the_bindings_fill_the_same_parameters() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_http_functions_answer() -> None:
-    """Each of them, without an exception, to an empty request."""
+    """Each of them answers an empty request without an exception."""
     for name, response in responses("http").items():
         assert response["ok"], f"{name}: {response['exception']}"
         value = response["value"]
@@ -138,7 +138,7 @@ def test_http_functions_answer() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_timers_run() -> None:
-    """On an app without any data."""
+    """They run in an app without data."""
     for name, response in responses("timer").items():
         assert response["ok"], f"{name}: {response['stack']}"
         assert response["value"]["value"] is None, name
@@ -146,7 +146,7 @@ def test_timers_run() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_activities_are_reached() -> None:
-    """Our own code refuses an invalid order, or answers in JSON."""
+    """The app's own code refuses an invalid order, or answers in JSON."""
     for name, response in responses("activity").items():
         if response["ok"]:
             json.loads(response["value"]["value"])
@@ -156,7 +156,7 @@ def test_activities_are_reached() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_orchestrators_answer_with_their_actions() -> None:
-    """Or with the failure of an invalid input, in the form that the extension parses."""
+    """Or they fail because of the invalid input, with the text that the extension parses."""
     for name, response in responses("orchestration").items():
         if response["ok"]:
             answer = json.loads(response["value"]["value"])
@@ -176,7 +176,7 @@ def test_entities_answer_with_their_state() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_no_log_line_of_the_app_is_lost() -> None:
-    """Each is assigned to an invocation; the host drops all others."""
+    """Each line is assigned to an invocation; the host would drop other lines."""
     answers, lines = invoked()
     invocations = {response["invocation"] for response in answers.values()}
     assert [line for line in lines if line["invocation"] not in invocations] == []
@@ -184,7 +184,8 @@ def test_no_log_line_of_the_app_is_lost() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_the_lines_that_the_platform_keeps() -> None:
-    """Those of the worker's own tasks and threads, and those to which our pool passed the id; no others."""
+    """It keeps lines of the worker's own tasks and threads, and of threads to which our pool passes the id; no
+    others."""
     request: dict[str, Any] = {"http": {"method": "GET", "url": "http://127.0.0.1/api/x"}}
     names = ("on_the_loop", "on_a_thread")
     result = drive(PROBE, *({"function": name, "inputs": {"req": request}} for name in names))
@@ -207,7 +208,7 @@ def test_the_lines_that_the_platform_keeps() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_an_app_with_an_annotation_that_is_not_a_class_is_not_loaded(tmp_path: Path) -> None:
-    """The reason for the rule above, from the library itself: none of its functions is loaded."""
+    """The library itself shows the reason for the rule about annotations: it loads none of the app's functions."""
     (tmp_path / "function_app.py").write_text(
         "import azure.functions as func\n"
         "app = func.FunctionApp()\n"

@@ -249,7 +249,7 @@ EXAMPLES: dict[str, Json] = {
     "KeyNotFound": _refusal("RequestNotFound", "No request of this model has this idempotencyKey.", "idempotencyKey"),
     "KeyInUse": _refusal(
         "IdempotencyKeyInUse",
-        "This idempotency key was used for another request of this model, with a different refresh. "
+        "This idempotency key was used for another request of this model, with different values for: refresh. "
         "Use a separate key for each request.",
         "idempotencyKey",
     ),
@@ -258,11 +258,11 @@ EXAMPLES: dict[str, Json] = {
     ),
     "ModelUnknown": _refusal(
         "ModelUnknown",
-        "The model is unknown: no refresh of it was requested within the retention.",
+        "The model is unknown: no refresh of it was requested within the retention period.",
         "datasetId",
     ),
     "StateRefused": _refusal(
-        "InvalidRequest", f"state must be some of {', '.join(STATES)}, separated by commas.", "state"
+        "InvalidRequest", f"state must be one or more of {', '.join(STATES)}, separated by commas.", "state"
     ),
     "NotStarted": _refusal("NotStarted", "The request could not be stored; nothing has been started. Send it again."),
     "Unavailable": _refusal(

@@ -1,4 +1,4 @@
-// Access: with keys, a form for the key; with sign-in, the link to it.
+// Access: a form for the function key, or a link to the sign-in, depending on how the app checks its callers.
 
 import { hasKey, keepKey } from "./api.js";
 import { h } from "./dom.js";
@@ -6,13 +6,13 @@ import { h } from "./dom.js";
 const SIGNED_IN = "signed-in";
 const PLACE = "place";
 
-/** Replaces a view that this reader is not allowed to see. `again` repeats the call. */
-export function door(error, again) {
+/** What a user without access sees instead of a view. `again` repeats the call. */
+export function accessForm(error, again) {
   return error.code === "SignInRequired" ? signIn() : keyForm(hasKey(), again);
 }
 
-/** The button that ends this reader's access: its label and its action; null without access to end. */
-export function exit() {
+/** The button that ends the user's access: its label, and `leave` to do it; null if there is no access to end. */
+export function leaveAction() {
   if (hasKey()) {
     return {
       label: "Forget the key",
@@ -36,7 +36,7 @@ export function exit() {
   return null;
 }
 
-/** Returns to the place before the sign-in, which may drop the part of the URL after #. */
+/** Returns to the view from before the sign-in, because the sign-in may drop the part of the URL after #. */
 export function resume() {
   const place = sessionStorage.getItem(PLACE);
   sessionStorage.removeItem(PLACE);
@@ -60,7 +60,7 @@ function signIn() {
     "div",
     { class: "view door" },
     h("h1", { tabindex: "-1" }, "Sign in to see the models"),
-    h("p", {}, "The app shows them to people that its operators have admitted."),
+    h("p", {}, "The app shows them to people to whom its operators have given access."),
     h("p", { class: "actions" }, link),
   );
 }

@@ -1,4 +1,4 @@
-// The actions of users. Each asks for confirmation in a dialog, and then shows the answer of the app there.
+// The actions of users. Each asks for confirmation in a dialog, calls the app, and shows its answer in the same dialog.
 
 import { send } from "./api.js";
 import { foreign, h } from "./dom.js";
@@ -7,7 +7,7 @@ import { duration, secondsSince, time } from "./words.js";
 
 const GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
 
-/** Opens the dialog of an action. `data`: the data of its button; `done` is called after the answer of the app. */
+/** Opens the dialog of an action. `data`: the data of its button. `done`: called when the app has done the action. */
 export function begin(action, data, done) {
   const question = QUESTIONS[action];
   if (question) {
@@ -33,7 +33,7 @@ const QUESTIONS = {
         {},
         "The app waits until ",
         foreign(name),
-        " is idle, refreshes the whole model, and follows that to its end.",
+        " is idle, refreshes the whole model, and follows the refresh until it ends.",
       ),
       kindOfRefresh(),
     ],
@@ -68,7 +68,7 @@ const QUESTIONS = {
   }),
 };
 
-/** The question before a request or a batch (`what`) is cancelled with this route. `effect`: what else happens. */
+/** The question before a cancellation. `what`: request or batch; `route`: cancels it; `effect`: what else happens. */
 function cancellation(what, name, route, effect = "") {
   return {
     title: `Cancel this ${what}?`,
@@ -122,7 +122,7 @@ function kindOfRefresh() {
 
 async function started(model, form) {
   const refresh = form.get("kind") === "enhanced" ? { refresh: { type: "full" } } : {};
-  // a repeated call gets the answer of the first one
+  // the idempotency key of this dialog: a repeated call starts nothing and gets the answer of the first call
   const { body } = await send("refreshes", {
     ...model,
     ...refresh,
@@ -146,7 +146,7 @@ function checked(body) {
   const { lastRefresh, running } = body;
   return [
     body.ok
-      ? h("p", { class: "badge good" }, "The app can reach the model: token and history are in order.")
+      ? h("p", { class: "badge good" }, "The app can reach the model: it got a token and read the refresh history.")
       : problem("A refresh would fail", body.error ?? {}),
     running
       ? h(
@@ -172,7 +172,7 @@ function checked(body) {
       ? h(
           "p",
           { class: "muted" },
-          "Only a refresh shows whether one may be started and whether its data sources can be read.",
+          "Only an actual refresh shows whether the app may start one and whether its data sources can be read.",
         )
       : null,
   ];
@@ -197,7 +197,7 @@ function ask({ title, body, confirm, refuse = "Back", act }, done) {
   let answered = false;
   back.addEventListener("click", () => dialog.close());
   form.addEventListener("submit", async (event) => {
-    // never sent by the browser itself
+    // the browser must not submit the form itself
     event.preventDefault();
     if (go.disabled) {
       return;
@@ -209,7 +209,7 @@ function ask({ title, body, confirm, refuse = "Back", act }, done) {
       content = await act(new FormData(form));
       answered = true;
       form.hidden = true;
-      heading.textContent = "The answer of the app";
+      heading.textContent = "Answer of the app";
     } catch (error) {
       content = [problem("The app refused", error)];
       go.disabled = false;

@@ -1,12 +1,12 @@
-// The calls to the app. With keys, the key of this tab is sent as a header and never in a URL; with sign-in, the
-// browser sends the session.
+// The calls to the app. If the app has function keys, the key of this tab is sent as a header and never in a URL. If it
+// has a sign-in, the browser sends the session.
 
 const ROOT = new URL("..", import.meta.url);
 const KEY = "functions-key";
 const SECONDS = 60;
 let skew = 0;
 
-/** A failed call. `status` 0: there was no answer. `code` and `message` come from the app, if it sent any. */
+/** A failed call. `status` is 0 if there was no answer. `code` and `message` come from the app, if it sent them. */
 export class ApiError extends Error {
   constructor(status, code, message, details = {}) {
     super(message);
@@ -37,7 +37,7 @@ export function keepKey(key) {
   }
 }
 
-/** GET. The body, or an ApiError; the status of a failed request (424) is a normal answer. */
+/** GET. Returns the body or throws an ApiError; the status of a failed request (424) is a normal answer. */
 export async function read(path, parameters = {}, signal = undefined) {
   const { status, body } = await call("GET", address(path, parameters), undefined, signal);
   if (status === 200 || status === 202 || (status === 424 && body?.id)) {
@@ -46,7 +46,7 @@ export async function read(path, parameters = {}, signal = undefined) {
   throw refused(status, body);
 }
 
-/** POST. HTTP status and body; an ApiError if the app refused. */
+/** POST. Returns HTTP status and body; throws an ApiError if the app refused. */
 export async function send(path, body) {
   const answer = await call("POST", address(path), body);
   if (answer.status >= 200 && answer.status < 300) {
@@ -99,7 +99,7 @@ async function call(method, url, body, signal) {
     throw new ApiError(401, "SignInRequired", "Sign in to read this.");
   }
   const date = Date.parse(answer.headers.get("Date") ?? "");
-  // the header has whole seconds
+  // small differences do not count, because the header has whole seconds
   skew = Number.isNaN(date) || Math.abs(date - Date.now()) < 2000 ? 0 : date - Date.now();
   return { status: answer.status, body: await json(answer) };
 }

@@ -1,6 +1,6 @@
 // The page: its current view and its updates. The view and its filters are in the URL, after #.
 
-import { door, exit, resume } from "./access.js";
+import { accessForm, leaveAction, resume } from "./access.js";
 import { begin } from "./actions.js";
 import * as batch from "./batch.js";
 import { h, patch } from "./dom.js";
@@ -22,11 +22,11 @@ const updated = document.getElementById("updated");
 const spoken = document.getElementById("news");
 const leave = document.getElementById("leave");
 
-/** The state of the page: the place, its live updates, and its data after they have arrived. */
+/** The state of the page: the place, its live updates, and its data (null until they arrive). */
 let current = { place: null, live: null, data: null };
 let typing;
 
-/** The place in a URL: view, id, query, and the continuations of the previous pages. */
+/** The place that a URL names: view, id, query, and the continuations of the pages up to the current one. */
 function placeOf(hash) {
   const [path, search = ""] = hash.replace(/^#/, "").split("?");
   const [, room, id] = path.split("/");
@@ -40,10 +40,10 @@ function placeOf(hash) {
   try {
     name = decodeURIComponent(id ?? "");
   } catch {
-    // not an id of the app, which will answer that it is unknown
+    // not an id of the app: the app will answer that it is unknown
     name = id;
   }
-  return { view: of[room] ?? "fleet", id: name, query, places: [] };
+  return { view: of[room] ?? "fleet", id: name, query, continuations: [] };
 }
 
 function route() {
@@ -53,7 +53,7 @@ function route() {
   go(placeOf(location.hash));
 }
 
-/** Shows a place. Filters of the same view change in place; another view gets the focus. */
+/** Shows a place. If only filters change, the view is updated and keeps the focus; another view gets the focus. */
 function go(place) {
   const before = current.place;
   const moved = !before || before.view !== place.view || before.id !== place.id;
@@ -111,7 +111,7 @@ function draw() {
   }
 }
 
-/** After a view has arrived: the focus, if the place changed, and the sign-out. */
+/** After the data of a view have arrived: sets the focus, if the place changed, and the button to leave. */
 function settle() {
   main.removeAttribute("aria-busy");
   if (current.focus) {
@@ -119,21 +119,21 @@ function settle() {
     scrollTo(0, 0);
     main.querySelector("h1")?.focus({ preventScroll: true });
   }
-  const way = exit();
-  leave.hidden = !way;
-  leave.textContent = way?.label ?? "";
+  const action = leaveAction();
+  leave.hidden = !action;
+  leave.textContent = action?.label ?? "";
 }
 
 function fail(error, seconds) {
   if (error.status === undefined) {
-    // an error of this page, not of the app
+    // a bug of this page, not an answer of the app
     console.error(error);
   }
   const again = () => current.live.again();
   if (error.status === 401) {
     current.data = null;
     document.title = NAME;
-    main.replaceChildren(h("div", { id: "content" }, door(error, again)));
+    main.replaceChildren(h("div", { id: "content" }, accessForm(error, again)));
     settle();
     return;
   }
@@ -154,7 +154,7 @@ function fail(error, seconds) {
         "div",
         { class: "view" },
         h("h1", { tabindex: "-1" }, heading),
-        problem("The answer of the app", error, plan),
+        problem("Answer of the app", error, plan),
         h("p", { class: "actions" }, retry, h("a", { class: "button", href: "#/" }, "All models")),
       ),
     ),
@@ -171,8 +171,9 @@ function changeQuery(name, value) {
 }
 
 const PAGING = {
-  older: ({ place }) => go({ ...current.place, places: [...current.place.places, place] }),
-  newer: () => go({ ...current.place, places: current.place.places.slice(0, -1) }),
+  older: ({ continuation }) =>
+    go({ ...current.place, continuations: [...current.place.continuations, continuation] }),
+  newer: () => go({ ...current.place, continuations: current.place.continuations.slice(0, -1) }),
   again: () => current.live.again(),
 };
 
@@ -194,7 +195,7 @@ document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
-leave.addEventListener("click", () => exit()?.leave());
+leave.addEventListener("click", () => leaveAction()?.leave());
 addEventListener("hashchange", route);
 addEventListener("resize", () => {
   if (current.data) {

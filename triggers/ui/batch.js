@@ -1,4 +1,4 @@
-// One batch: its status or outcome, its models as a graph, and a list of them with the reasons of failures.
+// One batch: its status or outcome, its models as a graph, and a list of the models with the reasons of failures.
 
 import { now, read } from "./api.js";
 import { foreign, h } from "./dom.js";
@@ -45,7 +45,7 @@ export function news(before, data) {
   return key(before) === key(data) ? "" : `${title(data)}: ${word(data.status)}. ${numbers(data.counts)}`;
 }
 
-/** An ended batch does not change any more. */
+/** An ended batch does not change any more, so it is not read again. */
 export function seconds({ status }) {
   return ended(status) ? null : 5;
 }
@@ -89,7 +89,7 @@ function inWords({ status, counts }) {
   return status === "Listing" ? "The app reads the models of the workspace." : numbers(counts);
 }
 
-/** The numbers of models in each state, in one sentence. */
+/** How many models are in each state, in one sentence. */
 function numbers({ models, completed, started, waiting, failed, skipped }) {
   if (!models) {
     return "It has no models.";
@@ -122,7 +122,7 @@ function notes({ retryOf, lastReadError, exceptNotFound }) {
           {},
           "A retry of the batch ",
           batchLink(retryOf, h("code", {}, retryOf)),
-          ": what completed there is not refreshed again.",
+          ": the models that completed there are not refreshed again.",
         )
       : null,
     lastReadError ? h("p", { class: "muted" }, "The last call failed: ", foreign(lastReadError)) : null,
@@ -139,7 +139,7 @@ function notes({ retryOf, lastReadError, exceptNotFound }) {
   ];
 }
 
-/** All models, those that did not complete first. */
+/** All models; those that did not complete come first. */
 function list(models) {
   const rank = ({ status }) => (ORDER.includes(status) ? ORDER.indexOf(status) : ORDER.length);
   const rows = models
@@ -171,7 +171,7 @@ function took(model) {
   return model.endedAt ? duration(seconds) : h("span", { class: "muted" }, `${duration(seconds)} so far`);
 }
 
-/** The first names of a list; further ones are shown on demand. */
+/** The first names of a list; the user can open the others. */
 function names(all) {
   const one = (name, at) => [at ? ", " : "", foreign(name)];
   const rest = all.slice(NAMES);

@@ -1,4 +1,4 @@
-// Charts of runs, drawn for the available width. Each has a text with the same content.
+// Charts of runs, drawn for the available width. Each has a text with the same content for screen readers.
 
 import { now } from "./api.js";
 import { h, iconPath, s } from "./dom.js";
@@ -11,7 +11,7 @@ const WANTED_RUNS = 12;
 const TOP = 20;
 const HEIGHT = 26;
 
-/** When the runs of a model waited and refreshed. `runs`: newest first; `active`: the one at work, or null. */
+/** When the runs of a model waited and refreshed. `runs`: ended runs, newest first; `active`: the active run or null. */
 export function timeline(runs, active, width, usual) {
   const end = now();
   const all = active ? [{ ...active, endedAt: null }, ...runs] : runs;
@@ -43,12 +43,15 @@ export function timeline(runs, active, width, usual) {
   );
 }
 
-/** One run as a bar: waiting, then refreshing; the line is how long it usually takes. All bars of a table share `most`. */
-export function durationBar(run, usual, most, width = 150) {
+/**
+ * One run as a bar: the time it waited, then the time it refreshed. The line marks how long a refresh usually takes.
+ * `scaleSeconds`: the seconds that fill the width, the same for all bars of a table.
+ */
+export function durationBar(run, usual, scaleSeconds, width = 150) {
   const waited = Math.max(0, run.waitedSeconds ?? 0);
   const took = Math.max(0, run.durationSeconds ?? 0);
-  const scale = (seconds) => (most ? (seconds / most) * (width - 4) : 0);
-  const mark = usual ? scale(Math.min(most, waited + usual)) : null;
+  const scale = (seconds) => (scaleSeconds ? (seconds / scaleSeconds) * (width - 4) : 0);
+  const mark = usual ? scale(Math.min(scaleSeconds, waited + usual)) : null;
   return s(
     "svg",
     { class: "bar-picture", width, height: 14, viewBox: `0 0 ${width} 14`, "aria-hidden": "true" },

@@ -1,19 +1,19 @@
-// Makes elements by calls and never from text, because names of models and callers are data. `patch` changes what is
-// shown into what should be shown, so that an update moves neither focus nor selection nor scroll position.
+// Builds elements through the DOM API, never from HTML text, because names of models and callers are data. `patch`
+// changes only what differs, so that an update moves neither focus nor selection nor scroll position.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element with attributes (null and false leave one out) and children: nodes, texts, lists of them, or nothing. */
+/** An HTML element. Attributes with null or false are left out. Children: nodes, texts, lists of these, or null. */
 export function h(tag, attributes, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
 
-/** The same for SVG. */
+/** The same for an SVG element. */
 export function s(tag, attributes, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Foreign text: its direction and its control characters have no effect outside. */
+/** Text that the app did not write: its direction and its control characters do not affect the text around it. */
 export function foreign(text, kind = "") {
   return h("bdi", { class: kind || null, title: text.length > 60 ? text : null }, text);
 }
@@ -31,7 +31,7 @@ const ICONS = {
   none: "M6 8h4",
 };
 
-/** A small icon beside a word, without further meaning. */
+/** A small icon next to a word. Screen readers skip it, because the word says the same. */
 export function icon(name) {
   const path = s("path", { d: ICONS[name] });
   return s("svg", { class: "icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, path);
@@ -42,7 +42,7 @@ export function iconPath(name) {
   return ICONS[name];
 }
 
-/** Makes `old` equal to `fresh`. Children with `data-key` keep their identity wherever they move. */
+/** Makes `old` equal to `fresh`. A child with `data-key` stays the same element even if it moves. */
 export function patch(old, fresh) {
   const focused = document.activeElement;
   patchNode(old, fresh);
@@ -82,7 +82,7 @@ function patchNode(old, fresh) {
 
 function patchAttributes(old, fresh) {
   for (const { name } of [...old.attributes]) {
-    // the user opens and closes details
+    // whether `details` are open is decided by the user
     if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) {
       old.removeAttribute(name);
     }

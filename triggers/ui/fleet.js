@@ -1,4 +1,4 @@
-// All models: the freshness of each, those that need attention first.
+// All models with their freshness; the models that need attention come first.
 
 import { read, root } from "./api.js";
 import { foreign, h } from "./dom.js";
@@ -6,7 +6,7 @@ import { button, dayStrip, healthBadge, modelLink, statusBadge, successAge, tabl
 import { count, duration, listed, secondsSince } from "./words.js";
 
 const PAGE = 100;
-const MOST = 500;
+const MAX_PAGE = 500;
 const SORTS = {
   freshness: "What needs attention",
   name: "Name",
@@ -18,7 +18,7 @@ const STATES = {
   failing: "Failing",
   ok: "Fresh",
   unknown: "No outcome yet",
-  active: "At work now",
+  active: "Active now",
 };
 const COLUMNS = [
   ["Model", "wide"],
@@ -35,9 +35,9 @@ export async function load({ query }, signal) {
   const { search, state, workspaceId, sort } = query;
   const wanted = Math.max(PAGE, Number(query.show) || 0);
   const filters = { search, state, workspaceId, sort };
-  const page = await read("models", { ...filters, limit: Math.min(MOST, wanted) }, signal);
+  const page = await read("models", { ...filters, limit: Math.min(MAX_PAGE, wanted) }, signal);
   while (page.continuation && page.models.length < wanted) {
-    const next = await read("models", { ...filters, limit: MOST, continuation: page.continuation }, signal);
+    const next = await read("models", { ...filters, limit: MAX_PAGE, continuation: page.continuation }, signal);
     page.models.push(...next.models);
     page.continuation = next.continuation;
   }
@@ -231,7 +231,7 @@ function empty() {
       h(
         "li",
         {},
-        "Instead of the key, an app with sign-in takes a token: ",
+        "If the app has a sign-in, send a token instead of the key: ",
         h("code", {}, "Authorization: Bearer TOKEN"),
       ),
       h(

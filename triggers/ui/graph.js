@@ -7,7 +7,7 @@ import { IN_BATCH, count, duration, elapsed, ended } from "./words.js";
 const COMPACT = 60;
 const ARROW = 7;
 
-/** `models`: as the API lists them, at least one. */
+/** The picture. `models`: at least one, in the form of the API. */
 export function graph(models) {
   const { layers, loose, lines, left, width, height } = arrange(models);
   const box = (number) => node(models[number]);
@@ -38,7 +38,7 @@ export function graph(models) {
           loose.map(box),
         )
       : null,
-    h("figcaption", {}, layers.length ? reading(left) : "No model of this batch depends on another one."),
+    h("figcaption", {}, layers.length ? reading(left) : "No model of this batch depends on another model."),
   );
 }
 
@@ -56,7 +56,7 @@ function layer(columns, at, box) {
   );
 }
 
-/** A model: a link to its request, if there is one. */
+/** The box of a model. It is a link to the model's request, if there is one. */
 function node(model) {
   const [picture, tone, word] = IN_BATCH[model.status] ?? ["unknown", "calm", model.status];
   const attributes = { class: `node ${tone} ${model.status === "Skipped" ? "skipped" : ""}`.trim() };
@@ -73,7 +73,7 @@ function node(model) {
   );
 }
 
-/** How long the refresh of a model has taken so far or took, after a comma. */
+/** A comma, and how long the refresh of a model took or has taken so far. */
 function took(model) {
   if (model.earlier) {
     return " earlier";

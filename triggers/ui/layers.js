@@ -1,11 +1,11 @@
-// Where the models of a batch are in its picture, and the lines between them. Numbers only, in pixels: no elements.
+// The positions of the models of a batch in its picture, and the lines between them: numbers in pixels, no elements.
 
-/** The sizes of the picture; batch.css has the same ones. `edge`: the free space at the top and the bottom. */
+/** The sizes of the picture; batch.css has the same. `edge`: the free space at the top and the bottom. */
 export const SIZE = { width: 184, height: 50, row: 14, column: 26, layer: 50, edge: 14 };
 
 const ROWS = 12;
 const SWEEPS = 6;
-const MOST_CURVES = 6000;
+const MAX_CURVES = 6000;
 
 /**
  * Places models that have dependencies in layers by their longest path of dependencies, each layer in columns.
@@ -29,7 +29,7 @@ export function arrange(models) {
   const places = placed(layers);
   const all = before.flatMap((list, to) => list.map((from) => ({ from, to }))).filter(forward(depth));
   const curves = all.reduce((sum, { from, to }) => sum + depth[to] - depth[from], 0);
-  const drawn = curves > MOST_CURVES ? all.filter(near(depth)).slice(0, MOST_CURVES) : all;
+  const drawn = curves > MAX_CURVES ? all.filter(near(depth)).slice(0, MAX_CURVES) : all;
   return {
     layers: places.layers.map(({ columns }) => columns),
     loose,
@@ -40,7 +40,7 @@ export function arrange(models) {
   };
 }
 
-/** The numbers of the dependencies of each model, each once. Unknown names are left out. */
+/** For each model the numbers of the models that it depends on, without duplicates and unknown names. */
 function dependencies(models) {
   const known = new Map(models.map(({ name }, number) => [name, number]));
   return models.map(({ dependsOn }, number) => [
@@ -48,7 +48,7 @@ function dependencies(models) {
   ]);
 }
 
-/** The longest path of dependencies that leads to each model. Models in a cycle, which the app refuses, have 0. */
+/** The length of the longest path of dependencies to each model; 0 in a cycle, which the app refuses. */
 function depths(before, after) {
   const depth = before.map(() => 0);
   const left = before.map((list) => list.length);
@@ -64,7 +64,7 @@ function depths(before, after) {
   return depth.map((value, number) => (left[number] ? 0 : value));
 }
 
-/** Changes the order within each layer: a model comes near the models it is connected to, so that few lines cross. */
+/** Orders the models within each layer: near the models they are connected to, so that few lines cross. */
 function order(layers, before, after) {
   const position = new Map();
   const keep = (layer) => layer.forEach((number, at) => position.set(number, (at + 0.5) / layer.length));
@@ -120,8 +120,8 @@ function near(depth) {
 }
 
 /**
- * One line from the right side of a model to the left side of another. It passes other models of its own layers, and
- * the layers between, in the space between two rows.
+ * One line from the right side of a model to the left side of another. Between them it runs in the space between two
+ * rows, both past other models in the layers of the two and through the layers in between.
  */
 function lineOf({ from, to }, places, depth) {
   const [source, target] = [places.of.get(from), places.of.get(to)];

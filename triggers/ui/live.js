@@ -1,11 +1,11 @@
-// Reads the data of a view repeatedly: only while the page is visible, and less and less often while it fails.
+// Reads the data of a view repeatedly: only while the page is visible, and less and less often while reads fail.
 
-const MOST_SECONDS = 120;
+const MAX_SECONDS = 120;
 
 export class Live {
   /**
    * `load(signal)` reads the data, `show(data)` shows them and returns the seconds until the next read,
-   * `fail(error, seconds)` reports a failure; `seconds` until the next attempt, null: no automatic one.
+   * `fail(error, seconds)` reports a failed read; `seconds`: until the next attempt, null if there is none.
    */
   constructor(load, show, fail) {
     Object.assign(this, { load, show, fail });
@@ -15,7 +15,7 @@ export class Live {
     this.again();
   }
 
-  /** Reads at once, independently of the schedule. The promise ends when the data are shown. */
+  /** Reads at once, independently of the schedule. The promise resolves when the data or the failure are shown. */
   async again() {
     clearTimeout(this.timer);
     this.reading?.abort();
@@ -34,7 +34,7 @@ export class Live {
         return;
       }
       const final = [400, 401, 403, 404].includes(problem.status);
-      seconds = final ? null : Math.min(MOST_SECONDS, 5 * 2 ** this.failures++);
+      seconds = final ? null : Math.min(MAX_SECONDS, 5 * 2 ** this.failures++);
       this.fail(problem, seconds);
     }
     this.due = seconds === null ? null : Date.now() + seconds * 1000;

@@ -1,4 +1,4 @@
-// One model: the reason for its state, its waiting and running requests, its last runs, its last failure.
+// One model: the reason for its state, its waiting and running requests, its last runs and its last failure.
 
 import { read } from "./api.js";
 import { durationBar, timeline } from "./chart.js";
@@ -73,7 +73,7 @@ export function render({ model, queue }, { width }) {
   );
 }
 
-/** Without a workspace the model is only known from a setting, and no action is possible here. */
+/** The actions for a model. A model without a workspace is known only from a setting, so it has no actions. */
 function actions(model) {
   if (!model.workspaceId) {
     return null;
@@ -175,14 +175,14 @@ function runCells(run, usual, most) {
     duration(run.waitedSeconds ?? 0),
     [
       run.durationSeconds === undefined ? h("span", { class: "muted" }, "not started") : duration(run.durationSeconds),
-      against(run, usual),
+      comparedWith(usual, run),
     ],
     String(run.requests),
   ];
 }
 
-/** Shown only if it is informative. */
-function against(run, usual) {
+/** How many times the usual duration a run took; null if it completed in less than 1.5 times the usual duration. */
+function comparedWith(usual, run) {
   if (!usual || run.durationSeconds === undefined || run.status !== "Completed" || run.durationSeconds < 1.5 * usual) {
     return null;
   }

@@ -41,12 +41,12 @@ export function workspaceLink(id) {
   return h("a", { href: `#/?workspaceId=${encodeURIComponent(id)}` }, h("code", {}, id));
 }
 
-/** The link from a request to its batch; null for a request without one. */
+/** The link from a request to its batch; null if the request is not part of a batch. */
 export function partOf({ batchId }) {
   return batchId ? h("span", { class: "sub" }, batchLink(batchId, "part of a batch")) : null;
 }
 
-/** The text that identifies a caller, and the rest of its data. */
+/** The value that names a caller (null if there is none), and the rest of its data. */
 export function callerParts(caller) {
   const entries = Object.entries(caller ?? {});
   const first = entries.find(([key]) => /^(pipeline|name|job|workflow)/i.test(key)) ?? entries[0];
@@ -100,19 +100,19 @@ export function table(caption, columns, rows) {
   );
 }
 
-/** The newest rows of a table; further ones are shown on demand. */
-export function longTable(caption, columns, rows, most = 12) {
-  const more = rows.length - most;
+/** A table of the first rows; the user can open the others. */
+export function longTable(caption, columns, rows, limit = 12) {
+  const more = rows.length - limit;
   const rest =
     more > 0
       ? h(
           "details",
           { class: "rest", "data-key": `rest-${caption}` },
           h("summary", {}, `${more} more`),
-          table(`${caption}, continued`, columns, rows.slice(most)),
+          table(`${caption}, continued`, columns, rows.slice(limit)),
         )
       : null;
-  return [table(caption, columns, rows.slice(0, most)), rest];
+  return [table(caption, columns, rows.slice(0, limit)), rest];
 }
 
 function row(columns, key, cells) {
@@ -126,7 +126,7 @@ function row(columns, key, cells) {
   return h("tr", { role: "row", "data-key": key }, shown);
 }
 
-/** The last fourteen days (UTC), the newest at the right, each a cell with symbol and colour. */
+/** The last fourteen days (UTC), each as a cell with a symbol and a colour; the newest is at the right. */
 export function dayStrip(days, asOf) {
   const known = new Map(days.map((day) => [day.date, day]));
   const today = Date.parse(`${asOf.slice(0, 10)}T00:00:00Z`);
@@ -193,7 +193,7 @@ export function successAge(model) {
   );
 }
 
-/** A bar with its text. `done` and `all` are numbers of the same thing. */
+/** A progress bar with its text: `done` of `all`. */
 export function bar(label, done, all, note, tone = "") {
   return h(
     "div",
@@ -204,7 +204,7 @@ export function bar(label, done, all, note, tone = "") {
   );
 }
 
-/** The progress of an enhanced refresh: the total, and its running tables. */
+/** The progress of an enhanced refresh: of all its objects, and of its tables. */
 export function progressOf(progress) {
   if (!progress) {
     return null;
@@ -232,7 +232,7 @@ export function placeInWords({ group, position, closedUntil }) {
   return [
     "The model is idle. Its capacity group ",
     foreign(group),
-    " allows no more refreshes at once; ",
+    " allows no more simultaneous refreshes; ",
     position ? `${count(position, "run")} ${position === 1 ? "is" : "are"} ahead` : "this run is next",
     closedUntil
       ? [". Power BI reports that the capacity has reached its limits; the next try is at ", time(closedUntil)]
@@ -241,16 +241,16 @@ export function placeInWords({ group, position, closedUntil }) {
   ];
 }
 
-/** When a refresh is expected to end, seen from now. */
+/** In how many seconds a refresh is expected to end, or how much longer than usual it takes, in words. */
 export function expectation(expectedEnd) {
   const left = -secondsSince(expectedEnd);
   return left >= 0 ? `expected to end in ${duration(left)}` : `${duration(-left)} longer than usual`;
 }
 
-/** An error with its remedy. */
+/** An error and what to do about it. */
 export function problem(title, error, ...more) {
   const hint = advice(error);
-  // the message of an outcome is complete, so it ends with the advice
+  // the advice is shown separately; the message of an outcome ends with it
   const message = hint ? (error.message ?? "").replace(hint, "").replace(/\s+/g, " ").trim() : error.message;
   return h(
     "div",
@@ -268,7 +268,7 @@ export function problem(title, error, ...more) {
   );
 }
 
-/** Names and values. Entries without a value are left out. */
+/** A list of names with their values. Entries without a value are left out. */
 export function facts(entries) {
   const shown = entries.filter(([, value]) => value !== null && value !== undefined && value !== "");
   return h(

@@ -33,9 +33,9 @@ export function atWork(queue) {
         ? h("p", { class: "muted" }, "The last call failed: ", foreign(active.lastReadError))
         : null,
       progressOf(active.progress),
-      callers(active, "Callers that wait for it"),
+      callers(active, "Callers that wait for this run"),
     ),
-    queue.queue.length ? h("h3", {}, `Behind it: ${count(queue.queue.length, "run")}`) : null,
+    queue.queue.length ? h("h3", {}, `Waiting behind it: ${count(queue.queue.length, "run")}`) : null,
     h(
       "ol",
       { class: "queue" },
@@ -93,7 +93,7 @@ function callers(run, caption) {
   }));
   return [
     h("h3", {}, caption),
-    rows.length ? table(caption, CALLERS, rows) : h("p", { class: "muted" }, "No caller waits for it any more."),
+    rows.length ? table(caption, CALLERS, rows) : h("p", { class: "muted" }, "No caller waits for this run any more."),
     run.moreRequests ? h("p", { class: "muted" }, `and ${count(run.moreRequests, "more request")}`) : null,
   ];
 }

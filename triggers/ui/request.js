@@ -1,4 +1,4 @@
-// One request: its status or outcome, its history, and the requests that shared its refresh.
+// One request: its status or outcome, its history, and the requests that share its refresh.
 
 import { now, read } from "./api.js";
 import { durationBar } from "./chart.js";
@@ -33,7 +33,7 @@ export async function load({ id }, signal) {
   return { request, model, queue };
 }
 
-/** Additional data, such as the callers that shared the refresh: null without an answer. */
+/** Additional data, such as the callers that share the refresh; null if they cannot be read. */
 async function added(path, signal) {
   try {
     return await read(path, {}, signal);
@@ -138,7 +138,7 @@ function inWords(request) {
       ".",
     ];
   }
-  return request.position ? `${count(request.position, "run")} ahead of it.` : "The next in the queue.";
+  return request.position ? `${count(request.position, "run")} ahead of it.` : "It is the next in the queue.";
 }
 
 function whereItFailed(error) {

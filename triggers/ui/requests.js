@@ -1,4 +1,4 @@
-// The requests of all models or of one, page by page, the newest first.
+// The requests for all models or for one model, page by page, the newest first.
 
 import { read } from "./api.js";
 import { foreign, h } from "./dom.js";
@@ -15,22 +15,22 @@ const COLUMNS = [
 
 export const title = () => "Requests";
 
-export async function load({ query, places }, signal) {
+export async function load({ query, continuations }, signal) {
   const { datasetId, status } = query;
-  const page = await read("refreshes", { datasetId, status, continuation: places.at(-1) }, signal);
-  return { ...page, pageNumber: places.length };
+  const page = await read("refreshes", { datasetId, status, continuation: continuations.at(-1) }, signal);
+  return { ...page, pageNumber: continuations.length };
 }
 
 export function news() {
   return "";
 }
 
-/** Only the first page is updated automatically. */
+/** The first page is updated every 20 seconds, other pages every minute. */
 export function seconds({ pageNumber }) {
   return pageNumber ? 60 : 20;
 }
 
-export function render(data, { query, places }) {
+export function render(data, { query, continuations }) {
   const one = query.datasetId ? data.refreshes[0] : null;
   return h(
     "div",
@@ -62,11 +62,16 @@ export function render(data, { query, places }) {
     h(
       "p",
       { class: "more" },
-      h("button", { type: "button", "data-action": "newer", disabled: places.length === 0 }, "Newer"),
-      ` ${count(data.refreshes.length, "request")} on page ${places.length + 1} `,
+      h("button", { type: "button", "data-action": "newer", disabled: continuations.length === 0 }, "Newer"),
+      ` ${count(data.refreshes.length, "request")} on page ${continuations.length + 1} `,
       h(
         "button",
-        { type: "button", "data-action": "older", "data-place": data.continuation, disabled: !data.continuation },
+        {
+          type: "button",
+          "data-action": "older",
+          "data-continuation": data.continuation,
+          disabled: !data.continuation,
+        },
         "Older",
       ),
     ),

@@ -18,7 +18,7 @@ export const STATUS = {
   Terminated: ["stop", "bad", "Terminated"],
 };
 
-/** The same for a batch and for its models, which have further states. */
+/** The same for the states of a batch and of its models: those above and some more. */
 export const IN_BATCH = {
   ...STATUS,
   Listing: ["turn", "busy", "Reading the models"],
@@ -47,13 +47,13 @@ export function ended(status) {
   return ["Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated"].includes(status);
 }
 
-/** 48 s, 12 min, 1 h 05 min, 2 d 3 h. */
+/** 48 s, 12 min, 1 h 05 min, 2 d 3 h: rounded to seconds, then cut to the smallest unit that is shown. */
 export function duration(seconds) {
   const total = Math.max(0, Math.round(seconds));
   if (total < 90) {
     return `${total} s`;
   }
-  // cut, not rounded, as in the sentences of the app
+  // Math.floor, because the app also cuts the durations in its sentences
   const minutes = Math.floor(total / 60);
   if (minutes < 90) {
     return `${minutes} min`;
@@ -61,7 +61,7 @@ export function duration(seconds) {
   if (minutes < 48 * 60) {
     return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
   }
-  const hours = Math.round(minutes / 60);
+  const hours = Math.floor(minutes / 60);
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
@@ -84,7 +84,7 @@ export function secondsBetween(begin, end) {
   return (Date.parse(end) - Date.parse(begin)) / 1000;
 }
 
-/** The seconds that the refresh of a model in a batch has taken so far or took; null if it has not started. */
+/** The seconds that the refresh of a model in a batch took, or has taken so far; null if it has not started. */
 export function elapsed({ status, startedAt, endedAt }) {
   if (!startedAt || !(endedAt || status === "Started")) {
     return null;
@@ -104,7 +104,7 @@ export function moment(text, exact = false) {
   return DAY.format(date) === DAY.format(new Date(now())) ? clock : `${DAY.format(date)}, ${clock}`;
 }
 
-/** The same as an element, with the exact time in UTC as a tooltip. */
+/** A `time` element with the text of `moment`, and with the exact time in UTC as a tooltip. */
 export function time(text, exact = false) {
   return h(
     "time",
@@ -113,7 +113,7 @@ export function time(text, exact = false) {
   );
 }
 
-/** The time of day of this moment. */
+/** The current time of day, with seconds. */
 export function clock() {
   return EXACT.format(new Date(now()));
 }
@@ -122,7 +122,7 @@ export function tickLabel(milliseconds, days) {
   return (days ? DAY : CLOCK).format(new Date(milliseconds));
 }
 
-/** A date of the API, such as 2026-11-25: Wed, 25 Nov. */
+/** A date of the API in words: Wed, 25 Nov for 2026-11-25. */
 export function weekday(text) {
   return WEEKDAY.format(new Date(`${text}T00:00:00Z`));
 }
@@ -131,12 +131,12 @@ export function count(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en-GB")} ${number === 1 ? one : many}`;
 }
 
-/** a, b and c. */
+/** The parts as a list in words: a, b and c. */
 export function listed(parts) {
   return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }
 
-/** The remedy for an error of the API. */
+/** What to do about an error of the API; empty if there is no advice. */
 export function advice(error) {
   if (error.action) {
     return error.action;
@@ -151,13 +151,13 @@ export function advice(error) {
     return "Ask the operators of the app to list you among its callers.";
   }
   if (error.status === 403) {
-    return "Ask the operators of the app to admit you.";
+    return "Ask the operators of the app to give you access.";
   }
   if (error.status === 429) {
     return "Try again in a minute.";
   }
   if (error.status >= 500) {
-    return "If the problem persists, check api/health of the app, and its log.";
+    return "If the problem persists, check api/health of the app and the app's log.";
   }
   return "";
 }

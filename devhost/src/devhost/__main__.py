@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="devhost", description=__doc__)
     parser.add_argument("--app", type=Path, required=True, help="folder with function_app.py and host.json")
     parser.add_argument("--port", type=int, default=7071, help="port on 127.0.0.1 (default 7071; 0: any free one)")
-    parser.add_argument("--state", type=Path, required=True, help="directory for the state; made if missing")
+    parser.add_argument("--state", type=Path, required=True, help="directory for the state; created if missing")
     parser.add_argument("--key", help="key of the management API (default: a generated key, kept in the state)")
     parser.add_argument(
         "--keys", action="store_true", help="check function keys as Azure does (default: not checked, as in Core Tools)"
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--http-only",
         action="store_true",
-        help="serve only the app's HTTP functions, beside the devhost that has the state open",
+        help="serve only the app's HTTP functions, in addition to the devhost that has the state open",
     )
     parser.add_argument("--record", type=Path, metavar="DIR", help="write the history of each generation that ends")
     faults = parser.add_argument_group("faults of the platform (off by default)")
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="the same for messages between orchestrations, entities and activities",
+        help="messages between orchestrations, entities and activities arrive after up to SECONDS",
     )
     faults.add_argument(
         "--blob-reads-fail",
@@ -119,10 +119,10 @@ def _log() -> LostLines:
 
 
 class _Ended:
-    """What ends the process: Ctrl-C, SIGTERM, or a failure of the engine.
+    """Waits for the end of the process: for Ctrl-C, SIGTERM, or a failure of the engine.
 
-    A signal that arrives just before the main thread waits for a lock or an event is only handled after that wait,
-    which may never end. So the main thread waits for a byte that Python's own signal handler writes.
+    If a signal arrives just before the main thread waits for a lock or an event, Python handles the signal only after
+    that wait, which may never end. So the main thread waits for a byte that Python's own signal handler writes.
     """
 
     def __init__(self) -> None:

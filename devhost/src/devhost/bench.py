@@ -1,6 +1,8 @@
-"""`python -m devhost.bench`: orchestrations of five sequential activities a second, with the state on disk.
+"""`python -m devhost.bench`: measures how many orchestrations of five sequential activities the devhost runs per
+second.
 
-Runs the parts of the devhost without HTTP in this process: engine, SQLite, pool threads, the real SDK.
+Runs the parts of the devhost without HTTP in this process: the engine with its state on disk (SQLite), the pool of
+threads, and the real SDK.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ ACTIVITIES = 5
 
 
 def measure(count: int, state: Path) -> float:
-    """Seconds for `count` orchestrations that start together. Raises RuntimeError for a wrong output."""
+    """The seconds for `count` orchestrations that start together. Raises RuntimeError for a wrong output."""
     functions = load(Path(__file__).parent / "bench_app")
     invoker = Invoker(functions, lambda binding: "{}")
     store = SqliteStore(state)
@@ -57,7 +59,7 @@ def main() -> None:
         seconds = measure(count, Path(directory))
     cpu = time.process_time()
     print(
-        f"{count / seconds:.0f} orchestrations of {ACTIVITIES} sequential activities a second on one core, "
+        f"{count / seconds:.0f} orchestrations of {ACTIVITIES} sequential activities per second on one core, "
         "state on disk "
         f"({count} in {seconds:.2f} s, {cpu:.2f} s of CPU, {threading.active_count()} threads)"
     )

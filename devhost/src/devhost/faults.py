@@ -18,8 +18,8 @@ class BadFaults(Exception):  # noqa: N818
 class Faults:
     """The values of all faults; by default there are none. Raises BadFaults.
 
-    `latency`, `internal_latency`: maximum in seconds (see `engine.latency`); `blob_reads_fail`: a probability (see
-    `engine.blobs`); `seed`: of the random draws.
+    `latency`, `internal_latency`: maximum delays in seconds (see `engine.latency`); `blob_reads_fail`: a probability
+    (see `engine.blobs`); `seed`: the seed of the random draws.
     """
 
     latency: float = 0.0
@@ -30,9 +30,9 @@ class Faults:
     def __post_init__(self) -> None:
         for name in ("latency", "internal_latency"):
             if not 0 <= getattr(self, name) <= _LONGEST:
-                raise BadFaults(f"{name} is in seconds, from 0 to {_LONGEST}, not {getattr(self, name)}")
+                raise BadFaults(f"{name} must be a number of seconds from 0 to {_LONGEST}, not {getattr(self, name)}")
         if not 0 <= self.blob_reads_fail <= 1:
-            raise BadFaults(f"blob_reads_fail is a probability, from 0 to 1, not {self.blob_reads_fail}")
+            raise BadFaults(f"blob_reads_fail must be a probability from 0 to 1, not {self.blob_reads_fail}")
 
 
 _LONGEST = 3600
@@ -40,7 +40,7 @@ _NAMES = ("latency", "internalLatency", "blobReadsFail")
 
 
 class FaultControl:
-    """The faults of an engine. Use it on the thread of the engine after its start."""
+    """Reads and changes the faults of an engine. Use it on the thread of the engine, after the engine was started."""
 
     def __init__(self, faults: Faults) -> None:
         self.latency = Latency(faults.latency, faults.internal_latency, faults.seed)
@@ -71,7 +71,7 @@ def _numbers(body: bytes) -> Mapping[str, float]:
         raise BadFaults("the body must be a JSON object")
     for name, value in values.items():
         if name not in _NAMES:
-            raise BadFaults(f"there is no fault {name!r}; there are {', '.join(_NAMES)}")
+            raise BadFaults(f"there is no fault {name!r}; the faults are {', '.join(_NAMES)}")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadFaults(f"{name} must be a number, not {value!r}")
     return {name: float(value) for name, value in values.items()}

@@ -1,9 +1,9 @@
 """Recorded histories: files with the history of an orchestration, and their replay with changed code.
 
-An orchestration in flight is replayed by the code that is deployed. If that code schedules work that differs from the
-work in the history, the orchestration fails. Each file has one generation (what runs until the next continue-as-new).
-The devhost writes them with `--record DIR`, each generation as it ends; `python -m devhost histories` writes what a
-state holds now. `replay_history` replays a file with an app's functions:
+The deployed code replays the orchestrations in flight. If that code schedules work that differs from the work in the
+history, the orchestration fails. Each file has one generation: one execution up to its end or its continue-as-new. With
+`--record DIR`, the devhost writes a file when a generation ends; `python -m devhost histories` writes the histories
+that are now in a state. `replay_history` replays a file with an app's functions:
 
     functions = devhost.app.index.load(Path("app"))
     deviation = replay_history(Path("histories/order-1.json"), functions)
@@ -42,13 +42,13 @@ _BREAKS = "The current code breaks an instance in flight with this history."
 
 
 class BadHistory(Exception):  # noqa: N818
-    """A file is not a recorded history of a known format; the message has its name."""
+    """A file is not a recorded history of a known format; the message contains its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One generation of one orchestration. `input` is its input as JSON text; `status` is how the generation stood:
-    Completed, Failed, Terminated, ContinuedAsNew, or Pending, Running, Suspended if it had not ended."""
+    """One generation of one orchestration. `input` is its input as JSON text. `status` is Completed, Failed, Terminated
+    or ContinuedAsNew, or, for a generation that had not ended, Pending, Running or Suspended."""
 
     orchestrator: str
     instance_id: str
@@ -95,9 +95,10 @@ class History:
 
 
 class Recorder:
-    """Writes each generation that ends into a folder: `<orchestrator>-<instance id>-<number>.json`, numbers from 1.
+    """Writes each generation that ends into a folder, as `<orchestrator>-<instance id>-<number>.json`.
 
-    Characters of an id that a file name cannot have become `_`. Existing files are kept: numbers continue after them.
+    Numbers begin at 1 and continue after those of existing files, which are kept. Characters of an id that a file name
+    cannot contain become `_`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -125,10 +126,11 @@ class Recorder:
 class Deviation:
     """The first difference between a replay and a recorded history.
 
-    `kind`: "non-deterministic" (the engine would fail an instance in flight), "different" (the engine would not detect
-    it, but an operation goes to another entity or a sub-orchestration has another id), "failed" (the orchestrator
-    raises an exception that it did not raise) or "end" (all recorded work is scheduled, but the generation ends
-    differently, which breaks no instance in flight). `episode` counts from 1; `sentence` describes the difference.
+    `kind`: "non-deterministic" (the engine would fail an instance in flight), "different" (an operation goes to another
+    entity or a sub-orchestration has another id, which the engine would not detect), "failed" (the orchestrator raises
+    an exception that it did not raise when it was recorded) or "end" (all recorded work is scheduled, but the
+    generation ends differently, which breaks no instance in flight). `episode` counts from 1; `sentence` describes the
+    difference.
     """
 
     kind: Literal["non-deterministic", "different", "failed", "end"]
@@ -156,12 +158,12 @@ def replay_history(
     if orchestrator is None:
         sentence = f"{_name(history)}: the app no longer has the orchestrator {history.orchestrator!r}. {_BREAKS}"
         return Deviation("non-deterministic", 1, sentence)
-    # The events after the end of the generation do not depend on the orchestrator.
+    # Without the events after the end of the generation, which do not depend on the orchestrator.
     events = list(itertools.takewhile(lambda e: e["EventType"] != ev.EXECUTION_COMPLETED, history.history))
     if not any(e["EventType"] == ev.EXECUTION_STARTED for e in events):
-        return None  # it had not started
+        return None  # the generation had not started
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the SDK warns of completions of unknown tasks
+        warnings.simplefilter("ignore")  # the SDK warns about completions of unknown tasks
         answer = read(handle(orchestrator.handler, _trigger_value(history, events)))
     walker = _Comparison(
         functions=durable_functions(functions),
@@ -187,7 +189,8 @@ class _Comparison(Walker):
     def process(self, event: Event) -> None:
         kind = event["EventType"]
         if kind == ev.ORCHESTRATOR_STARTED:
-            # Not when the episode before ends: after a continue-as-new the first work is recorded behind that mark.
+            # Collected here, not at the end of the previous episode: after a continue-as-new, the first work is
+            # recorded after this event.
             for number, work in self.map.items():
                 self._pending.setdefault(number, (self.episode, work))
             self.episode += 1
@@ -198,10 +201,11 @@ class _Comparison(Walker):
 
     @property
     def unrecorded(self) -> tuple[int, Scheduled] | None:
-        """The first work, with its episode, that the history does not have, although later episodes are recorded.
+        """The first work that is missing in the history although later episodes are recorded, with its episode.
 
-        Work may be recorded later than it is scheduled here: the whole history is replayed at once, so a timer that was
-        cancelled later is cancelled from the beginning, and code that waits for any of several tasks continues sooner.
+        Work may be recorded later than it is scheduled here, because the whole history is replayed at once: a timer
+        that was cancelled later is cancelled from the beginning, and code that waits for any of several tasks continues
+        sooner.
         """
         missing = [number for number in self._pending if number in self.map]
         return self._pending[min(missing)] if missing else None
@@ -255,7 +259,7 @@ def _deviation(
 
 def _end_deviation(history: History, answer: Answer, result: Walk, episode: int) -> Deviation | None:
     if history.status in ("Running", "Suspended", "Pending", "Terminated"):
-        return None  # it did not end by itself
+        return None  # the generation did not end by itself
     if answer.error is not None:
         ended = "Failed"
     elif not answer.done:
@@ -296,10 +300,10 @@ def _in_words(work: Scheduled) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes a file for each orchestration in a state, which may be in use."""
+    """Writes a file for each orchestration in a state. A running devhost may use that state."""
     parser = argparse.ArgumentParser(prog="devhost histories", description=main.__doc__)
     parser.add_argument("--state", type=Path, required=True, help="directory of the state")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the files; made if missing")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files; created if missing")
     parser.add_argument("--name", help="only orchestrations of this orchestrator")
     parser.add_argument("--instance", help="only the instance with this id")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""One hosted app with its functions, engine and ports."""
+"""One hosted app, with its functions, its engine and its ports."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Options:
 class Host:
     """Hosts one app until stop(). The constructor raises IndexingError, BadSettings, StateInUse or PortTaken.
 
-    `seen` is called with every call of the app's durable functions, on the thread of the engine. `lost` is the filter
-    of the log handlers, if they have one.
+    `seen` gets every call of the app's durable functions; it is called on the thread of the engine. `lost` is the
+    filter of the log handlers, if they have one.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Host:
         self.server.run(self._timers.start)
 
     def _remember(self, key: str, value: str) -> None:
-        # The store belongs to the thread of the engine.
+        # Only the thread of the engine may use the store.
         self.runner.submit(lambda hub, now: self.store.keep(key, value))
 
     def _with_faults(self, operation: Callable[[FaultControl], dict[str, float]]) -> Future[dict[str, float]]:

@@ -1,8 +1,9 @@
-"""A second process that serves only the HTTP functions of an app, beside the devhost that runs everything else.
+"""A second process that serves only the HTTP functions of an app, while a devhost runs everything else.
 
-On a Flex Consumption plan HTTP functions and durable functions scale separately and never share a process. So they do
+On a Flex Consumption plan, HTTP functions and durable functions scale separately and never share a process. So they do
 not share what the app keeps in a process (module variables, caches). This process serves the HTTP functions. Its
-durable clients use the devhost that has the state open, and it forwards requests to the management API.
+durable clients use the devhost that has the state open. It also forwards requests for the management API to that
+devhost.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ log = logging.getLogger("devhost")
 
 _KEPT = "running"
 _CONNECT_SECONDS = 5.0
-_NOT_HANDED_ON = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
+_NOT_FORWARDED = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
 
 
 class NoEngine(Exception):  # noqa: N818
     """No devhost uses the state."""
 
     def __init__(self, state: Path) -> None:
-        super().__init__(f"no devhost runs on the state {state}: start one on it before one with --http-only")
+        super().__init__(f"no devhost uses the state {state}: start one on it before one with --http-only")
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a devhost stores for such processes: its URLs, its management key, and whether it checks keys."""
+    """What a devhost stores for processes like this: its URLs, its management key, and whether it checks keys."""
 
     base: str
     rpc: str
@@ -60,7 +61,7 @@ class Running:
 
 
 class Engine:
-    """The devhost on a state directory, which may be restarted at any time. Thread-safe."""
+    """The devhost that uses a state directory. It may be restarted at any time. Thread-safe."""
 
     def __init__(self, state: Path) -> None:
         """Raises NoEngine."""
@@ -122,20 +123,20 @@ class HttpOnlyHost:
         if path == LOST_LOGS:
             return await self._admin.answer(request)
         if path.startswith((WEBHOOKS, ADMIN)):
-            return await self._hand_on(request)
+            return await self._forward(request)
         return await self._triggers.answer(request)
 
-    async def _hand_on(self, request: Request) -> Answer:
-        """The answer of the devhost with the engine; 502 if it does not run."""
+    async def _forward(self, request: Request) -> Answer:
+        """The answer of the devhost with the engine; 502 if that is not running."""
         if self._session is None:
             self._session = aiohttp.ClientSession(auto_decompress=False)
         url = self._engine.running().base + request.url.removeprefix(request.base)
-        headers = {name: value for name, value in request.headers.items() if name not in _NOT_HANDED_ON}
+        headers = {name: value for name, value in request.headers.items() if name not in _NOT_FORWARDED}
         try:
             async with self._session.request(
                 request.method, url, headers=headers, data=request.body, allow_redirects=False
             ) as answer:
-                forwarded = [(n, v) for n, v in answer.headers.items() if n.lower() not in _NOT_HANDED_ON]
+                forwarded = [(n, v) for n, v in answer.headers.items() if n.lower() not in _NOT_FORWARDED]
                 return Answer(answer.status, forwarded, await answer.read())
         except aiohttp.ClientError as problem:
             log.warning("the devhost with the engine does not answer: %s", problem)

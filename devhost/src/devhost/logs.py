@@ -1,11 +1,11 @@
 """A log filter that drops and counts the lines that Azure would lose.
 
-The worker sends each log record to the host with the id of its invocation. The host drops a record without an id, and
-one whose invocation has ended. The filter does the same; `LostLines.report` lists what was dropped.
+The worker sends each log record to the host with the id of its invocation. The host drops a record without an id, and a
+record of an invocation that has ended. The filter does the same; `LostLines.report` lists what was dropped.
 
-Three kinds of records pass in any case: those of the devhost itself; those on the devhost's own threads, which includes
-what the app logs while it is imported (Azure drops it, but a developer needs it); and those of the platform's libraries
-(`azure_functions_worker`, `azure.functions`), which the host writes to its own log.
+Three kinds of records always pass: records of the devhost itself; records on the devhost's own threads, which include
+what the app logs while it is imported (Azure drops that, but a developer needs it); and records of the platform's
+libraries (`azure_functions_worker`, `azure.functions`), which the host writes to its own log.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class LostLine:
 
 
 class LostLines(logging.Filter):
-    """A filter for log handlers that drops what Azure would lose. Thread-safe."""
+    """A filter for log handlers that drops the lines that Azure would lose. Thread-safe."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,13 +72,13 @@ class LostLines(logging.Filter):
             if self._count > 1:
                 return
         log.warning(
-            "a log line is lost, as on Azure (%s): logger %s, thread %s. The host takes only lines of a running "
+            "a log line is lost, as on Azure (%s): logger %s, thread %s. The host accepts only lines of a running "
             "invocation: see GET /admin/devhost/lost-logs",
             line.reason, line.logger, line.thread,
         )  # fmt: skip
 
     def report(self) -> dict[str, Any]:
-        """The `count` of lost lines, and the `first` of them."""
+        """The number of lost lines (`count`), and the `first` of them."""
         with self._lock:
             return {"count": self._count, "first": [asdict(line) for line in self._first]}
 
@@ -89,7 +89,7 @@ class LostLines(logging.Filter):
             self._first.clear()
 
     def summary(self) -> str:
-        """A text with the lost lines; "" if there are none."""
+        """The first lost lines and the number of the others, as text; "" if there are none."""
         report = self.report()
         if not report["count"]:
             return ""

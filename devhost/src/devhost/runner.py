@@ -1,7 +1,7 @@
-"""The engine in real time: one thread owns it, other threads send it jobs and get results after the commit.
+"""Runs the engine in real time: one thread owns it; other threads send jobs and get the results after the commit.
 
-All waiting jobs share one transaction (a group commit). Results and new work are released only after it, so a crash
-cannot revoke what another thread has seen.
+All waiting jobs share one transaction (a group commit). Results and new work are released only after the commit, so a
+crash cannot revoke what another thread has seen.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger("devhost")
 
 T = TypeVar("T")
 Job = Callable[[datetime], Callable[[], None] | None]
-"""Runs on the thread of the engine; returns what to do after the commit."""
+"""Runs on the thread of the engine with the current time. Returns what to do after the commit, if anything."""
 
 
 class Runner:
@@ -72,7 +72,7 @@ class Runner:
             self.failed(problem)
 
     def _wait(self) -> list[Job]:
-        """All queued jobs. Blocks until there is one or a message is due."""
+        """All queued jobs. Blocks until there is a job or a message is due."""
         due = self._engine.next_due()
         timeout = None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
         jobs: list[Job] = []
@@ -104,7 +104,8 @@ class Runner:
                 call = self._engine.begin(item, now)
                 if call is not None:
                     self._run(call, self._completion(item))
-            # Some items end without the app (a termination). What follows from them is ready only after a commit.
+            # Some items end without a call of the app, such as a termination. The work that follows is ready after a
+            # commit.
             self._engine.commit()
             if not self._engine.ready(now):
                 return

@@ -3,9 +3,9 @@
     pytest devhost/tests --base-url http://127.0.0.1:7071 --host-key CODE    a running host
     pytest devhost/tests --host-cmd "func start --port {port}"               a command; {app}, {state}: folders
 
-Either way the tests that only send requests run against it, the others are skipped. The host must run the app of the
-test: devhost/tests/devhost_tests/data/conformance/app for test_recordings.py, devhost/tests/devhost_tests/app for the
-rest.
+Either way the tests that only send requests run against that host, and the others are skipped. The host must run the
+app of the test: devhost/tests/devhost_tests/data/conformance/app for test_recordings.py,
+devhost/tests/devhost_tests/app for all other tests.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def environment(scratch: Path) -> dict[str, str]:
-    """App settings of the tests' apps."""
+    """The app settings of the tests' apps."""
     return {
         "SCRATCH": str(scratch),
         "CONFORMANCE_SCRATCH": str(scratch),
@@ -54,9 +54,9 @@ def environment(scratch: Path) -> dict[str, str]:
 
 @pytest.fixture
 def start(tmp_path: Path, environment: dict[str, str], pytestconfig: pytest.Config) -> Iterator[Start]:
-    """Starts devhosts on one state directory, and stops those that still run. Skips if another host is tested."""
+    """Starts devhosts with one state directory, and stops those that still run. Skips if another host is tested."""
     if _other(pytestconfig):
-        pytest.skip("needs a devhost of its own")
+        pytest.skip("the test needs a devhost of its own")
     started: list[Devhost] = []
 
     def begin(*arguments: str, app: Path = APP, **more: str) -> Devhost:
@@ -73,7 +73,7 @@ def start(tmp_path: Path, environment: dict[str, str], pytestconfig: pytest.Conf
 def reach(
     tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], pytestconfig: pytest.Config
 ) -> Iterator[Reach]:
-    """A host on an app: the one from the command line, else a devhost, one for all tests."""
+    """A host that runs an app, one for all tests: the host from the command line, else a devhost."""
     reached: dict[Path, Client] = {}
 
     def begin(app: Path, *arguments: str) -> Client:
@@ -96,7 +96,7 @@ def reach(
 
 @pytest.fixture(scope="session")
 def host(reach: Reach) -> Client:
-    """One host on the tests' app, ready, shared by all tests: instance ids must be a test's own."""
+    """One host that runs the tests' app, shared by all tests. So each test must use instance ids of its own."""
     return reach(APP, *_FASTER)
 
 
@@ -106,5 +106,5 @@ class _Other(tuple[str, str, str]):
 
 
 def _other(config: pytest.Config) -> _Other:
-    """URL, command and key of the other host to test; false without one."""
+    """URL, command and key of the other host to test; false if no other host is given."""
     return _Other(str(config.getoption(name, default="") or "") for name in ("--base-url", "--host-cmd", "--host-key"))

@@ -1,8 +1,8 @@
-"""Copies of a process that has imported the libraries of the devhost, so that a start takes half the processor time.
+"""Forks of a process that has imported the libraries of the devhost, so that a start takes half the processor time.
 
-The copies import the app themselves: it reads its settings when it is imported, and tests start different apps. They
-share the hash seed; a test that needs another one, or another variable that Python reads at its start, starts
-`python -m devhost`. Linux only: it needs pidfd.
+The forks import the app themselves, because it reads its settings when it is imported, and because tests start
+different apps. They share the hash seed. A test that needs a different seed, or a different value of a variable that
+Python reads at its start, starts `python -m devhost`. This works only on Linux, because it needs pidfd.
 """
 
 import atexit
@@ -23,7 +23,7 @@ from typing import IO, Any
 import devhost
 
 SOURCE = str(Path(devhost.__file__).resolve().parents[1])
-"""The devhost of this test run, so that its processes do not import another installed one."""
+"""The source of the devhost of this test run, so that its processes do not import a different, installed devhost."""
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join([SOURCE, *filter(None, [os.environ.get("PYTHONPATH")])]),
@@ -31,12 +31,12 @@ ENVIRONMENT = {
 }
 LIBRARIES = ("devhost.__main__", "azure.durable_functions")
 MESSAGE_BYTES = 128 * 1024
-"""More than any order has: the arguments and the variables of one test."""
+"""A size that no order exceeds. An order has the arguments and the variables of one test."""
 ANSWER_SECONDS = 60
 
 
 class Fork:
-    """A running `devhost ARGUMENTS`, with the methods of `subprocess.Popen`. `environ`: more than `ENVIRONMENT`."""
+    """A running `devhost ARGUMENTS`, with the methods of `subprocess.Popen`. `environ`: added to `ENVIRONMENT`."""
 
     def __init__(self, arguments: list[str], folder: Path, environ: dict[str, str]) -> None:
         self._lock = threading.Lock()
@@ -64,11 +64,11 @@ class Fork:
         return self.returncode
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kills the process with kill -9."""
         self.send_signal(signal.SIGKILL)
 
     def send_signal(self, number: int) -> None:
-        """Sends a signal, unless it has ended."""
+        """Sends a signal, unless the process has ended."""
         if self.poll() is None:
             signal.pidfd_send_signal(self._end, number)
 
@@ -81,7 +81,7 @@ class Fork:
 
 
 class _ForkServer:
-    """The process that is copied."""
+    """The process that is forked."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -94,7 +94,7 @@ class _ForkServer:
         atexit.register(self._stop)
 
     def answer(self, order: dict[str, Any], *files: int) -> int:
-        """The answer to an order, which gets these file descriptors."""
+        """The answer to an order. The order gets these file descriptors."""
         message = json.dumps(order).encode()
         assert len(message) < MESSAGE_BYTES, f"an order of {len(message)} bytes"
         with self._lock:
@@ -102,7 +102,7 @@ class _ForkServer:
                 socket.send_fds(self._socket, [message], files)
                 answer = self._socket.recv(MESSAGE_BYTES)
             except BaseException:
-                self.failed = True  # or a later order would get this answer
+                self.failed = True  # otherwise a later order would get this answer
                 raise
             if not answer:
                 self.failed = True
@@ -124,7 +124,7 @@ _servers: list[_ForkServer] = []
 
 
 def _fork_server() -> _ForkServer:
-    """The one of this process; another one after a failure."""
+    """The fork server of this test process; a new one after a failure."""
     with _CREATION:
         if not _servers or _servers[-1].failed:
             _servers.append(_ForkServer())
@@ -148,7 +148,7 @@ POSSIBLE = _possible()
 
 
 def _serve(control: socket.socket) -> list[str]:
-    """Makes copies until the test process closes the socket. In a copy it returns, with the arguments."""
+    """Forks until the test process closes the socket. In a fork it returns the arguments."""
     while True:
         data, files, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 2)
         if not data:
@@ -165,7 +165,7 @@ def _serve(control: socket.socket) -> list[str]:
                 os.close(file)
             os.environ.update(order["environ"])
             os.chdir(order["folder"])
-            sys.path[0] = order["folder"]  # as `python -m devhost` has it
+            sys.path[0] = order["folder"]  # as with `python -m devhost`
             signal.signal(signal.SIGINT, signal.default_int_handler)
             return list(order["arguments"])
         for file in files:

@@ -47,7 +47,7 @@ class Client:
         return requests.delete(self.base + path, timeout=30, **more)
 
     def manage(self, method: str, path: str, **more: Any) -> requests.Response:
-        """A request to the management API; `path` begins behind /runtime/webhooks/durabletask."""
+        """A request to the management API. `path`: the part after /runtime/webhooks/durabletask."""
         code = f"{'&' if '?' in path else '?'}code={self.key}"
         return requests.request(method, f"{self.base}{HOOK}{path}{code}", timeout=30, **more)
 
@@ -78,11 +78,10 @@ class Elsewhere(Client):
 
 
 class Devhost(Client):
-    """Starts a devhost on `app` and `state` and waits until it is ready. `arguments` go to the command line.
+    """Starts a devhost with `app` and `state` and waits until it is ready. `arguments`: for the command line.
 
-    It is a copy of a process that has imported its libraries, if that is possible and `imported` is true.
-    `command` starts another host instead: {app}, {port} and {state} in it are filled in, and it is ready when it
-    answers HTTP.
+    It is a fork of a process that has imported its libraries, if that is possible and `imported` is true. `command`
+    starts a different host: {app}, {port} and {state} in it are filled in, and the host is ready when it answers HTTP.
     """
 
     def __init__(
@@ -138,7 +137,7 @@ class Devhost(Client):
         def answers() -> bool:
             try:
                 return requests.get(base, timeout=5).status_code > 0
-            except requests.RequestException:  # a timeout, too, on a machine with much other work
+            except requests.RequestException:  # can also be a timeout on a loaded machine
                 return False
 
         until(answers, START_SECONDS, lambda: self.log)
@@ -164,12 +163,12 @@ class Devhost(Client):
         return found[1]
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kills the process with kill -9."""
         self.process.kill()
         self._wait_for_exit()
 
     def stop(self) -> int:
-        """SIGTERM (on Windows, which has none, the process is killed); returns the exit code."""
+        """Ends the process with SIGTERM (on Windows, which has no SIGTERM, it is killed). Returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self._wait_for_exit()
@@ -214,7 +213,8 @@ def until(condition: Callable[[], Any], seconds: float, explain: Callable[[], st
 
 
 def pauses() -> Iterator[float]:
-    """Seconds between the looks at a condition: longer and longer, because each look costs the app processor time."""
+    """The seconds between two looks at a condition: longer and longer, because each look costs the app processor
+    time."""
     pause = LEAST_PAUSE
     while True:
         yield pause

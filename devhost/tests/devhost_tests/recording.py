@@ -1,6 +1,6 @@
-"""Calls the recordings' app over HTTP and writes down the answers, comparable with those of the real engine.
+"""Calls the recordings' app over HTTP and stores the answers in a form that can be compared with the real engine's.
 
-What differs from run to run is replaced: <run> (prefix of the ids), <base>, <code>, <guid>, <id> (32 hex digits),
+Parts that differ from run to run are replaced: <run> (prefix of the ids), <base>, <code>, <guid>, <id> (32 hex digits),
 <trace>, <address>; the digits of times become 9. There are no fixed pauses: a scenario waits for visible events.
 """
 
@@ -23,10 +23,11 @@ _TIMES = {"createdTime", "lastUpdatedTime", "Timestamp", "ScheduledTime", "FireA
 _KEPT_HEADERS = ("Location", "Retry-After", "Content-Type", "x-ms-continuation-token")
 
 _POLL = 0.05
-"""Seconds between two looks."""
+"""The seconds between two looks."""
 _FLAKY = ("retries", "rewind_codes")
 _SECONDS = re.compile(r"/(Result|output)/\d+$")
-"""In these scenarios an activity returns the seconds between its calls. They depend on the machine: not compared."""
+"""The numbers of seconds between its calls that an activity returns. They depend on the machine, so they are not
+compared."""
 
 Scenario = Callable[["World"], None]
 Record = dict[str, Any]
@@ -39,7 +40,7 @@ def scenario(function: Scenario) -> Scenario:
 
 
 class World:
-    """One scenario's view of a host: its own ids, and its records."""
+    """The access of one scenario to a host, with ids and records of its own."""
 
     def __init__(self, base: str, code: str, patience: float) -> None:
         self.base, self.code, self.run = base.rstrip("/"), code, f"r{uuid.uuid4().hex[:8]}"
@@ -107,7 +108,7 @@ class World:
             time.sleep(_POLL)
 
     def raised(self, instance: str, count: int) -> None:
-        """Waits until so many events have been delivered to an instance."""
+        """Waits until this many events have been delivered to an instance."""
 
         def delivered(body: Any) -> bool:
             return [e["EventType"] for e in body["historyEvents"]].count("EventRaised") >= count
@@ -117,9 +118,8 @@ class World:
     def hangs(self, instance: str, label: str | None = None, history: bool = False) -> Any:
         """Keeps the status of an instance that never ends, after enough time for it to end.
 
-        Enough is `patience`, and the time in which the host does other work that came later. A host takes work in the
-        order it comes, so the slowness of a machine cannot make an instance look as if it hung.
-        """
+        Enough time is `patience`, and until the host has done other work that came later. A host takes work in order,
+        so on a slow machine an instance is not mistaken for one that hangs."""
         self.until(instance, timeout=self.patience)
         probe = f"probe-{uuid.uuid4().hex}"
         self.call("POST", f"/api/start/Chain/{probe}", keep=False)
@@ -142,7 +142,7 @@ class World:
         text = text.replace(self.base.replace("127.0.0.1", "localhost"), "<base>").replace(self.run, "<run>")
         text = re.sub(r"code=[^&\"\\ ]+", "code=<code>", text)
         text = re.sub(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<guid>", text)
-        # The port of the client's own endpoint differs if several hosts run side by side.
+        # The port of the client's own endpoint differs if several hosts run at the same time.
         text = re.sub(r"http://127\.0\.0\.1:(17071|30\d{3})/", "http://127.0.0.1:17071/", text)
         return self._clean(json.loads(re.sub(r"\b[0-9a-f]{32}\b", "<id>", text)))
 
@@ -166,7 +166,7 @@ class World:
 
 
 def record(base: str, code: str, names: list[str], patience: float) -> dict[str, list[Record]]:
-    """Runs scenarios side by side against a host and returns their records."""
+    """Runs scenarios concurrently against a host and returns their records."""
 
     def one(name: str) -> tuple[str, list[Record]]:
         world = World(base, code, patience)
@@ -183,7 +183,7 @@ def record(base: str, code: str, names: list[str], patience: float) -> dict[str,
 def differences(name: str, want: list[Record], got: list[Record]) -> list[str]:
     """The differences of `got` from the answers of the real engine in a scenario, one line each.
 
-    Headers of /api/ answers are not compared: the recordings had a stand-in for HTTP triggers.
+    Headers of /api/ answers are not compared, because the recordings were made with a stand-in for HTTP triggers.
     """
     for entry in want + got:
         do = entry.get("do", "")

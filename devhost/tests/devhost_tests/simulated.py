@@ -1,4 +1,4 @@
-"""The engine driven in one thread with simulated time: a seed decides on order and faults."""
+"""Drives the engine in one thread with simulated time. A seed decides the order and the faults."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from devhost.engine import Call, Engine, Hub, Item, MemoryStore, Outcome, Raised
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 _scratch = tempfile.TemporaryDirectory(prefix="devhost-")
 _STEPS = 20_000
-"""More steps than any test needs: beyond this number, the engine loops."""
+"""More steps than any test needs. If there are more, the engine runs in an endless loop."""
 
 
 @functools.cache
 def functions_of(path: Path) -> tuple[Function, ...]:
-    """The functions of an app, loaded beside all other modules of this process."""
+    """The functions of an app, loaded without effect on the other modules of this process."""
     os.environ.setdefault("CONFORMANCE_SCRATCH", _scratch.name)
     spec = importlib.util.spec_from_file_location(f"app_{abs(hash(path))}", path / "function_app.py")
     assert spec is not None
@@ -42,11 +42,10 @@ def functions_of(path: Path) -> tuple[Function, ...]:
 class Simulation:
     """Runs an app's functions on an engine, up to `together` at a time. `fault` is called before a result is applied.
 
-    It returns "" (no fault), "lost" (the worker of the item died), "hidden" (the same, and the item is hidden for a
-    minute), "sent" (its messages were sent, its state was not stored), "twice" (a second copy of the activity exists)
-    or "restart" (the host died with all work in flight and starts again from the committed state). `cut`: messages
-    arrive in pieces of any size. `settings` go to the Engine.
-    """
+    It returns "" (no fault), "lost" (the worker of the item died), "hidden" (the worker died, and the item is hidden
+    for a minute), "sent" (its messages were sent, but its state was not stored), "twice" (a second copy of the activity
+    exists) or "restart" (the host died with all work in flight and starts again from the committed state). `cut`:
+    messages arrive in parts of any size. `settings`: arguments of the Engine."""
 
     def __init__(
         self,
@@ -119,7 +118,8 @@ class Simulation:
             return
         self.calls.append(call)
         with warnings.catch_warnings():
-            # The SDK warns about repeated events and about its own future; pytest would turn that into failures.
+            # The SDK warns about repeated events and its own future changes; pytest would turn these warnings into
+            # failures.
             warnings.simplefilter("ignore")
             self.flying.append((item, self._run(call)))
 

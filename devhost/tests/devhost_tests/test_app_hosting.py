@@ -13,8 +13,8 @@ from devhost_tests.conftest import Start
 from devhost_tests.process import Client
 
 
-def test_request_reaches_the_function_as_the_worker_hands_it_over(host: Client) -> None:
-    """Route values, query (without empty ones), lower-case headers, body, cookies and status arrive."""
+def test_request_reaches_the_function_as_from_the_worker(host: Client) -> None:
+    """Route values, query (without empty values), lower-case headers, body, cookies and status arrive."""
     answer = host.post("/api/v1/echo/5/x%20y?a=1&b=&c=2&c=3", data="hi", headers={"X-Test": "yes"})
     assert answer.status_code == 201
     assert answer.headers["Content-Type"] == "application/json"
@@ -43,7 +43,7 @@ def test_request_reaches_the_function_as_the_worker_hands_it_over(host: Client) 
     ],
 )
 def test_refusals_are_empty(host: Client, method: str, path: str, status: int) -> None:
-    """Unknown routes, wrong methods and unhandled exceptions answer without a body or a type."""
+    """Unknown routes, wrong methods and unhandled exceptions get an answer without a body or a content type."""
     import requests
 
     answer = requests.request(method, host.base + path, timeout=30)
@@ -72,7 +72,7 @@ def test_text_and_context(host: Client) -> None:
     ],
 )
 def test_answers(host: Client, kind: str, status: int, type_: str | None, body: bytes) -> None:
-    """The function's result is sent unchanged; an invalid one is an empty 500, as with the worker."""
+    """The function's result is sent unchanged. An invalid result becomes an empty 500, as with the worker."""
     answer = host.get(f"/api/v1/answers/{kind}")
     assert (answer.status_code, answer.headers.get("Content-Type"), answer.content) == (status, type_, body)
 
@@ -95,7 +95,7 @@ def test_durable_functions_that_exit_fail(host: Client, name: str) -> None:
 
 
 def test_a_form_can_be_posted(host: Client) -> None:
-    """The body arrives byte by byte, whatever its type."""
+    """The body arrives unchanged, whatever its content type is."""
     answer = host.post("/api/v1/echo/1", files={"f": ("n.txt", b"content")})
     assert "content" in answer.json()["body"]
 
@@ -106,7 +106,7 @@ def test_large_bodies_arrive(host: Client) -> None:
 
 
 def test_hub_name_comes_from_an_app_setting(host: Client) -> None:
-    """%HUB_NAME% in host.json is resolved, and is in the management URLs."""
+    """%HUB_NAME% in host.json is replaced with the setting, and the name is in the management URLs."""
     links = host.post("/api/v1/start/generations/g1", data="0").json()
     assert "taskHub=testhub" in links["statusQueryGetUri"]
     assert links["statusQueryGetUri"].startswith(host.base)
@@ -132,7 +132,7 @@ def test_waiting_for_completion(host: Client) -> None:
 
 
 def test_many_generations(host: Client) -> None:
-    """500 generations of continue-as-new end, and leave one generation's history."""
+    """After 500 generations of continue-as-new, the instance ends with the history of one generation."""
     host.post("/api/v1/start/generations/g3", data="500")
     assert host.ended("g3")["output"] == "end"
     history = host.status("g3", "?showHistory=true")["historyEvents"]
@@ -149,7 +149,7 @@ def test_fifty_callers_of_one_entity(host: Client) -> None:
 
 
 def test_human_interaction(host: Client) -> None:
-    """An answer before the timer wins; no answer is a time-out."""
+    """An answer before the timer is used; without an answer there is a timeout."""
     host.post("/api/v1/start/approval/a1", data="60")
     host.becomes("a1", "Running")
     host.manage("POST", "/instances/a1/raiseEvent/answer", json="yes")
@@ -160,7 +160,7 @@ def test_human_interaction(host: Client) -> None:
 
 @pytest.fixture
 def neighbour() -> Iterator[str]:
-    """URL of a small server beside the host."""
+    """The URL of a small server for the test."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -188,7 +188,7 @@ def test_call_http(host: Client, neighbour: str) -> None:
 
 
 def test_a_crashing_entity_is_reported(host: Client) -> None:
-    """A state that cannot be stored is an endless loop on Azure; here it is logged and the host continues."""
+    """A state that cannot be stored causes an endless loop on Azure; here it is logged, and the host continues."""
     host.manage("POST", "/entities/total/bad?op=crash")
     host.wait_for_log("entity @total@bad crashed")
     assert host.get("/api/v1/text").status_code == 200

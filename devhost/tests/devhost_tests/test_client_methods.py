@@ -1,4 +1,4 @@
-"""Each method of the durable client, called by a function of the app, has the same effect as on Azure."""
+"""Each method of the durable client, called from a function of the app, has the same effect as on Azure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from devhost_tests.process import Client, until
 
 
 class Caller:
-    """Calls client methods through the app; instance ids begin with a prefix for each test."""
+    """Calls client methods through the app. The instance ids of a test begin with a prefix of its own."""
 
     def __init__(self, host: Client, prefix: str) -> None:
         self.host, self.prefix = host, prefix
@@ -59,7 +59,7 @@ def test_start_new_and_raise_event(client: Caller) -> None:
 
 
 def test_get_status(client: Caller) -> None:
-    """With and without input and history; an unknown instance is falsy."""
+    """The status is read with and without input and history. That of an unknown instance is falsy."""
     i = client.done("i", 5)
     plain = client("get_status", i)["returned"]
     assert (plain["runtimeStatus"], plain["output"], plain["historyEvents"]) == ("Completed", 5, None)
@@ -73,7 +73,7 @@ def test_get_status(client: Caller) -> None:
 
 
 def test_get_status_all_and_by(client: Caller) -> None:
-    """All of them, or by time and status; the client reads only the first page."""
+    """The statuses of all instances, or by time and status; the client reads only the first page."""
     done, waiting = client.done("a"), client.waiting("b")
     everything = {s["instanceId"] for s in client("get_status_all")["returned"]}
     assert {done, waiting} <= everything or len(everything) == 100
@@ -88,7 +88,7 @@ def test_get_status_all_and_by(client: Caller) -> None:
 
 
 def test_terminate_suspend_and_resume(client: Caller) -> None:
-    """The status shows the reason; for an ended instance the call has no effect, for an unknown one it raises."""
+    """The status shows the reason. For an ended instance the call has no effect; for an unknown instance it raises."""
     i = client.waiting("i")
     assert client("suspend", i, "a pause & more") == {"returned": None}
     client.host.becomes(i, "Suspended")
@@ -104,7 +104,7 @@ def test_terminate_suspend_and_resume(client: Caller) -> None:
 
 
 def test_rewind_and_restart(client: Caller) -> None:
-    """A failed instance can be rewound, any can be restarted, but with its own id only after it has ended."""
+    """A failed instance can be rewound. Any instance can be restarted, with its own id only after it has ended."""
     i = client.id("i")
     client("start_new", "calls", i, {"name": "exits_in_activity"})
     assert client.host.ended(i)["runtimeStatus"] == "Failed"
@@ -120,7 +120,7 @@ def test_rewind_and_restart(client: Caller) -> None:
 
 
 def test_purging(client: Caller) -> None:
-    """One finished instance, or many by time and status."""
+    """The client purges one finished instance, or many by time and status."""
     done, waiting = client.done("a"), client.waiting("b")
     assert client("purge_instance_history", done) == {"returned": 1}
     assert client("purge_instance_history", done) == {"returned": 0}
@@ -150,7 +150,7 @@ def test_entities(client: Caller) -> None:
 
 
 def test_links_and_waiting(client: Caller) -> None:
-    """The links have the origin of the request; waiting ends with the output, the failure or a 202."""
+    """The links begin with the origin of the request. Waiting ends with the output, the failure or a 202."""
     i = client.waiting("i")
     links = client("create_http_management_payload", i)["returned"]
     assert links["statusQueryGetUri"].startswith(f"{client.host.base}/runtime/webhooks/durabletask/instances/{i}?")

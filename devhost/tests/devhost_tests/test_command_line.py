@@ -37,7 +37,7 @@ def test_one_ready_line_and_a_clean_end(tmp_path: Path, start: Start, environmen
 
 
 def test_two_hosts_on_one_state_are_refused(start: Start) -> None:
-    """The second one names the directory and does not disturb the first one."""
+    """The second host names the directory in its message and does not disturb the first."""
     first, second = start(), start()
     assert second.base == ""
     assert second.stop() == 2
@@ -46,7 +46,7 @@ def test_two_hosts_on_one_state_are_refused(start: Start) -> None:
 
 
 def test_two_hosts_side_by_side(tmp_path: Path, start: Start, environment: dict[str, str]) -> None:
-    """Each has its own port for the durable client, so each app uses its own host."""
+    """Each host has a port of its own for the durable client, so each app uses its own host."""
     hosts = [start(), Devhost(APP, tmp_path / "other", env=environment)]
     try:
         for n, host in enumerate(hosts):
@@ -67,7 +67,7 @@ def test_taken_port_is_refused(tmp_path: Path, start: Start, environment: dict[s
 
 
 def test_a_port_that_another_process_takes_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two sockets can be bound to one port until one of them listens; then listen() of the other one fails."""
+    """Two sockets can be bound to one port until one of them listens; then listen() of the other socket fails."""
     with socket.socket() as rival:
         rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         rival.bind(("127.0.0.1", 0))
@@ -83,14 +83,14 @@ def test_a_port_that_another_process_takes_meanwhile_is_refused(monkeypatch: pyt
 
 
 def test_without_keys_everything_is_open(host: Client) -> None:
-    """As under Core Tools: neither functions nor the management API ask for a key."""
+    """As with Core Tools, neither functions nor the management API need a key."""
     assert host.get("/api/v1/text").status_code == 200
     assert host.get("/api/v1/locked").status_code == 200
     assert host.get(f"{HOOK}/nobody").status_code == 404
 
 
 def test_keys_open_what_they_open_on_azure(start: Start) -> None:
-    """Host key: FUNCTION level. Master key: everything. System key: only the management API."""
+    """The host key opens the FUNCTION level, the master key everything, the system key only the management API."""
     host = start("--keys")
     assert host.base, host.log
     host.wait_for_log("devhost keys")
@@ -135,7 +135,7 @@ def test_settings_and_overlapping_routes(tmp_path: Path, start: Start) -> None:
     )
     host = start(app=app)
     assert host.get("/api/x").text == "hello, from file"
-    host.wait_for_log("/api/x fits function a_last_resort and function x; it goes to a_last_resort")
+    host.wait_for_log("/api/x matches function a_last_resort and function x; it goes to a_last_resort")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""kill -9 at any instant and a restart: nothing is lost, activities run at least once."""
+"""After kill -9 at any instant and a restart, nothing is lost, and activities run at least once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def reached(host: Devhost, goal: int) -> None:
 
 
 def test_interrupted_activity_is_run_again_at_once(start: Start, scratch: Path) -> None:
-    """An activity that was running when the host died is run again after the next start."""
+    """An activity that was running when the host was killed runs again after the next start."""
     first = start()
     first.post("/api/v1/start/noting/n1", json={"file": "n1", "until": "n1-may-end"})
     until(lambda: lines(scratch / "n1") == ["begun"], 20)
@@ -37,7 +37,7 @@ def test_interrupted_activity_is_run_again_at_once(start: Start, scratch: Path) 
 
 
 def test_timers_and_waits_survive(start: Start) -> None:
-    """A timer that came due while the host was down fires at the start; an instance still waits for its event."""
+    """A timer that became due while the host was down fires at the start. An instance still waits for its event."""
     first = start("--exact-timers")
     first.post("/api/v1/start/approval/short", data="0.3")
     first.post("/api/v1/start/approval/long", data="600")
@@ -51,13 +51,13 @@ def test_timers_and_waits_survive(start: Start) -> None:
 
 
 def test_random_kills_lose_nothing(start: Start) -> None:
-    """Killed fifteen times during work: every orchestration ends correctly and the entities' sums are exact."""
+    """After fifteen kills during work, every orchestration ends correctly, and the sums of the entities are exact."""
     chance = random.Random(7)  # noqa: S311
     host = start("--exact-timers")
     for n in range(ORCHESTRATIONS):
         host.post(f"/api/v1/start/steps/s{n}", json={"n": STEPS, "key": "sum"})
     for kills in range(KILLS):
-        # The remaining work is spread over the remaining kills, so that all of them hit some.
+        # The remaining work is spread over the remaining kills, so that each kill interrupts some work.
         done = total(host)
         most = 2 * max(1, (ORCHESTRATIONS * STEPS - done) // (KILLS - kills))
         reached(host, min(ORCHESTRATIONS * STEPS, done + chance.randrange(most)))

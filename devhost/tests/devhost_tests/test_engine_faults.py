@@ -1,4 +1,4 @@
-"""Latency of messages and failing reads, with simulated time."""
+"""Late messages and failing reads, with simulated time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def status(world: Simulation, instance: str) -> str:
 
 
 def test_a_start_is_pending_until_it_arrives() -> None:
-    """The row exists at once, as on Azure; the orchestration runs within the maximum latency."""
+    """The row exists at once, as on Azure. The orchestration begins within the maximum latency."""
     world = slow()
     world.start("one_step", "i", text(1))
     assert status(world, "i") == "Pending"
@@ -51,7 +51,7 @@ def test_a_start_is_pending_until_it_arrives() -> None:
 
 
 def test_signals_arrive_late_and_in_any_order() -> None:
-    """The entity does not exist before the first one arrives; none is lost."""
+    """The entity does not exist before the first signal arrives. No signal is lost."""
     world = slow(seed=1)
     for n in range(20):
         world.hub.signal("log", "k", "add", text(n), world.now)
@@ -67,7 +67,7 @@ def test_signals_arrive_late_and_in_any_order() -> None:
 
 
 def test_an_event_that_overtakes_the_start_waits_for_it() -> None:
-    """For any delays: both are in one queue, and the engine reads the start first."""
+    """This holds for any delays: both messages are in one queue, and the engine reads the start first."""
     for seed in range(20):
         world = slow(seed=seed)
         world.start("collects", "i")
@@ -79,7 +79,7 @@ def test_an_event_that_overtakes_the_start_waits_for_it() -> None:
 
 
 def test_terminate_arrives_late_too() -> None:
-    """Until then the instance runs."""
+    """The instance runs until the message arrives."""
     world = slow(client=0)
     world.start("collects", "i")
     world.run()
@@ -92,7 +92,7 @@ def test_terminate_arrives_late_too() -> None:
 
 
 def test_messages_under_way_survive_a_crash() -> None:
-    """They are in the store, so a new engine on it delivers them."""
+    """The messages are in the store, so a new engine with the same store delivers them."""
     world = slow()
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.start("one_step", "i", text(1))
@@ -104,7 +104,7 @@ def test_messages_under_way_survive_a_crash() -> None:
 
 
 def test_a_signal_under_way_survives_the_purge_of_its_entity() -> None:
-    """It is in a queue, not in the rows of the entity, and creates the entity again."""
+    """The signal is in a queue, not in the rows of the entity, and creates the entity again."""
     world = slow(client=0)
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.engine.commit()
@@ -118,7 +118,7 @@ def test_a_signal_under_way_survives_the_purge_of_its_entity() -> None:
 
 
 def test_messages_within_the_engine_are_fast_by_default() -> None:
-    """Only a second latency value delays them."""
+    """Only the separate value for internal latency delays them."""
     world = slow(client=0)
     world.start("parent", "i", text(1))
     world.run()
@@ -127,7 +127,7 @@ def test_messages_within_the_engine_are_fast_by_default() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_messages_within_the_engine_keep_their_order(seed: int) -> None:
-    """Signals and calls from one sender to an entity arrive in order, however late."""
+    """Signals and calls from one sender to an entity arrive in order, no matter how late."""
     world = slow(client=0, internal=10, seed=seed)
     world.start("writes", "i", text("k"))
     world.run()
@@ -136,7 +136,7 @@ def test_messages_within_the_engine_keep_their_order(seed: int) -> None:
 
 
 def test_operations_keep_their_order_through_a_restart() -> None:
-    """An operation sent after a restart does not overtake one sent before."""
+    """An operation that was sent after a restart does not overtake an operation that was sent before it."""
     world = slow(client=0, internal=10)
 
     def send(n: int) -> None:
@@ -154,7 +154,7 @@ def test_operations_keep_their_order_through_a_restart() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_late_messages_change_no_result(seed: int) -> None:
-    """All messages late, work in parallel, with restarts: the outputs are the same."""
+    """With late messages, parallel work and restarts, the outputs are the same."""
 
     def fault(chance: Any, item: Any) -> str:
         return str(chance.choices(["", "lost", "restart"], [8, 1, 1])[0])
@@ -169,7 +169,7 @@ def test_late_messages_change_no_result(seed: int) -> None:
 
 
 def test_the_same_seed_gives_the_same_delays() -> None:
-    """Another seed gives other delays."""
+    """A different seed gives different delays."""
 
     def delays(seed: int) -> list[Any]:
         latency = Latency(10, seed=seed)
@@ -180,7 +180,7 @@ def test_the_same_seed_gives_the_same_delays() -> None:
 
 
 def test_a_dropped_message_does_not_hold_up_others() -> None:
-    """A message for an unknown instance is dropped; another one due at the same time is processed."""
+    """A message for an unknown instance is dropped; another message that is due at the same time is processed."""
     world = Simulation(APP)
     due = START + timedelta(seconds=5)
     world.engine.send("event", "unknown", ev.event_raised(START, "one", "1"), due=due)
@@ -222,7 +222,7 @@ def refusal(operation: Any) -> Any:
 
 @pytest.mark.parametrize("read", ["state", "status", "list", "entities"])
 def test_the_first_read_after_a_rewrite_fails(read: str) -> None:
-    """It has the body of the real engine; the next read returns the new value. A small value has no blob."""
+    """The answer has the body of the real engine. The next read returns the new value. A small value has no blob."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     looks: dict[str, Callable[[], Any]] = {
         "state": lambda: world.hub.entity_state("log", "k"),
@@ -242,7 +242,7 @@ def test_the_first_read_after_a_rewrite_fails(read: str) -> None:
 
 
 def test_reads_without_the_input_do_not_fetch_its_blob() -> None:
-    """They also do not use up the failure of the next read that fetches it."""
+    """Such a read does not use up the failure of the next read that fetches the input."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     add(world, LARGE)
     add(world, "small")
@@ -251,7 +251,7 @@ def test_reads_without_the_input_do_not_fetch_its_blob() -> None:
 
 
 def test_large_inputs_and_outputs_fail_when_they_are_replaced() -> None:
-    """An output by the next execution of the id, an input also by continue-as-new."""
+    """The next execution of the id replaces the output; continue-as-new also replaces the input."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     world.start("one_step", "i", text(LARGE))
     world.run()
@@ -264,7 +264,7 @@ def test_large_inputs_and_outputs_fail_when_they_are_replaced() -> None:
 
 
 def test_every_batch_rewrites_the_blob_of_an_entity() -> None:
-    """Even if the state does not change."""
+    """It does so even if the state does not change."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     add(world, LARGE)
     world.hub.signal("log", "k", "read", None, world.now)
@@ -275,7 +275,7 @@ def test_every_batch_rewrites_the_blob_of_an_entity() -> None:
 
 
 def test_small_values_and_a_rate_of_zero_never_fail() -> None:
-    """The rate can be changed while the engine runs; earlier rewrites count, too."""
+    """The rate can be changed while the engine runs. Rewrites before the change count, too."""
     world = Simulation(APP, blob_reads=BlobReads())
     for _ in range(3):
         add(world, LARGE)
@@ -307,7 +307,7 @@ def test_a_rate_between_fails_some() -> None:
 
 
 def test_values_that_do_not_fit_a_row_are_large() -> None:
-    """More than 60 KB of UTF-16; the state of an entity is a string within JSON, so its quotes count twice."""
+    """A row has room for 60 KB of UTF-16. The state of an entity is a string within JSON, so its quotes count twice."""
     entity = Entity("@log@k", START, START)
     assert not in_blob(None, "x" * 30_720)
     assert in_blob(None, "x" * 30_721)

@@ -1,4 +1,4 @@
-"""The values for the app's functions have the same keys as those of the real engine."""
+"""The values that the app's functions get have the same keys as with the real engine."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def text(value: object) -> str:
 
 
 def test_activities_and_sub_orchestrations(world: Simulation) -> None:
-    """A chain; a parent of a child that fails; retries that are used up; generations."""
+    """The values for a chain, for a parent of a failing child, for exhausted retries, and for generations."""
     world.start("Chain", "chain", text({"a": 1}))
     world.start("Sub", "sub", text({"name": "Fails"}))
     world.start("Retries", "trace-retries", text({"attempts": 2, "good": 9}))
@@ -68,7 +68,7 @@ def test_activities_and_sub_orchestrations(world: Simulation) -> None:
 
 
 def test_entity_calls(world: Simulation) -> None:
-    """An orchestration that calls and signals an entity, and the batches of the entity."""
+    """The values for an orchestration that calls and signals an entity, and for the batches of the entity."""
     world.start("UseCounter", "uses", text("trace-key"))
     world.run()
     assert handed_over(world)["UseCounter"] == recorded()["UseCounter"]
@@ -89,7 +89,7 @@ def arrive(world: Simulation) -> None:
 
 
 def test_events_and_suspension(world: Simulation) -> None:
-    """An event before a timer; an instance that is suspended and resumed and then gets an event."""
+    """The values after an event before a timer, and for an instance that is suspended, resumed, and gets an event."""
     world.start("EventOrTimeout", "first", text(20))
     world.step()
     world.hub.raise_event("first", "Go", '{"ok":true}', world.now)

@@ -27,7 +27,7 @@ def world() -> Simulation:
 
 
 def ended(world: Simulation, name: str, value: object = None) -> Any:
-    """Runs one orchestration to its end; returns its output."""
+    """Runs one orchestration to its end. Returns its output."""
     world.start(name, name, text(value))
     world.run()
     return world.output(name)
@@ -62,13 +62,14 @@ def state(world: Simulation, instance: str) -> str:
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_outputs(name: str, output: object, seed: int) -> None:
-    """In any order of execution."""
+    """The output is the same for any order of execution."""
     world = Simulation(APP, seed)
     assert ended(world, name, "k") == output
 
 
 def test_retries_leave_timers_in_the_history(world: Simulation) -> None:
-    """Two tasks in parallel: three attempts each, a timer after each, the last one due at once."""
+    """Two tasks in parallel have three attempts each, with a timer after each attempt; the last timer is due at
+    once."""
     ended(world, "parallel_retries")
     assert events(world, "parallel_retries").count("TaskFailed") == 6
     assert events(world, "parallel_retries").count("TimerCreated") == 6
@@ -76,7 +77,7 @@ def test_retries_leave_timers_in_the_history(world: Simulation) -> None:
 
 
 def test_an_unknown_activity_is_not_retried(world: Simulation, caplog: pytest.LogCaptureFixture) -> None:
-    """It hangs as without the retry, and the log says why."""
+    """It hangs as it would without the retry, and the log says why."""
     world.start("retries_nobody", "i")
     with caplog.at_level(logging.WARNING):
         world.run()
@@ -86,15 +87,15 @@ def test_an_unknown_activity_is_not_retried(world: Simulation, caplog: pytest.Lo
 
 
 def test_open_work_keeps_an_instance_running(world: Simulation, caplog: pytest.LogCaptureFixture) -> None:
-    """It ends with its timer, and the log says why it waits."""
+    """The instance ends when its timer ends, and the log says why it waits."""
     with caplog.at_level(logging.WARNING):
         assert ended(world, "leaves_work") == "returned"
     assert world.now - START >= timedelta(seconds=59)
-    assert "stays Running until these are over: timer due" in caplog.text
+    assert "stays Running until these tasks end: timer due" in caplog.text
 
 
 def test_a_timer_of_two_weeks(world: Simulation) -> None:
-    """It consists of pieces of at most three days, and is on time."""
+    """It consists of timers of at most three days each, and fires on time."""
     assert abs(ended(world, "two_weeks") - 14 * 86400) <= 1
     assert events(world, "two_weeks").count("TimerCreated") == 4
 
@@ -108,7 +109,7 @@ def test_fan_out_of_500(world: Simulation) -> None:
 
 
 def test_events_before_the_first_episode(world: Simulation) -> None:
-    """They wait for the orchestration, in any order."""
+    """The events wait for the orchestration, in any order."""
     world.start("collects", "i")
     world.hub.raise_event("i", "two", '"b"', world.now)
     world.hub.raise_event("i", "one", '"a"', world.now)
@@ -118,7 +119,8 @@ def test_events_before_the_first_episode(world: Simulation) -> None:
 
 
 def test_events_outlive_a_racing_start(world: Simulation) -> None:
-    """Two starts of one id and an event between them: one execution, the last input, and it gets the event."""
+    """After two starts of one id with an event between them, there is one execution with the last input and the
+    event."""
     world.start("collects", "i", text(1))
     world.hub.raise_event("i", "one", '"a"', world.now)
     world.start("collects", "i", text(2))
@@ -130,7 +132,7 @@ def test_events_outlive_a_racing_start(world: Simulation) -> None:
 
 
 def test_a_suspended_instance_takes_events_and_starts_nothing(world: Simulation) -> None:
-    """Results and events that arrive meanwhile are stored; after the resume the instance continues in order."""
+    """Results and events that arrive meanwhile are stored. After the resume, the instance processes them in order."""
     world.start("generations", "i", text(0))
     world.step()  # the activity is scheduled
     world.hub.suspend("i", "wait", world.now)
@@ -151,7 +153,7 @@ def test_a_suspended_instance_takes_events_and_starts_nothing(world: Simulation)
 
 
 def test_terminating_a_suspended_instance(world: Simulation) -> None:
-    """It ends at once, with the reason as its output."""
+    """The instance ends at once, with the reason as its output."""
     world.start("collects", "i")
     world.run()
     world.hub.suspend("i", "r", world.now)
@@ -169,7 +171,7 @@ def test_terminating_a_suspended_instance(world: Simulation) -> None:
 
 
 def test_versions_reach_the_orchestration(world: Simulation) -> None:
-    """The version of a start, of a child, and the host's default for those without one."""
+    """A start or a child has its own version; without one it gets the default of the host."""
     world.engine.versioning.default = "default"
     world.hub.start("versions", "i", text(True), world.now, "1.5")
     world.engine.commit()
@@ -178,7 +180,7 @@ def test_versions_reach_the_orchestration(world: Simulation) -> None:
 
 
 def test_a_second_execution_gets_no_result_of_the_first(world: Simulation) -> None:
-    """The result of an activity of the first execution arrives in the second and is dropped."""
+    """The result of an activity of the first execution arrives during the second execution and is dropped."""
     world.start("one_step", "i", text("first"))
     world.step()
     (activity,) = world.engine.ready(world.now)
@@ -196,7 +198,8 @@ def test_a_second_execution_gets_no_result_of_the_first(world: Simulation) -> No
 def test_purge_by_time_takes_what_runs_unless_a_final_status_is_asked_for(
     world: Simulation, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Azure Storage drops a list of statuses without a final one: running instances and entities are deleted, too."""
+    """Azure Storage ignores a list of statuses without a final status, so running instances and entities are
+    deleted."""
     world.start("one_step", "done", text(1))
     world.start("collects", "waits")
     world.start("writes", "w", text("k"))
@@ -206,7 +209,7 @@ def test_purge_by_time_takes_what_runs_unless_a_final_status_is_asked_for(
         world.hub.purge_between(START, world.now, frozenset({"Completed", "Failed"}))
     with caplog.at_level(logging.WARNING):
         assert world.hub.purge_between(START, world.now, frozenset({"Running"})) == 2
-    assert "deletes 2 running instances and entities too, as on Azure: @log@k, waits" in caplog.text
+    assert "also deletes 2 running instances and entities, as on Azure: @log@k, waits" in caplog.text
     world.engine.commit()
     assert world.hub.status("waits") is None
     assert world.hub.status("@log@k") is None
@@ -260,7 +263,7 @@ def test_an_activity_can_be_in_flight_twice(world: Simulation) -> None:
 
 
 def test_messages_can_be_cut_anywhere(world: Simulation) -> None:
-    """One episode for each message gives the same result as one episode for all."""
+    """One episode per message gives the same result as one episode for all messages."""
     world.start("many", "i", text(5))
     while items := world.engine.ready(world.now):
         call = world.engine.begin(items[-1], world.now, limit=1)
@@ -271,7 +274,7 @@ def test_messages_can_be_cut_anywhere(world: Simulation) -> None:
 
 
 def test_an_entity_batch_that_was_not_stored_is_applied_again(world: Simulation) -> None:
-    """Its answers were sent, its state was not stored: the caller continues, and the operation is applied again."""
+    """Its answers were sent but its state was not stored: the caller continues, and the operation is applied again."""
     faults = iter(["sent"])
     world.fault = lambda chance, item: next(faults, "") if item.kind == "entity" else ""
     world.hub.signal("log", "k", "add", text(1), world.now)
@@ -282,7 +285,7 @@ def test_an_entity_batch_that_was_not_stored_is_applied_again(world: Simulation)
 
 
 def test_an_invalid_answer_of_the_app_does_not_end_the_engine(world: Simulation) -> None:
-    """It fails the instance and nothing else."""
+    """Such an answer fails only the instance."""
     world.start("one_step", "i", text(1))
     (item,) = world.engine.ready(world.now)
     world.engine.begin(item, world.now)

@@ -1,4 +1,4 @@
-"""The engine in a simulation: the same results in any order and after any crash."""
+"""In a simulation, the engine gives the same results in any order and after any crash."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def text(value: object) -> str:
 
 
 def start_all(world: Simulation) -> dict[str, object]:
-    """Starts instances of many kinds; returns the expected output of each."""
+    """Starts instances of many kinds. Returns the expected output of each."""
     world.start("Chain", "chain")
     world.start("FanOut", "fan", text(10))
     world.start("Eternal", "eternal", text(5))
@@ -44,7 +44,7 @@ def start_all(world: Simulation) -> dict[str, object]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_any_order_gives_the_same(seed: int) -> None:
-    """Outputs are the same and no work is left over."""
+    """The outputs are the same, and no work is left."""
     world = Simulation(APP, seed)
     expected = start_all(world)
     world.run()
@@ -53,8 +53,8 @@ def test_any_order_gives_the_same(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_work_side_by_side_gives_the_same(seed: int) -> None:
-    """Eight at a time, with ends in any order and messages cut anywhere."""
+def test_parallel_work_gives_the_same(seed: int) -> None:
+    """Eight items run at a time and end in any order; messages are split anywhere."""
     world = Simulation(APP, seed, together=8, cut=True)
     expected = start_all(world)
     world.run()
@@ -64,7 +64,7 @@ def test_work_side_by_side_gives_the_same(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(24))
 def test_everything_at_once(seed: int) -> None:
-    """All faults except those that apply an entity's operation twice, side by side: the outputs are the same."""
+    """With parallel work and all faults except those that apply operations of entities twice, outputs are the same."""
 
     def fault(chance: random.Random, item: Item) -> str:
         faults = ["", "lost", "hidden", "restart", "twice", "sent" if item.kind == "activity" else ""]
@@ -79,7 +79,7 @@ def test_everything_at_once(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_crashes_change_nothing(seed: int) -> None:
-    """Lost work and restarts at any step: all committed work continues."""
+    """After lost work and restarts at any step, all committed work continues."""
 
     def fault(chance: random.Random, item: Item) -> str:
         return chance.choices(["", "lost", "restart"], [8, 1, 1])[0]
@@ -99,13 +99,13 @@ def test_messages_sent_twice_change_no_orchestration(seed: int) -> None:
 
     world = Simulation(APP, seed, fault)
     expected = start_all(world)
-    del expected["journal"]  # its entity gets operations twice, which is the fault
+    del expected["journal"]  # its entity gets operations twice because of the fault
     world.run()
     assert {i: world.output(i) for i in expected} == expected
 
 
 def test_entity_operations_are_applied_twice_when_sent_twice() -> None:
-    """The second request has a different id, so the engine cannot recognise it, as measured on the real engine."""
+    """The repeated request has a different id, so the engine cannot recognise it. The real engine does the same."""
     faults = iter(["sent"])
 
     def fault(chance: random.Random, item: Item) -> str:
@@ -121,7 +121,7 @@ def test_entity_operations_are_applied_twice_when_sent_twice() -> None:
 
 
 def test_the_same_seed_does_the_same() -> None:
-    """Every call, in order and character by character."""
+    """Every call is the same, in order and character by character."""
     runs = []
     for _ in range(2):
         world = Simulation(APP, 5)
@@ -134,7 +134,7 @@ def test_the_same_seed_does_the_same() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_continued_walk_finds_the_same_as_a_whole_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same calls, whether an episode walks only its own events or the history from its beginning."""
+    """The calls are the same if an episode walks only its own events and if it walks the whole history."""
 
     def fault(chance: random.Random, item: Item) -> str:
         return chance.choices(["", "lost", "restart", "sent"], [8, 1, 1, 1])[0]
@@ -150,7 +150,7 @@ def test_a_continued_walk_finds_the_same_as_a_whole_one(seed: int, monkeypatch: 
 
 
 def test_hidden_work_comes_back_when_it_is_visible_again() -> None:
-    """Work in flight at a crash can be hidden, as in the real queue until the visibility timeout."""
+    """After a crash, work in flight can be hidden, as in the real queue until the visibility timeout."""
     world = Simulation(APP)
     world.start("Chain", "chain")
     (item,) = world.engine.ready(world.now)
@@ -163,7 +163,7 @@ def test_hidden_work_comes_back_when_it_is_visible_again() -> None:
 
 
 def test_timers_come_when_the_policy_says() -> None:
-    """Timers a second early or twelve seconds late, as the policy tells; the orchestration ends nevertheless."""
+    """With a policy that makes timers a second early or twelve seconds late, the orchestration still ends."""
     world = Simulation(APP)
     delays = iter([-1, 12])
     world.engine.timers = lambda due, now: due + timedelta(seconds=next(delays))

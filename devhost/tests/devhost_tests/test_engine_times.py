@@ -1,4 +1,4 @@
-"""Times are written and read as by the real engine and the SDK."""
+"""Times are written and read as in the real engine and the SDK."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MOMENTS = [
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_written_time_reads_back_the_same(moment: datetime) -> None:
-    """Down to the microsecond."""
+    """It is the same to the microsecond."""
     assert parse(iso(moment)) == moment
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_the_faster_reader_gives_what_dateutil_gives(moment: datetime) -> None:
-    """The same value and zone, even for times with seven digits."""
+    """Value and zone are the same, even for times with seven digits."""
     fast: Any = sdk._reader(slow)
     for text in (iso(moment), f"{moment:%Y-%m-%dT%H:%M:%S.%f}7Z"):
         assert fast(text) == slow(text)
@@ -44,6 +44,6 @@ def test_other_shapes_still_go_to_dateutil(text: str) -> None:
 
 @pytest.mark.parametrize(("wait", "delivered"), [(0.5, 0), (0.999, 0), (1.0, 1), (1.9, 1), (2.0, 2), (-5, 0)])
 def test_timers_are_cut_to_whole_seconds(wait: float, delivered: float) -> None:
-    """A wait below a second becomes zero; one of 1.9 s takes 1 s."""
+    """A wait of less than a second becomes zero; a wait of 1.9 s becomes 1 s."""
     now = datetime(2026, 11, 24, tzinfo=UTC)
     assert whole_seconds(now + timedelta(seconds=wait), now) == now + timedelta(seconds=delivered)

@@ -1,4 +1,4 @@
-"""Orchestration versions: which instances a host runs, leaves alone or fails."""
+"""Orchestration versions: which instances a host runs, does not run, or fails."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def host(version: str | None, *rule: Any) -> Simulation:
 
 
 def moves_to(world: Simulation, version: str | None, *rule: Any) -> None:
-    """Opens the state with a host of another version."""
+    """Opens the state with a host of a different version."""
     world.settings["versioning"] = Versioning(version, *rule)
     world._open()
 
@@ -52,13 +52,13 @@ def status(world: Simulation, instance: str) -> Any:
     ],
 )
 def test_older_and_newer(older: str | None, newer: str) -> None:
-    """As DurableTask.Core compares."""
+    """Versions are compared as in DurableTask.Core."""
     assert compare(older, newer) < 0 < compare(newer, older)
     assert compare(older, older) == compare(newer, newer) == 0
 
 
 def test_an_instance_keeps_its_version_through_continue_as_new() -> None:
-    """Also on a host of a newer version; a child without a version gets that of the host."""
+    """It does so even on a host of a newer version. A child without a version gets that of the host."""
     world = host("1.0")
     world.start("generations", "i", text(0))
     world.run()
@@ -79,7 +79,7 @@ def test_an_instance_keeps_its_version_through_continue_as_new() -> None:
 
 @pytest.mark.parametrize("older", ["1.0", None])
 def test_a_rollback_parks_newer_instances(older: str | None, caplog: pytest.LogCaptureFixture) -> None:
-    """Running and Pending ones keep their state and events, and continue with newer code."""
+    """Running and pending instances keep their state and events, and continue with newer code."""
     world = host("2.0")
     world.start("collects", "running")
     world.run()
@@ -93,7 +93,7 @@ def test_a_rollback_parks_newer_instances(older: str | None, caplog: pytest.LogC
         world.run()
     assert (status(world, "running"), status(world, "pending")) == ("Running", "Pending")
     assert world.engine.idle, "no busy loop"
-    assert "instance running (collects) has version 2.0 and is left alone" in caplog.text
+    assert "instance running (collects) has version 2.0 and is not run" in caplog.text
     assert caplog.text.count("instance running") == 1
     world.start("one_step", "own", text(1))
     world.run()
@@ -128,7 +128,7 @@ def test_older_and_unversioned_instances_run_on_a_newer_host() -> None:
 
 
 def test_strict_takes_its_own_version_only() -> None:
-    """Older ones do not run either."""
+    """Older instances do not run either."""
     world = host("1.0")
     world.start("one_step", "old", text(1))
     moves_to(world, "2.0", "Strict")
@@ -139,7 +139,7 @@ def test_strict_takes_its_own_version_only() -> None:
 
 
 def test_none_takes_all() -> None:
-    """Newer ones, too."""
+    """Newer instances also run."""
     world = host("2.0")
     world.start("one_step", "i", text(1))
     moves_to(world, "1.0", "None")
@@ -148,7 +148,7 @@ def test_none_takes_all() -> None:
 
 
 def test_fail_fails_at_once() -> None:
-    """With the message of the engine."""
+    """The instance has the message of the real engine."""
     world = host("2.0")
     world.start("collects", "i")
     world.run()
@@ -163,7 +163,7 @@ def test_fail_fails_at_once() -> None:
 
 
 def test_entities_have_no_version() -> None:
-    """They run on every host."""
+    """Entities run on every host."""
     world = host("2.0", "Strict")
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.engine.commit()
@@ -181,7 +181,7 @@ def settings(tmp_path: Path, durable: dict[str, Any]) -> Versioning:
 
 
 def test_versions_in_host_json(tmp_path: Path) -> None:
-    """Names in any case, or numbers, as .NET parses enumerations; by default newer instances do not run."""
+    """Values are case-insensitive names or numbers, as in .NET. By default, newer instances do not run."""
     assert settings(tmp_path, {}) == Versioning(None, "CurrentOrOlder", "Reject")
     assert settings(tmp_path, {"defaultVersion": "1.2", "versionMatchStrategy": "strict"}) == Versioning(
         "1.2", "Strict"
@@ -191,7 +191,9 @@ def test_versions_in_host_json(tmp_path: Path) -> None:
 
 def test_a_wrong_value_is_refused(tmp_path: Path) -> None:
     """The message lists the valid values."""
-    with pytest.raises(BadSettings, match="versionMatchStrategy is 'Newer'; it can be None, Strict, CurrentOrOlder"):
+    with pytest.raises(
+        BadSettings, match="versionMatchStrategy is 'Newer'; it must be one of None, Strict, CurrentOrOlder"
+    ):
         settings(tmp_path, {"versionMatchStrategy": "Newer"})
 
 

@@ -41,7 +41,7 @@ def original(function: Any) -> Any:
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: ev.NAMES[event["EventType"]])
 def test_events_are_read_the_same(event: dict[str, Any]) -> None:
-    """All attributes, including absent ones."""
+    """All attributes are the same, including absent ones."""
     sdk.make_faster()
     theirs, ours = (object.__new__(_history.HistoryEvent) for _ in range(2))
     original(_history.HistoryEvent.__init__)(theirs, **event)
@@ -55,7 +55,7 @@ def test_events_are_read_the_same(event: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", sorted(sdk._NOTHING_TO_DO))
 def test_skipped_events_have_no_effect_in_the_sdk(kind: int) -> None:
-    """The SDK's own executor uses nothing of them, not even its context, which is missing here."""
+    """The SDK's own executor does not use them: it does not even need its context, which is missing here."""
     event = next(_history.HistoryEvent(**e) for e in EVENTS if e["EventType"] == kind)
     executor = _executors.TaskOrchestrationExecutor()
     before = dict(vars(executor))
@@ -64,7 +64,7 @@ def test_skipped_events_have_no_effect_in_the_sdk(kind: int) -> None:
 
 
 def test_requests_of_entities_are_read_for_their_ids() -> None:
-    """The same id; the parsed request is cached, so it is read-only."""
+    """The id is the same. The parsed request is cached, so it is read-only."""
     read = sdk._json_of_requests(importlib.import_module("json")).loads('{"id": "request", "input": {}}')
     assert read["id"] == "request"
     with pytest.raises(TypeError):
@@ -72,7 +72,7 @@ def test_requests_of_entities_are_read_for_their_ids() -> None:
 
 
 def test_replacing_twice_has_no_effect() -> None:
-    """Each app that is indexed replaces them."""
+    """Each app that is indexed replaces the parts again."""
     sdk.make_faster()
     before = _history.HistoryEvent.__init__, _history.dt_parse
     sdk.make_faster()
@@ -80,7 +80,7 @@ def test_replacing_twice_has_no_effect() -> None:
 
 
 def test_a_missing_module_is_not_replaced() -> None:
-    """A later SDK may have other internal modules."""
+    """A later SDK may have different internal modules."""
     sdk._replace(_history.__name__, "NoSuchClass.method", lambda slow: None)
     sdk._replace(_history.__name__, "no_such_name", lambda slow: None)
     assert not hasattr(_history, "NoSuchClass")
@@ -101,7 +101,7 @@ def test_values_are_written_as_json_writes_them(value: Any) -> None:
 
 
 def test_a_circle_raises_the_exception_of_json() -> None:
-    """And values that JSON cannot express."""
+    """The same holds for values that JSON cannot express."""
     circle: list[Any] = []
     circle.append(circle)
     for value in (circle, {1, 2}):

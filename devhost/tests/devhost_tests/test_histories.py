@@ -32,7 +32,7 @@ def text(value: object) -> str:
 
 
 def record(folder: Path, play: Callable[[Simulation], None], app: Path = APP, seed: int = 0) -> list[History]:
-    """Runs instances on an app; returns the generations that ended, in that order."""
+    """Runs instances of an app. Returns the generations in the order in which they ended."""
     world = Simulation(app, seed)
     recorder = Recorder(folder)
     paths: list[Path] = []
@@ -54,7 +54,7 @@ def recorded(folder: Path, name: str, value: object = None) -> History:
 
 
 def changed(name: str, code: Callable[[Any], Steps]) -> list[Function]:
-    """The functions of the app with another orchestrator of a name."""
+    """The functions of the app, with a different orchestrator under this name."""
     handler = df.Orchestrator.create(code)
     functions = [f for f in functions_of(APP) if f.name != name]
     return [*functions, Function(name, "orchestration", handler, {"name": "context"}, name)]
@@ -88,7 +88,7 @@ def deviation(history: History, functions: list[Function], **more: Any) -> Devia
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_the_recorded_code_replays(tmp_path: Path, name: str, value: object, seed: int) -> None:
-    """Activities, retries, children, timers, entity calls and signals, failures, in any order."""
+    """This is so for activities, retries, children, timers, entity calls, signals and failures, in any order."""
 
     def play(world: Simulation) -> None:
         if name == "versions":
@@ -102,7 +102,7 @@ def test_the_recorded_code_replays(tmp_path: Path, name: str, value: object, see
 
 
 def test_each_generation_is_a_history(tmp_path: Path) -> None:
-    """With its own input, status and events."""
+    """Each has its own input, status and events."""
 
     def play(world: Simulation) -> None:
         world.start("generations", "i/1", text(0))
@@ -144,7 +144,7 @@ def test_all_recordings_of_a_larger_app_replay(tmp_path: Path) -> None:
 
 
 def test_a_generation_in_flight_replays(tmp_path: Path) -> None:
-    """At every step, even while suspended."""
+    """It replays after every step, even while it is suspended."""
     world = Simulation(APP)
     world.start("writes", "i", text("k"))
     while world.step():
@@ -163,7 +163,7 @@ def test_a_generation_in_flight_replays(tmp_path: Path) -> None:
 
 
 def test_terminated_ones_replay(tmp_path: Path) -> None:
-    """Up to the termination."""
+    """The history is replayed up to the termination."""
 
     def play(world: Simulation) -> None:
         world.start("collects", "i")
@@ -181,7 +181,7 @@ def test_terminated_ones_replay(tmp_path: Path) -> None:
 
 
 def test_another_activity(tmp_path: Path) -> None:
-    """The message of the engine, with the episode."""
+    """The deviation has the message of the engine and the number of the episode."""
 
     def code(context: Any) -> Steps:
         result = yield context.call_activity("boom", context.get_input())
@@ -228,7 +228,7 @@ def test_a_step_less(tmp_path: Path) -> None:
 
 
 def test_an_activity_or_orchestrator_that_was_removed(tmp_path: Path) -> None:
-    """The message has its name."""
+    """The message contains its name."""
     history = recorded(tmp_path, "one_step", 1)
     without = [f for f in functions_of(APP) if f.name != "echo"]
     assert "named 'echo'" in deviation(history, without).sentence or "'echo'" in deviation(history, without).sentence
@@ -237,7 +237,7 @@ def test_an_activity_or_orchestrator_that_was_removed(tmp_path: Path) -> None:
 
 
 def test_an_operation_of_another_entity(tmp_path: Path) -> None:
-    """The engine does not compare it and would deliver the response of the wrong entity."""
+    """The engine does not compare the entity, so it would deliver the response of the wrong entity."""
 
     def code(context: Any) -> Steps:
         entity = df.EntityId("log", "other")
@@ -250,7 +250,7 @@ def test_an_operation_of_another_entity(tmp_path: Path) -> None:
 
 
 def test_a_child_with_another_id(tmp_path: Path) -> None:
-    """It would be another instance."""
+    """It would be a different instance."""
 
     def code(context: Any) -> Steps:
         yield context.call_sub_orchestrator("one_step", 1, "renamed")
@@ -261,7 +261,7 @@ def test_a_child_with_another_id(tmp_path: Path) -> None:
 
 
 def test_code_that_raises(tmp_path: Path) -> None:
-    """In the middle: the missing work is reported, with the exception. After all work: the exception."""
+    """If it raises in the middle, the missing work is reported with the exception; after all work, the exception."""
 
     def at_once(context: Any) -> Steps:
         yield context.call_activity("echo", context.get_input()["new key"])
@@ -311,7 +311,7 @@ def test_a_version_branch_keeps_old_histories(tmp_path: Path) -> None:
 
 
 def test_a_long_history() -> None:
-    """Three hundred steps in a row are replayed at once, not once for each episode."""
+    """Three hundred consecutive steps are replayed together, not once for each episode."""
     calls = []
 
     def steps(context: Any) -> Steps:
@@ -339,7 +339,7 @@ def test_a_long_history() -> None:
 
 
 def test_files_can_be_compared_line_by_line(tmp_path: Path) -> None:
-    """One event on each line; written and read again it is the same."""
+    """Each line has one event. A file that is written and read again is the same."""
     history = recorded(tmp_path, "one_step", 1)
     (path,) = tmp_path.iterdir()
     assert path.read_text().count("\n") == len(history.history) + 12
@@ -361,7 +361,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_devhost_records_and_a_state_can_be_read(start: Start, tmp_path: Path) -> None:
-    """`--record` writes each generation when it ends; `histories` reads the state, even while a devhost has it open."""
+    """`--record` writes each generation when it ends. `histories` reads a state, even while a devhost uses it."""
     host = start("--exact-timers", "--record", str(tmp_path / "recorded"))
     host.post("/api/v1/start/generations/g", data="2")
     host.post("/api/v1/start/waits/w", json=1)
@@ -379,7 +379,7 @@ def test_a_devhost_records_and_a_state_can_be_read(start: Start, tmp_path: Path)
 
 
 def test_a_missing_state(tmp_path: Path) -> None:
-    """No state is created."""
+    """The command does not create a state."""
     done = command("--state", tmp_path / "nowhere", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "there is no state" in done.stderr

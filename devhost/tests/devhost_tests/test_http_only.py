@@ -1,4 +1,4 @@
-"""A second process with the HTTP functions only, as where HTTP and durable functions scale apart."""
+"""A second process with only the HTTP functions, as on a plan where HTTP and durable functions scale separately."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def call(host: Client, method: str, *args: object) -> object:
 
 
 def test_http_functions_run_in_another_process(start: Start) -> None:
-    """Its orchestrations run in the first process; state in a process of the app is not shared."""
+    """The orchestrations that they start run in the first process. Data in the memory of a process is not shared."""
     engine = start()
     http = start("--http-only")
     assert http.base not in ("", engine.base)
@@ -24,7 +24,7 @@ def test_http_functions_run_in_another_process(start: Start) -> None:
 
 
 def test_the_client_and_the_management_api_work_there(start: Start) -> None:
-    """All URLs in its responses lead to the process that got the request."""
+    """All URLs in the responses lead to the process that got the request."""
     start()
     http = start("--http-only")
     links = http.post("/api/v1/start/waits/i", json=1).json()
@@ -40,7 +40,7 @@ def test_the_client_and_the_management_api_work_there(start: Start) -> None:
 
 
 def test_it_outlives_the_engine(start: Start) -> None:
-    """Without the engine it answers 502; it finds the restarted engine on another port."""
+    """Without the engine it answers 502. It finds the restarted engine on a different port."""
     engine = start()
     http = start("--http-only")
     engine.kill()
@@ -52,7 +52,7 @@ def test_it_outlives_the_engine(start: Start) -> None:
 
 
 def test_keys_are_those_of_the_engine(start: Start) -> None:
-    """Both processes are one app."""
+    """Both processes belong to one app."""
     engine = start("--keys")
     engine.wait_for_log("devhost keys")
     key = engine.log.partition("host key ")[2].partition(",")[0]
@@ -64,7 +64,7 @@ def test_keys_are_those_of_the_engine(start: Start) -> None:
 
 
 def test_lost_lines_are_its_own(start: Start) -> None:
-    """Each process reports its own."""
+    """Each process reports its own lost lines."""
     engine = start()
     http = start("--http-only")
     http.get("/api/v1/logs/to-thread")
@@ -73,11 +73,11 @@ def test_lost_lines_are_its_own(start: Start) -> None:
 
 
 def test_without_an_engine_it_does_not_start(start: Start) -> None:
-    """Neither on a state that was never used nor on one whose devhost has ended."""
+    """It does not start with a state that was never used, nor with a state whose devhost has ended."""
     early = start("--http-only")
     assert early.stop() == 2
-    assert "no devhost runs on the state" in early.log
+    assert "no devhost uses the state" in early.log
     start().stop()
     late = start("--http-only")
     assert late.stop() == 2
-    assert "no devhost runs on the state" in late.log
+    assert "no devhost uses the state" in late.log

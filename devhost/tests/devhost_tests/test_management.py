@@ -19,7 +19,7 @@ def start(host: Client, instance: str, function: str = "waits", value: str = "nu
         until(lambda: (host.status(instance) or {}).get("customStatus") == "waiting", 20)
 
 
-def test_words_of_a_path_are_found_in_any_case(host: Client) -> None:
+def test_words_of_a_path_are_case_insensitive(host: Client) -> None:
     """Ids and names keep their case."""
     answer = host.manage("POST", "/Orchestrators/waits/Any-Case", data="{}", headers=JSON)
     assert answer.json()["id"] == "Any-Case"
@@ -41,7 +41,7 @@ def test_ids_in_urls(host: Client, instance: str) -> None:
 
 
 def test_the_input_is_stored_unchanged(host: Client) -> None:
-    """Numbers keep their format, keys their order; the history has the text itself."""
+    """Numbers keep their format, and keys their order; the history has the original text."""
     start(host, "raw", value=' {"b": 1.50, "a": 1e2} ')
     text = host.status("raw", "?showHistory=true")["historyEvents"][0]["Input"]
     assert text == ' {"b": 1.50, "a": 1e2} '
@@ -49,7 +49,7 @@ def test_the_input_is_stored_unchanged(host: Client) -> None:
 
 
 def test_a_missing_instance_is_reported_before_a_bad_body(host: Client) -> None:
-    """404 and 410 come first, then the type of the body, then the body."""
+    """404 and 410 are checked first, then the content type, then the body."""
     text = {"Content-Type": "text/plain"}
     assert host.manage("POST", "/instances/nobody/raiseEvent/go", data="x", headers=text).status_code == 404
     start(host, "gone")
@@ -59,7 +59,7 @@ def test_a_missing_instance_is_reported_before_a_bad_body(host: Client) -> None:
 
 
 def test_waiting_starts(host: Client) -> None:
-    """A pause longer than the wait is refused although the start took effect; a failure is a 200 with the status."""
+    """An interval longer than the wait is refused, but the start takes effect. A failure is a 200 with the status."""
     answer = host.manage("POST", "/orchestrators/waits/wait-1?timeout=1&pollingInterval=5", data="1", headers=JSON)
     assert answer.status_code == 400
     assert answer.json() == {"Message": "Total timeout 1 should be bigger than retry timeout 5"}
@@ -91,7 +91,7 @@ def test_pages(host: Client) -> None:
 
 
 def test_lists_by_time(host: Client) -> None:
-    """Both ends of a span are included; an invalid time is ignored."""
+    """Both ends of a period are included; an invalid time is ignored."""
     start(host, "timed")
     created = host.status("timed")["createdTime"]
 
@@ -107,7 +107,7 @@ def test_lists_by_time(host: Client) -> None:
 
 
 def test_entities(host: Client) -> None:
-    """The empty key, a body that is not JSON, an unknown entity, and the list with its pages."""
+    """The tested cases: the empty key, a body that is not JSON, an unknown entity, and the list with its pages."""
     assert host.manage("POST", "/entities/total?op=add", json="7").status_code == 202
     until(lambda: host.manage("GET", "/entities/total/$").text == "7", 20)
     bad = host.manage("POST", "/entities/total/k2?op=add", data="{a", headers=JSON)
@@ -137,13 +137,13 @@ def test_entities(host: Client) -> None:
     ],
 )
 def test_an_unknown_path_is_an_empty_404(host: Client, method: str, path: str) -> None:
-    """Unknown paths and wrong methods."""
+    """This is the answer to unknown paths and to wrong methods."""
     answer = host.manage(method, path)
     assert (answer.status_code, answer.content) == (404, b"")
 
 
 def test_nan_and_infinity_become_texts(host: Client) -> None:
-    """Python's JSON has NaN and Infinity; the extension's has not."""
+    """Python's JSON has NaN and Infinity, but that of the extension does not."""
     start(host, "nan", "calls", '{"name": "echo_later", "value": [NaN, Infinity, {"a": -Infinity}]}')
     assert host.ended("nan")["output"] == ["NaN", "Infinity", {"a": "-Infinity"}]
 

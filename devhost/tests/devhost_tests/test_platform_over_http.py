@@ -1,4 +1,4 @@
-"""Disturbances of the platform, over HTTP: latency, failing reads, one pool of threads, lost log lines."""
+"""Unfriendly behaviour of the platform, over HTTP: latency, failing reads, one pool of threads, lost log lines."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_late_messages_survive_a_kill(start: Start) -> None:
 
 
 def test_reads_of_a_rewritten_blob_fail(host: Client, unkind: Callable[..., Any]) -> None:
-    """They answer 500. The client raises for an entity, and reports an instance as missing."""
+    """Such reads answer 500. The client raises an exception for an entity, and reports an instance as missing."""
     entity = {"entity": ["large", "blob"]}
 
     def fill(count: int) -> None:
@@ -93,7 +93,7 @@ def test_reads_of_a_rewritten_blob_fail(host: Client, unkind: Callable[..., Any]
 
 
 def test_the_body_of_a_failing_read(host: Client, unkind: Callable[..., Any]) -> None:
-    """The usual exception JSON."""
+    """It is the usual JSON of an exception."""
     for count in ("40000", "40001"):
         host.manage("POST", "/entities/large/body?op=fill", json=count)
     unkind(blobReadsFail=1)
@@ -119,11 +119,11 @@ def test_the_body_of_a_failing_read(host: Client, unkind: Callable[..., Any]) ->
     [
         ("[1]", "must be a JSON object"),
         ("{", "must be a JSON object"),
-        ('{"latncy": 1}', "there is no fault 'latncy'; there are latency"),
+        ('{"latncy": 1}', "there is no fault 'latncy'; the faults are latency"),
         ('{"latency": "1"}', "latency must be a number"),
         ('{"latency": -1}', "from 0 to 3600"),
         ('{"latency": NaN}', "from 0 to 3600"),
-        ('{"blobReadsFail": 2}', "a probability, from 0 to 1"),
+        ('{"blobReadsFail": 2}', "a probability from 0 to 1"),
     ],
 )
 def test_wrong_faults_are_refused(host: Client, body: str, sentence: str) -> None:
@@ -135,14 +135,14 @@ def test_wrong_faults_are_refused(host: Client, body: str, sentence: str) -> Non
 
 
 def test_wrong_faults_on_the_command_line_are_refused(start: Start) -> None:
-    """As in a request."""
+    """They are refused like wrong faults in a request."""
     host = start("--latency", "-1")
     assert host.stop() == 2
-    assert "latency is in seconds" in host.log
+    assert "latency must be a number of seconds" in host.log
 
 
 def test_admin_routes_need_the_master_key(start: Start) -> None:
-    """If keys are checked."""
+    """This is so if keys are checked."""
     host = start("--keys")
     assert [host.get(path).status_code for path in (FAULTS, LOST)] == [401, 401]
 
@@ -151,7 +151,8 @@ def test_admin_routes_need_the_master_key(start: Start) -> None:
 
 
 def test_all_synchronous_functions_share_one_pool(start: Start, scratch: Any) -> None:
-    """With one thread, an activity that blocks it stops all orchestrators, entities and synchronous HTTP functions."""
+    """If there is one thread, an activity that blocks it stops all orchestrators, entities and synchronous
+    functions."""
     host = start(PYTHON_THREADPOOL_THREAD_COUNT="1")
     host.post("/api/v1/start/noting/blocks", json={"file": "blocks", "until": "blocks-may-end"})
     until(lambda: (scratch / "blocks").exists(), 20)
@@ -166,7 +167,7 @@ def test_all_synchronous_functions_share_one_pool(start: Start, scratch: Any) ->
 
 
 def test_asynchronous_functions_have_a_pool_of_their_own(host: Client) -> None:
-    """They run on one loop, and asyncio.to_thread does not use the threads of the synchronous functions."""
+    """They run on one loop. asyncio.to_thread does not use the threads of the synchronous functions."""
     host.post("/api/v1/start/calls/threads-1", json={"name": "async_threads"})
     host.post("/api/v1/start/calls/threads-2", json={"name": "thread_name"})
     loop, other = host.ended("threads-1")["output"]
@@ -178,7 +179,7 @@ def test_asynchronous_functions_have_a_pool_of_their_own(host: Client) -> None:
 def test_the_number_of_threads_is_that_of_the_worker(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """min(32, cores + 4), or the app setting; an invalid value is logged and ignored."""
+    """It is min(32, cores + 4), or the app setting. An invalid value is logged and ignored."""
     name, usual = "PYTHON_THREADPOOL_THREAD_COUNT", min(32, (os.cpu_count() or 1) + 4)
     monkeypatch.delenv(name, raising=False)
     assert thread_count() == usual
@@ -204,7 +205,7 @@ def test_a_thread_of_the_loops_pool_does_not_keep_the_host_from_ending(start: St
 
 @pytest.fixture
 def logged(host: Client) -> Callable[[str], list[dict[str, str]]]:
-    """Calls a function that logs; returns the lines that were lost."""
+    """Calls a function that logs. Returns the lost lines."""
     if not isinstance(host, Devhost) or host.get(LOST).status_code != 200:
         pytest.skip("the log of that host cannot be read")
     assert host.delete(LOST).status_code == 204
@@ -219,7 +220,7 @@ def logged(host: Client) -> Callable[[str], list[dict[str, str]]]:
 
 @pytest.mark.parametrize("path", ["logs/task", "logs/child-task", "logs/to-thread-with-id", "sync-logs"])
 def test_lines_of_an_invocation_are_kept(host: Client, logged: Callable[[str], Any], path: str) -> None:
-    """From its task, the tasks that it creates, its thread, and a thread that got the invocation's id."""
+    """These are lines from its task, tasks that it creates, its thread, and a thread that got the invocation's id."""
     assert logged(path) == []
     assert isinstance(host, Devhost)
     host.wait_for_log(f"WARNING app: {path.rpartition('/')[2].removesuffix('-logs')}")
@@ -227,7 +228,7 @@ def test_lines_of_an_invocation_are_kept(host: Client, logged: Callable[[str], A
 
 @pytest.mark.parametrize("kind", ["to-thread", "own-thread"])
 def test_lines_of_other_threads_are_lost(host: Client, logged: Callable[[str], Any], kind: str) -> None:
-    """They are not in the log; the report has their logger, thread and reason."""
+    """The lines are not in the log. The report has their logger, thread and reason."""
     (line,) = logged(f"logs/{kind}")
     assert (line["logger"], line["level"], line["message"]) == ("app", "WARNING", kind)
     # A thread of a pool keeps the id that earlier code set there and did not reset.
@@ -245,7 +246,7 @@ def test_lines_after_the_end_of_an_invocation_are_lost(logged: Callable[[str], A
 
 
 def test_lost_lines_are_reported_once_and_at_the_end(start: Start) -> None:
-    """One warning for the first line, a summary on stderr at the end; the count is exact."""
+    """There is one warning for the first line, and a summary on stderr at the end. The count is exact."""
     host = start()
     for n in range(3):
         host.post(f"/api/v1/start/calls/a{n}", json={"name": "logs_in_pool", "value": f"a{n}"})
@@ -260,7 +261,7 @@ def test_lost_lines_are_reported_once_and_at_the_end(start: Start) -> None:
 
 
 def test_without_lost_lines_there_is_no_summary(start: Start) -> None:
-    """Not even a summary of zero lines."""
+    """There is not even a summary of zero lines."""
     host = start()
     host.get("/api/v1/sync-logs")
     host.stop()

@@ -1,7 +1,7 @@
 """The recorded scenarios give the same answers as the real Durable extension.
 
-`--base-url` (and `--host-key`) compares another host on the recordings' app with them, e.g. Azure Functions Core Tools.
-"""
+`--base-url` (and `--host-key`) compares a different host that runs the recordings' app, e.g. Azure Functions Core
+Tools."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from devhost_tests.recording import SCENARIOS, differences, record
 from devhost_tests.scenarios import GROUPS
 
 _PATIENCE, _PATIENCE_WITH_OTHERS = 1.5, 15
-"""Seconds after which an instance counts as hanging: the devhost does not poll, a host on a storage account does."""
+"""The seconds after which an instance counts as hanging: for the devhost, which does not poll, and for a host with a
+storage account, which does."""
 
 
 def test_all_scenarios_answer_as_recorded(reach: Reach) -> None:
-    """Status codes, headers, bodies, histories and failure messages, all scenarios side by side on one host."""
+    """All scenarios run concurrently on one host. Status codes, headers, bodies, histories and messages are
+    compared."""
     host = reach(RECORDED / "app")
     recorded = json.loads((RECORDED / "recorded.json").read_text("utf-8"))
     patience = _PATIENCE if isinstance(host, Devhost) and host.ready else _PATIENCE_WITH_OTHERS

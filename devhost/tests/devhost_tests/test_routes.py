@@ -26,14 +26,14 @@ def router() -> Router[str]:
 def test_a_request_reaches_the_same_function_as_with_the_real_router(
     router: Router[str], request_: dict[str, Any]
 ) -> None:
-    """Function and values, or no function."""
+    """Function and values are the same, or both find no function."""
     found = router.find(request_["method"], request_["path"])
     expected = None if request_["status"] == 404 else (request_["function"], request_["values"])
     assert found == expected
 
 
 def test_overlapping_routes_are_found(router: Router[str]) -> None:
-    """Recorded pairs for which the order of the functions decides, with a path that fits both."""
+    """The recorded pairs for which the order of the functions decides are found, each with a path that matches both."""
     assert list(router.overlaps()) == [
         ("one", "literal", "api/refreshes/latest"),
         ("number", "any", "api/items/1"),
@@ -59,7 +59,7 @@ def test_overlapping_routes_are_found(router: Router[str]) -> None:
     ],
 )
 def test_overlaps(first: str, second: str, example: str | None) -> None:
-    """Only pairs that a single request can fit."""
+    """Routes overlap only if a single request can match both."""
     router: Router[str] = Router("")
     router.add(first, ("GET",), "first")
     router.add(second, (), "second")
@@ -96,7 +96,7 @@ def test_prefix_may_be_empty_or_have_parts() -> None:
     ],
 )
 def test_constraints(template: str, accepted: str, refused: str) -> None:
-    """A value that does not fit gives a 404."""
+    """A value that does not match gets a 404."""
     router: Router[str] = Router("")
     router.add(template, (), "f")
     assert router.find("GET", f"/{accepted}") is not None
@@ -105,6 +105,6 @@ def test_constraints(template: str, accepted: str, refused: str) -> None:
 
 @pytest.mark.parametrize("template", ["/rooted", "~/x", "{open", "close}", "{x:nonsense}", "{}"])
 def test_bad_templates_are_refused(template: str) -> None:
-    """The host does not start with them."""
+    """The host does not start with such templates."""
     with pytest.raises(BadTemplate):
         Router[str]("").add(template, (), "f")

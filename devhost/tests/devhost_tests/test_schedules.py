@@ -65,6 +65,6 @@ def test_next_time(text: str, after: str, due: str) -> None:
     ],
 )
 def test_invalid_schedules(text: str) -> None:
-    """Refused when the app is loaded; the message has the expression."""
+    """They are refused when the app is loaded. The message contains the expression."""
     with pytest.raises(BadSchedule):
         Schedule.read(text)

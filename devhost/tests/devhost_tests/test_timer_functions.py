@@ -1,4 +1,4 @@
-"""Timer functions run by the clock, once for missed runs, and store the time of their last run."""
+"""Timer functions run on their schedules, once for all missed runs, and store the time of their last run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run_until(tick: Function, kept: dict[str, str], enough: Any) -> None:
 
 
 def test_a_missed_run_happens_once_at_the_start() -> None:
-    """A run that was due while the host was down happens at once, marked as past due, and is stored."""
+    """A run that was due while the host was down happens at the start, is marked as past due, and is stored."""
     seen: list[func.TimerRequest] = []
     tick = function("0 0 * * * *", seen)
     kept = {"timer.tick": iso(datetime.now(UTC) - timedelta(hours=5))}
@@ -64,7 +64,7 @@ def test_a_missed_run_happens_once_at_the_start() -> None:
     ],
 )
 def test_no_run_at_the_start(schedule: str, options: dict[str, Any], kept: dict[str, str]) -> None:
-    """Not for a new function, not before a run is due, not if the function excludes it."""
+    """A function does not run at the start if it is new, if no run was due, or if it excludes that."""
     seen: list[func.TimerRequest] = []
     tick = function(schedule, seen, **options)
     timers = Timers([tick], Invoker([tick], lambda binding: "{}"), kept.get, kept.__setitem__)
@@ -72,7 +72,7 @@ def test_no_run_at_the_start(schedule: str, options: dict[str, Any], kept: dict[
 
 
 def test_it_runs_by_the_clock_and_after_a_failure() -> None:
-    """At the start if the function wants that, then by its schedule, although the first run raised."""
+    """It runs at the start if the function requires that, then on its schedule, although the first run raised."""
     seen: list[func.TimerRequest] = []
     tick = function("* * * * * *", seen, run_on_startup=True)
     run_until(tick, {}, lambda: len(seen) >= 2)

@@ -1,1 +1,1 @@
-"""Clients that implement the documented rules of the calling services: sending, waiting, retrying, failing."""
+"""Clients that implement the documented rules of the calling services: how they send, wait, retry and fail."""

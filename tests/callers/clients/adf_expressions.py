@@ -1,8 +1,7 @@
 """The expressions of pipelines, evaluated by Microsoft's data-factory-testing-framework.
 
-Version 0.2.17 is the last one that does not need .NET, except for dates, which our pipelines do not use. Features that
-Data Factory has and the package lacks are added here: `union` of objects, `?.`, and `activity('x').error`.
-"""
+Version 0.2.17 is the last one that does not need .NET except for dates, which our pipelines do not use. This module
+adds features of Data Factory that the package lacks: `union` of objects, `?.`, and `activity('x').error`."""
 
 import sys
 import types
@@ -21,7 +20,7 @@ class ExpressionError(ValueError):
 
 @dataclass
 class State:
-    """What expressions can refer to. `results` has `output` and `error` of the activities that have ended."""
+    """The data that expressions can refer to. `results`: `output` and `error` of the activities that have ended."""
 
     parameters: Json
     system: Json
@@ -62,7 +61,7 @@ def check_syntax(text: str) -> None:
 
 
 def _plain(text: str) -> str:
-    """Without `?.` on a system variable, which always has a value, if only null."""
+    """The expression without `?.` on system variables: they always have a value, even if it is null."""
     return text.replace("pipeline()?.", "pipeline().")
 
 
@@ -106,7 +105,8 @@ def _framework() -> _Framework:
             return self.results[name]
 
     class Reader(ExpressionEvaluator):
-        """The framework's evaluator, which parses each expression once: loops evaluate the same ones many times."""
+        """The framework's evaluator with a cache of parsed expressions: loops evaluate the same expressions many
+        times."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -136,7 +136,7 @@ def _framework() -> _Framework:
 
 
 def _merged(*objects: Json) -> Json:
-    """`union` of objects: for equal names the last value counts."""
+    """`union` of objects: if a name occurs several times, its last value counts."""
     result: Json = {}
     for one in objects:
         result |= one
@@ -144,7 +144,7 @@ def _merged(*objects: Json) -> Json:
 
 
 def _leave_out_dotnet() -> None:
-    """Replaces the modules that would load .NET for the date functions by empty ones."""
+    """Replaces the modules that would load .NET for the date functions with empty modules."""
     if _STUB not in sys.modules:
         package, module = types.ModuleType(_STUB), types.ModuleType(f"{_STUB}.csharp_datetime")
         package.__path__ = []

@@ -23,7 +23,8 @@ class FunctionActivity:
     secrets: dict[str, str]
 
     def __call__(self, properties: Json, linked_service: str) -> Json:
-        """The output. Raises ActivityFailed for no answer, an error status or a body that is not a JSON object."""
+        """The output. Raises ActivityFailed if there is no answer, an error status or a body that is not a JSON
+        object."""
         service, method, name = self.linked_services[linked_service], properties["method"], properties["functionName"]
         body = properties.get("body")
         assert (body is None) == (method in ("GET", "HEAD", "TRACE")), (

@@ -12,11 +12,11 @@ Json = dict[str, Any]
 CUT_SECONDS = 230.0
 """Seconds after which Azure's load balancer ends a call to a function app without an answer."""
 WEB_BYTES = 4 * 1024 * 1024
-"""The largest answer that a Web activity accepts."""
+"""The size in bytes of the largest answer that a Web activity accepts."""
 
 
 class ActivityFailed(Exception):  # noqa: N818
-    """An activity has failed. `code` is the service's error code, `message` the text in the run history."""
+    """An activity has failed. `code`: the service's error code; `message`: the text in the run history."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class ActivityFailed(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Call:
-    """One HTTP call; `seconds` is how long its answer may take."""
+    """One HTTP call. `seconds`: how long its answer may take."""
 
     method: str
     url: str
@@ -49,13 +49,13 @@ class Answer:
 
 
 Send = Callable[[Call], Answer]
-"""Raises ActivityFailed if there is no answer."""
+"""Sends a call. Raises ActivityFailed if there is no answer."""
 Token = Callable[[str], str]
 """The token of the factory's managed identity for a resource."""
 
 
 def send(call: Call) -> Answer:
-    """Over the network. Redirects are not followed: it is not documented that activities do so."""
+    """Sends a call over the network. It does not follow redirects: it is not documented that activities do so."""
     try:
         answer = requests.request(
             call.method,
@@ -75,7 +75,7 @@ def send(call: Call) -> Answer:
 
 
 def proof(authentication: Json | None, token: Token) -> dict[str, str]:
-    """The header of the managed identity; nothing without `authentication`."""
+    """The header for the managed identity; empty if there is no `authentication`."""
     if authentication is None:
         return {}
     assert authentication["type"] == "MSI", authentication
@@ -94,7 +94,7 @@ def json_object(answer: Answer, code: str, problem: str) -> Json:
 
 
 def seconds_of(span: str) -> float:
-    """Seconds of a time span such as 0.12:00:00 (days, hours, minutes, seconds) or 00:04:00."""
+    """The seconds of a time span such as 0.12:00:00 (days, hours, minutes, seconds) or 00:04:00."""
     days, _, clock = span.rpartition(".")
     hours, minutes, seconds = clock.split(":")
     return ((int(days or 0) * 24 + int(hours)) * 60 + int(minutes)) * 60 + float(seconds)

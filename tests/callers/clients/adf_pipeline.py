@@ -1,4 +1,4 @@
-"""A pipeline run: dependencies, retries, loops and branches as the service documents them, around the activities."""
+"""A pipeline run: the dependencies, retries, loops and branches of activities, as the service documents them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,15 +22,16 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "int": int,
     "float": (int, float),
 }
-"""The values of a parameter of each type."""
+"""The Python types of the values of each type of parameter."""
 
 Runner = Callable[[Json, Json, float], Json]
-"""Runs an activity with evaluated `typeProperties` for at most this many seconds; its output or ActivityFailed."""
+"""Runs an activity with evaluated `typeProperties` for at most this many seconds. Returns its output, or raises
+ActivityFailed."""
 
 
 @dataclass(frozen=True)
 class ActivityRun:
-    """A line of the run history. `tries` is the number of attempts; secure input and output are hidden."""
+    """A line of the run history. `tries`: the number of attempts. Secure input and output are hidden."""
 
     name: str
     kind: str
@@ -43,7 +44,7 @@ class ActivityRun:
 
 @dataclass
 class PipelineRun:
-    """Runs a pipeline file once. `runners` run the activities that call out of the pipeline, by type."""
+    """Runs a pipeline file once. `runners`, by type, run the activities that make calls."""
 
     file: Json
     parameters: Json
@@ -54,7 +55,7 @@ class PipelineRun:
     status: str = ""
 
     def run(self) -> "PipelineRun":
-        """Runs it to its end; returns itself."""
+        """Runs the pipeline to its end. Returns this object."""
         properties = self.file["properties"]
         declared = properties.get("parameters", {})
         assert set(self.parameters) <= set(declared), self.parameters
@@ -63,9 +64,9 @@ class PipelineRun:
         }
         missing = [name for name, value in given.items() if value is None]
         assert not missing, f"parameters without a value: {missing}"
-        # Data Factory does not convert: "Expected a value of type 'String', but received a value of type 'Array'"
+        # Data Factory converts no values: "Expected a value of type 'String', but received a value of type 'Array'"
         wrong = [name for name, value in given.items() if not isinstance(value, TYPES[declared[name]["type"].lower()])]
-        assert not wrong, f"parameters with a value of another type: {wrong}"
+        assert not wrong, f"parameters with a value of a wrong type: {wrong}"
         variables = {
             name: declaration.get("defaultValue") for name, declaration in properties.get("variables", {}).items()
         }
@@ -81,25 +82,26 @@ class PipelineRun:
 
     @property
     def count(self) -> int:
-        """Number of activity runs, which Data Factory bills."""
+        """The number of activity runs, which Data Factory bills."""
         return sum(1 for line in self.history if line.status != SKIPPED)
 
     def _scope(self, activities: list[Json], state: State) -> str:
-        """Runs some activities in the order of their dependencies; the status of the whole."""
+        """Runs activities in the order of their dependencies. Returns the status of the whole."""
         statuses: dict[str, str] = {}
         for activity in _in_order(activities):
             name = activity["name"]
             statuses[name] = self._one(activity, state) if _may_run(activity, statuses) else SKIPPED
             if statuses[name] == SKIPPED:
                 self.history.append(ActivityRun(name, activity["type"], SKIPPED, 0, None, None))
-        # the status is that of the last activities of each branch; a skipped one counts as those before it
+        # the last activities of the branches determine the status; a skipped activity counts like the activities before
+        # it
         named = {dependency["activity"] for activity in activities for dependency in activity.get("dependsOn", [])}
         by_name = {activity["name"]: activity for activity in activities}
         leaves = [name for name in by_name if name not in named]
         return SUCCEEDED if all(_good(name, by_name, statuses) for name in leaves) else FAILED
 
     def _one(self, activity: Json, state: State) -> str:
-        """Runs one activity with its retries; its status."""
+        """Runs one activity with its retries. Returns its status."""
         policy = activity.get("policy", {})
         tries, failure, output, given = 0, None, {}, None
         while True:
@@ -165,7 +167,7 @@ class PipelineRun:
         return {}
 
     def _until(self, properties: Json, state: State) -> None:
-        """A failed iteration does not end the loop; the status of the last iteration is that of the loop."""
+        """Runs a loop. A failed iteration does not end it; the last iteration determines its status."""
         end = self.pace.now() + seconds_of(properties.get("timeout", LONGEST))
         while True:
             status = self._scope(properties["activities"], state)
@@ -185,7 +187,7 @@ def _true(properties: Json, state: State) -> bool:
 
 
 def _may_run(activity: Json, statuses: dict[str, str]) -> bool:
-    """For each dependency one of its conditions holds."""
+    """Whether one of the conditions of each dependency holds."""
     return all(
         any(_holds(condition, statuses[dependency["activity"]]) for condition in dependency["dependencyConditions"])
         for dependency in activity.get("dependsOn", [])
@@ -203,12 +205,12 @@ def _good(name: str, activities: dict[str, Json], statuses: dict[str, str]) -> b
 
 
 def _in_order(activities: list[Json]) -> Iterator[Json]:
-    """Each activity after those it depends on. Raises ValueError for an unknown activity or a cycle."""
+    """The activities, each after its dependencies. Raises ValueError for an unknown activity or a cycle."""
     waiting, done = {activity["name"]: activity for activity in activities}, set[str]()
     while waiting:
         ready = [a for a in waiting.values() if {d["activity"] for d in a.get("dependsOn", [])} <= done]
         if not ready:
-            raise ValueError(f"activities that wait for each other, or for none: {sorted(waiting)}")
+            raise ValueError(f"activities that wait for each other, or for an unknown one: {sorted(waiting)}")
         for activity in ready:
             del waiting[activity["name"]]
             done.add(activity["name"])

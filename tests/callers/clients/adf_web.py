@@ -1,4 +1,4 @@
-"""The Web activity: one call; after a 202 with a Location it polls that address until the answer is not a 202."""
+"""The Web activity: one call. After a 202 with a Location it polls that address until the answer is not a 202."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +21,9 @@ Json = dict[str, Any]
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 DEFAULT_ANSWER = "00:01:00"
-MOST_ANSWER = 600.0
+MAX_ANSWER = 600.0
 DEFAULT_LOOK_SECONDS = 15.0
-"""Between two polls if the answer has no Retry-After. Not documented."""
+"""The seconds between two polls if the answer has no Retry-After. The real value is not documented."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class WebActivity:
     pace: Pace
 
     def __call__(self, properties: Json, timeout: float) -> Json:
-        """The output. Raises ActivityFailed for no answer, an error status, a wrong body or the activity's timeout."""
+        """The output. Raises ActivityFailed for a missing answer, an error status, a wrong body, or the timeout."""
         method = properties["method"]
         assert method in METHODS, method
         end = self.pace.now() + timeout
@@ -45,13 +45,13 @@ class WebActivity:
             self.pace.wait(float(answer.headers.get("retry-after", DEFAULT_LOOK_SECONDS)))
             if self.pace.now() > end:
                 raise ActivityFailed("2001", "The activity ran into its timeout.")
-            # it is not documented that the headers are sent again, so they are not: the address must suffice
+            # without the headers, because it is not documented that they are sent again: the address must suffice
             answer = self._ask(Call("GET", answer.headers["location"], self._limit(properties)))
         return json_object(answer, "2001", "The response is not a JSON object.")
 
     def _limit(self, properties: Json) -> float:
         limit = seconds_of(properties.get("httpRequestTimeout", DEFAULT_ANSWER))
-        assert limit <= MOST_ANSWER, limit
+        assert limit <= MAX_ANSWER, limit
         return self.pace.limit(min(limit, CUT_SECONDS))
 
     def _ask(self, call: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""The WebHook activity: one call with a callback address, then waiting for one call to that address."""
+"""The WebHook activity: it makes one call with a callback address, then waits for one call to that address."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from tests.callers.clients.pace import Pace
 Json = dict[str, Any]
 
 ANSWER_SECONDS = 60.0
-"""For the first call, independently of `timeout`."""
+"""The seconds in which the first call must be answered, independently of `timeout`."""
 DEFAULT_TIMEOUT = "00:10:00"
 
 
@@ -22,7 +22,7 @@ class Mailbox(Protocol):
         """The URI of a new address."""
 
     def take(self, name: str, seconds: float) -> bytes | None:
-        """Waits for the call to an address; its body, or None if there was none. Later calls are refused."""
+        """Waits for the call to an address. Returns its body, or None if there was no call. Later calls are refused."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class WebHookActivity:
     pace: Pace
     mailbox: Mailbox
     wait_seconds: float = 60.0
-    """Seconds of this machine that the timeout lasts: the tests cannot wait for hours."""
+    """The real seconds that the timeout takes: the tests cannot wait for hours."""
 
     def __call__(self, properties: Json) -> Json:
         """The output. Raises ActivityFailed if the call fails or the callback reports a failure."""
@@ -49,7 +49,7 @@ class WebHookActivity:
         answer = self.send(Call("POST", properties["url"], self.pace.limit(ANSWER_SECONDS), headers, json.dumps(body)))
         if not 200 <= answer.status < 300:
             raise ActivityFailed("2108", f"The answer to the webhook is '{answer.status}': '{answer.text}'")
-        # according to the documentation a 202 is polled: the activity would wait twice
+        # according to the documentation, the activity also polls after a 202, so it would wait for two things
         assert not (answer.status == 202 and "location" in answer.headers), "a 202 with Location on the webhook route"
         called = self.mailbox.take(name, self.wait_seconds)
         if called is None:

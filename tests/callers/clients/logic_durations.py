@@ -1,4 +1,4 @@
-"""Durations in ISO 8601 as Logic Apps accepts them."""
+"""The ISO 8601 durations that Logic Apps accepts."""
 
 import re
 
@@ -6,7 +6,7 @@ _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?
 
 
 def seconds_of(duration: object) -> float | None:
-    """Seconds of a duration such as PT12H or P1DT30M; None for anything else."""
+    """The seconds of a duration such as PT12H or P1DT30M; None for anything else."""
     found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
     if not found or not any(found.groups()):
         return None

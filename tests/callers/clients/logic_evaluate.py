@@ -1,6 +1,6 @@
-"""Evaluates the expressions in the shipped workflows like Logic Apps; where its behavior is unclear, strictly.
+"""Evaluates the expressions in the shipped workflows like Logic Apps; where its behaviour is unclear, it is strict.
 
-The evaluator of data-factory-testing-framework knows neither `?['key']` nor body(), items() and workflow().
+The evaluator of data-factory-testing-framework does not support `?['key']`, body(), items() and workflow().
 """
 
 import json
@@ -22,7 +22,7 @@ class Scope(Protocol):
 
 
 def evaluate(value: Any, scope: Scope) -> Any:
-    """A JSON value in which all expressions are replaced with their values."""
+    """The JSON value with all expressions replaced with their values."""
     if isinstance(value, str):
         return _value(parse_text(value), scope)
     if isinstance(value, dict):
@@ -47,7 +47,7 @@ def holds(condition: Any, scope: Scope) -> bool:
 
 
 def as_text(value: Any) -> str:
-    """A value as string() and `@{...}` convert it."""
+    """A value as text, converted by the rules of string() and `@{...}`."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value)
@@ -60,14 +60,14 @@ def _value(node: Node, scope: Scope) -> Any:
         return "".join(as_text(_value(part, scope)) for part in node.parts)
     if isinstance(node, Access):
         return _property(_value(node.target, scope), _value(node.key, scope), safe=node.safe)
-    arguments = [_value(argument, scope) for argument in node.arguments]  # all of them, including those of if()
+    arguments = [_value(argument, scope) for argument in node.arguments]  # even both branches of if()
     if node.name in _FUNCTIONS:
         return _FUNCTIONS[node.name](*arguments)
     return scope.refer(node.name, arguments[0] if arguments else None)
 
 
 def _property(target: Any, key: Any, *, safe: bool) -> Any:
-    """With `?` a missing property is null; a string has no properties in either case."""
+    """A property. With `?` (`safe`) a missing property is null; a string has no properties in either case."""
     if target is None and safe:
         return None
     if isinstance(target, dict) and isinstance(key, str):
@@ -94,9 +94,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "join": _join,
     "string": as_text,
 }
-"""The functions in the shipped files. A new one must be added here."""
+"""The functions in the shipped files. If a file uses a new function, add it here."""
 
 
 def is_reference(call: Call) -> bool:
-    """Whether a call refers to something of the run rather than computing a value."""
+    """Whether a call refers to data of the run, instead of computing a value."""
     return call.name not in _FUNCTIONS

@@ -1,6 +1,6 @@
-"""HTTP as the actions of Logic Apps use it: calls with their limit, the retry policy, and callback addresses.
+"""The HTTP of the actions of Logic Apps: calls with their limit, the retry policy, and callback addresses.
 
-Sources: limits and configuration of Azure Logic Apps (120 s a call); handling errors and exceptions (what is retried).
+Sources: "limits and configuration of Azure Logic Apps" (120 s per call); "handling errors and exceptions" (retries).
 """
 
 import json
@@ -26,7 +26,7 @@ MAX_URI_CHARACTERS = 2048
 
 @dataclass
 class Answer:
-    """An answer; the status is NO_ANSWER if there was none."""
+    """An answer. The status is NO_ANSWER if there was no answer."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -38,12 +38,12 @@ class Answer:
         return self.status in (NO_ANSWER, 408, 429) or self.status >= 500
 
     def header(self, name: str) -> str | None:
-        """A header, whatever its case."""
+        """The value of a header; its name is case-insensitive."""
         return next((value for key, value in self.headers.items() if key.lower() == name.lower()), None)
 
     @property
     def body(self) -> Any:
-        """An object if the content type is JSON, else a string; None if it is empty."""
+        """The body: an object if the content type is JSON, otherwise a string; None if it is empty."""
         if not self.text:
             return None
         return json.loads(self.text) if "json" in (self.header("Content-Type") or "") else self.text
@@ -51,10 +51,11 @@ class Answer:
 
 @dataclass
 class Network:
-    """`sign_in` turns the authentication of a managed identity into the headers that the platform passes to the app.
+    """The network to the app. `sign_in` turns the authentication of a managed identity into the headers of the
+    platform.
 
-    `lost` answers of starts are lost on their way, after the app has processed the call; `broken` calls never reach it
-    and get a gateway's error page.
+    `lost`: how many answers to starts are lost after the app has processed the call. `broken`: how many calls do not
+    reach the app and get the error page of a gateway.
     """
 
     sign_in: Callable[[Json], dict[str, str]]
@@ -64,7 +65,7 @@ class Network:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def call(self, inputs: Json) -> Answer:
-        """One call of an action's inputs."""
+        """Makes the call that an action's inputs describe."""
         assert len(inputs["uri"]) <= MAX_URI_CHARACTERS
         headers = dict(inputs.get("headers", {}))
         if "authentication" in inputs:
@@ -96,7 +97,8 @@ class Network:
 
 
 def retried(send: Callable[[], Answer], policy: Json | None, wait: Callable[[float], None]) -> Answer:
-    """Sends until the answer is final or the policy is exhausted; by default with four retries after growing pauses."""
+    """Sends until the answer is final or the policy is exhausted. By default there are four retries after growing
+    pauses."""
     policy = policy or {"type": "exponential", "count": 4, "interval": "PT7S"}
     answer = send()
     for _ in range(0 if policy["type"] == "none" else policy["count"]):
@@ -116,7 +118,7 @@ class Callbacks:
         self._waiting: dict[str, tuple[str, threading.Event, list[Answer]]] = {}
 
     def make(self, run: str, action: str) -> tuple[str, threading.Event, list[Answer]]:
-        """A new address, the event that it was called, and a list for the answer."""
+        """A new address, an event that is set by its call, and a list that gets the call."""
         path, secret = f"/workflows/{secrets.token_hex(16)}/runs/{run}/actions/{action}/run", secrets.token_urlsafe(32)
         called: tuple[str, threading.Event, list[Answer]] = (secret, threading.Event(), [])
         self._waiting[path] = called
@@ -124,7 +126,7 @@ class Callbacks:
         return uri, called[1], called[2]
 
     def close(self, uri: str) -> None:
-        """Refuses later calls of an address."""
+        """Makes later calls to an address be refused."""
         self._waiting.pop(urlsplit(uri).path, None)
 
     def take(self, path: str, headers: dict[str, str], text: str) -> int:
@@ -143,7 +145,7 @@ class Callbacks:
 
 @contextmanager
 def callbacks() -> Iterator[Callbacks]:
-    """A server for them on this machine."""
+    """A server for callback addresses on this machine."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -153,7 +155,7 @@ def callbacks() -> Iterator[Callbacks]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class has this name
             """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

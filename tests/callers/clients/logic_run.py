@@ -1,8 +1,8 @@
-"""Runs a workflow definition as Logic Apps documents it: order, statuses, loops, and the actions in use.
+"""Runs a workflow definition by the documented rules of Logic Apps: order, statuses, loops, and the actions in use.
 
 Durations of the definition are multiplied by `scale` and those of Retry-After by `poll_scale`, so that hours pass
-in seconds; nothing else is faster. Sources: schema reference for trigger and action types; handling errors and
-exceptions; HTTP; HTTP webhook.
+in seconds; everything else takes its real time. Sources: schema reference for trigger and action types; handling errors
+and exceptions; HTTP; HTTP webhook.
 """
 
 import threading
@@ -18,13 +18,13 @@ from tests.callers.clients.logic_http import NO_ANSWER, Answer, Callbacks, Netwo
 Json = dict[str, Any]
 
 RETRY_AFTER = 20.0
-"""Seconds between two polls of a Location without Retry-After."""
+"""The seconds between two polls of a Location if there is no Retry-After."""
 LOOK_SECONDS = 0.02
 HIDDEN = "hidden: the action's inputs are secured"
 
 
 class TerminatedError(Exception):
-    """A Terminate action: the run ends here."""
+    """A Terminate action has ended the run."""
 
     def __init__(self, inputs: Json) -> None:
         super().__init__(inputs["runStatus"])
@@ -41,7 +41,7 @@ class TimeIsUpError(Exception):
 
 @dataclass
 class Done:
-    """The end of an action. `error` is the value of actions('x')?['error']."""
+    """The result of an action. `error`: the value of actions('x')?['error']."""
 
     status: str
     outputs: Json | None = None
@@ -59,7 +59,7 @@ class Workflow:
 
 @dataclass
 class Frame:
-    """The values that an expression can refer to: results so far, and the items of the enclosing loops."""
+    """The values that an expression can refer to: the results so far, and the items of the enclosing loops."""
 
     run: "Run"
     done: dict[str, Done] = field(default_factory=dict)
@@ -67,7 +67,8 @@ class Frame:
     callback: str | None = None
 
     def inner(self, **items: Any) -> "Frame":
-        """A frame for one iteration of a loop: it sees the results outside, but not vice versa."""
+        """A frame for one iteration of a loop: it contains the results from outside, but its results are not seen
+        outside."""
         return Frame(self.run, dict(self.done), {**self.items, **items})
 
     def refer(self, function: str, name: str | None) -> Any:
@@ -98,9 +99,9 @@ class Frame:
 
 @dataclass
 class Run:
-    """One run. `status` and `error` are those of the run history, `response` is the answer to the caller.
+    """One run. `status` and `error` are those of the run history; `response` is the answer to the caller.
 
-    `timed_out` is the status of an action that reached its limit: the reference says Cancelled, the portal TimedOut.
+    `timed_out`: the status of an action that reaches its limit. The reference says Cancelled, the portal TimedOut.
     """
 
     workflow: Workflow
@@ -120,7 +121,7 @@ class Run:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def cancel(self) -> None:
-        """Cancels the run as the portal does: running actions are cancelled, webhooks unsubscribe."""
+        """Cancels the run as in the portal: running actions are cancelled, webhooks unsubscribe."""
         self.cancelled.set()
 
     def to_the_end(self) -> "Run":
@@ -136,7 +137,8 @@ class Run:
     # ---- order and statuses ----
 
     def _group(self, actions: Json, frame: Frame) -> str:
-        """The status of a group of actions: that of its leaves; for a skipped leaf that of the actions before it."""
+        """Runs a group of actions. Its status is that of its leaves; a skipped leaf counts like the actions before
+        it."""
         left = dict(actions)
         while left:
             ready = [name for name, action in left.items() if not set(action.get("runAfter", {})) & set(left)]
@@ -191,7 +193,7 @@ class Run:
             with self._lock:
                 self.variables[inputs["name"]] = [*self.variables[inputs["name"]], inputs["value"]]
         elif kind == "Response":
-            assert self.response is None, "a run answers once"
+            assert self.response is None, "a run answers only once"
             self.response = (inputs["statusCode"], inputs["body"])
         elif kind == "Terminate":
             raise TerminatedError(inputs)
@@ -228,7 +230,7 @@ class Run:
             while answer.status == 202 and action.get("operationOptions") != "DisableAsyncPattern":
                 location = answer.header("Location")
                 clock.wait(float(answer.header("Retry-After") or RETRY_AFTER), self.poll_scale)
-                if location:  # without one the action waits for its limit
+                if location:  # without a Location the action waits until its limit
                     look: Json = {"method": "GET", "uri": location}
                     answer = retried(lambda look=look: self.network.call(look), policy, clock.wait)  # type: ignore[misc]
         except TimeIsUpError:
@@ -263,7 +265,7 @@ class Run:
 
     def _unsubscribe(self, stop: Json) -> None:
         def wait(seconds: float) -> None:
-            threading.Event().wait(seconds * self.scale)  # even when the run is cancelled
+            threading.Event().wait(seconds * self.scale)  # a wait that a cancellation of the run does not end
 
         retried(lambda: self.network.call(stop), stop.get("retryPolicy"), wait)
 
@@ -274,14 +276,14 @@ class Run:
 
 
 class _Limit:
-    """The limit.timeout of an action, and waits that end with the limit or with the run."""
+    """The limit.timeout of an action, and waits that end when the limit is reached or the run is cancelled."""
 
     def __init__(self, run: Run, action: Json) -> None:
         self._run = run
         self._left = (seconds_of(action.get("limit", {}).get("timeout")) or 86_400.0) * run.scale
 
     def wait(self, seconds: float, scale: float | None = None) -> None:
-        """Waits; raises TimeIsUpError or CancelledRunError."""
+        """Waits. Raises TimeIsUpError or CancelledRunError."""
         scaled = seconds * (self._run.scale if scale is None else scale)
         if self._run.cancelled.wait(min(scaled, self._left)):
             raise CancelledRunError

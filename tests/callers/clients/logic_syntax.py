@@ -1,6 +1,6 @@
 """The Workflow Definition Language: parses the strings of a definition into literals and expression trees.
 
-A text is an expression if it begins with `@`, a template if it contains `@{...}`, else a literal; `@@` stands for `@`.
+A text is an expression if it begins with `@`, a template if it contains `@{...}`, else a literal; `@@` means `@`.
 Source: the workflow definition language reference of Azure Logic Apps.
 """
 
@@ -22,7 +22,7 @@ class Literal:
 
 @dataclass(frozen=True)
 class Call:
-    """`name(argument, ...)`. Names are in lower case: the language ignores case."""
+    """`name(argument, ...)`. The name is stored in lower case, because names are case-insensitive."""
 
     name: str
     arguments: tuple["Node", ...]
@@ -30,7 +30,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Access:
-    """`target.key`, `target['key']`; `safe` with `?`, which makes a missing property null."""
+    """`target.key` or `target['key']`. `safe`: it has a `?`, with which a missing property is null."""
 
     target: "Node"
     key: "Node"
@@ -62,7 +62,7 @@ def parse_text(text: str) -> Node:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and all below it."""
+    """The node and all nodes below it."""
     yield node
     below: tuple[Node, ...] = ()
     if isinstance(node, Call):
@@ -120,7 +120,7 @@ class _Parser:
         return node
 
     def _peek(self) -> tuple[str, str, int]:
-        """Kind and text of the next token, and where it ends; the kind is empty at the end."""
+        """The kind, the text and the end position of the next token. The kind is empty at the end of the text."""
         found = _TOKEN.match(self._text, self._place, self._end)
         if found and found.lastgroup:
             return found.lastgroup, found[found.lastgroup], found.end()

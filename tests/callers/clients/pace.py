@@ -1,10 +1,10 @@
-"""The time of a caller, scaled or virtual: an hour of a pipeline may take seconds, or no time at all."""
+"""The time of a caller, scaled or virtual, so that an hour of a pipeline takes seconds or no time at all."""
 
 import time
 from typing import Protocol
 
-LEAST_SECONDS = 0.05
-"""Minimum of a scaled wait, so that polling does not keep the machine busy."""
+MIN_SECONDS = 0.05
+"""The minimum of a scaled wait in seconds, so that polling does not keep the machine busy."""
 
 
 class Pace(Protocol):
@@ -17,11 +17,12 @@ class Pace(Protocol):
         """Waits."""
 
     def limit(self, seconds: float) -> float:
-        """Real seconds after which a single HTTP call times out."""
+        """The real seconds after which a single HTTP call times out."""
 
 
 class Scaled:
-    """Real time: `waits` seconds for each second of the caller's waits, `limits` for each of its limits on one call."""
+    """Scaled real time: `waits` real seconds per second that the caller waits; `limits` per second of its call
+    limits."""
 
     def __init__(self, waits: float, limits: float = 1.0) -> None:
         self._waits, self._limits = waits, limits
@@ -32,7 +33,7 @@ class Scaled:
 
     def wait(self, seconds: float) -> None:
         """Sleeps for the scaled time."""
-        time.sleep(max(LEAST_SECONDS, seconds * self._waits))
+        time.sleep(max(MIN_SECONDS, seconds * self._waits))
 
     def limit(self, seconds: float) -> float:
         """The scaled limit."""
@@ -40,13 +41,13 @@ class Scaled:
 
 
 class Virtual:
-    """Virtual time that advances only by waiting."""
+    """Virtual time, which advances only when the caller waits."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     def now(self) -> float:
-        """Seconds waited so far."""
+        """The seconds waited so far."""
         return self.seconds
 
     def wait(self, seconds: float) -> None:
@@ -54,5 +55,5 @@ class Virtual:
         self.seconds += seconds
 
     def limit(self, seconds: float) -> float:
-        """Unchanged."""
+        """The same number of real seconds."""
         return seconds

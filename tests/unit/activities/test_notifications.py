@@ -1,4 +1,4 @@
-"""The app notifies members some at a time: neither one after the other nor all at once."""
+"""The app notifies a limited number of members at the same time."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from refresh.queue.answers import Ended, WakeUp
 
 
 class SlowEngine:
-    """Accepts each event only after all others that may be raised at the same time have been raised, too."""
+    """An engine that accepts an event only after all others that may be raised at the same time have been raised."""
 
     def __init__(self, count: int) -> None:
         self.raised: list[tuple[str, str, Ended | None]] = []

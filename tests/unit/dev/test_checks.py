@@ -12,7 +12,7 @@ from dev.checks import Result, Step, run_steps, steps, summary
 
 
 def test_all_steps_run_after_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each has a heading with its command and a line with its duration."""
+    """The output has a heading with the command and a line with the duration of each step."""
     clock = itertools.count(step=2).__next__
     todo = [Step("lint", ["/x/ruff", "check"]), Step("tests", ["/x/pytest"])]
     results = run_steps(todo, lambda command: 1 if command[0] == "/x/ruff" else 0, lambda: float(clock()))
@@ -23,7 +23,7 @@ def test_all_steps_run_after_a_failure(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_optional_tools_may_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    """The tests that need them are skipped, with the reason; the output names the missing tools."""
+    """Tests that need a missing tool are skipped and say why; the output names the missing tools."""
     clock = itertools.count(step=2).__next__
     todo = [Step("tools", ["tools"], needed=False), Step("tests", ["pytest"])]
     results = run_steps(todo, lambda command: 1 if command == ["tools"] else 0, lambda: float(clock()))
@@ -32,7 +32,7 @@ def test_optional_tools_may_be_missing(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_tools_of_the_deployment_are_installed_before_all_tests() -> None:
-    """Not before the fast checks, for which a developer waits."""
+    """They are not installed for the fast checks, for which a developer waits."""
     names = [step.name for step in steps(fast=False)]
     assert names.index("tools") < names.index("tests")
     assert not any(step.needed for step in steps(fast=False) if step.name == "tools")
@@ -40,7 +40,7 @@ def test_the_tools_of_the_deployment_are_installed_before_all_tests() -> None:
 
 
 def test_the_browser_is_installed_before_all_tests() -> None:
-    """If that fails, the tests of the status page skip."""
+    """If that fails, the tests of the status page are skipped."""
     names = [step.name for step in steps(fast=False)]
     assert names.index("browser") < names.index("tests")
     assert not any(step.needed for step in steps(fast=False) if step.name == "browser")
@@ -48,15 +48,15 @@ def test_the_browser_is_installed_before_all_tests() -> None:
 
 
 def test_all_tests_are_compiled_before_they_run() -> None:
-    """Otherwise each process would compile them. Not for a few tests."""
+    """Without this step, each process would compile them. There is no such step for a few tests."""
     (step,) = [step for step in steps(fast=False) if step.name == "bytecode"]
-    assert (step.beside, step.needed) == (True, False)
+    assert (step.parallel, step.needed) == (True, False)
     assert "bytecode" not in [step.name for step in steps(fast=True)]
     assert "bytecode" not in [step.name for step in steps(fast=False, pytest_arguments=["tests/unit"])]
 
 
-def test_a_check_beside_others_begins_before_them() -> None:
-    """And its result is waited for where it stands: the tests come after it."""
+def test_a_parallel_check_begins_at_once() -> None:
+    """Its result is awaited in its place in the order, so the tests come after it."""
     begun, order = threading.Event(), []
 
     def runner(command: list[str]) -> int:
@@ -67,26 +67,26 @@ def test_a_check_beside_others_begins_before_them() -> None:
         order.append(command[0])
         return 0
 
-    todo = [Step("types", ["mypy"]), Step("tools", ["tools"], beside=True), Step("tests", ["pytest"])]
+    todo = [Step("types", ["mypy"]), Step("tools", ["tools"], parallel=True), Step("tests", ["pytest"])]
     assert [result.name for result in run_steps(todo, runner)] == ["types", "tools", "tests"]
     assert order.index("tools") < order.index("pytest")
 
 
 def test_the_summary_names_the_failed_checks() -> None:
-    """In its last line."""
+    """The last line names them."""
     assert summary([Result("lint", 1, 2), Result("tests", 0, 2)]).splitlines()[-1] == "FAILED: lint, 4 s"
     assert summary([Result("lint", 0, 2)]).splitlines()[-1] == "All checks passed, 2 s"
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 1), (5, 1), (-9, 1)])
 def test_exit_code(monkeypatch: pytest.MonkeyPatch, code: int, expected: int) -> None:
-    """1 if any check failed, for any reason."""
+    """The exit code is 1 if any check failed, for any reason."""
     monkeypatch.setattr(checks, "_run", lambda command: code if "pytest" in command else 0)
     assert checks.run(fast=False, pytest_arguments=[]) == expected
 
 
 def test_fast_runs_the_unit_tests_only() -> None:
-    """Unless arguments name the tests to run."""
+    """It does so unless arguments name the tests to run."""
     assert steps(fast=True)[-1].command[-1] == "tests/unit"
     assert steps(fast=False)[-1].command[-1] != "tests/unit"
     chosen = ["-x", "tests/unit/test_repository.py::test_only_the_app_is_deployed"]
@@ -95,7 +95,7 @@ def test_fast_runs_the_unit_tests_only() -> None:
 
 
 def test_output_of_failures_is_short_unless_arguments_ask_for_more() -> None:
-    """Options of the command line come after ours, so they win; the summary says how to get details."""
+    """Options of the command line take precedence. The summary says how to get details."""
     command = steps(fast=True, pytest_arguments=["--tb=long"])[-1].command
     assert command.index("--tb=short") < command.index("--tb=long")
     assert "--last-failed" in summary([Result("tests", 1, 2)])

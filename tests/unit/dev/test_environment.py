@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_stamp_changes_with_requirements_and_python(project: Path) -> None:
-    """Each of the files and the Python version counts; the line ends do not."""
+    """Each file and the Python version change the stamp; line ends do not."""
     first = environment.stamp_text(project, "3.11")
     assert environment.stamp_text(project, "3.12") != first
     (project / "requirements.txt").write_bytes(b"requests\r\n")
@@ -41,7 +41,7 @@ def test_stamp_changes_with_requirements_and_python(project: Path) -> None:
 
 
 def test_stamp_distinguishes_the_files(project: Path) -> None:
-    """A line that moves from one file to the other is a change."""
+    """A line that moves from one file to another changes the stamp."""
     first = environment.stamp_text(project, "3.11")
     (project / "requirements.txt").write_text("requests\npytest\n")
     (project / "requirements-dev.txt").write_text("-r requirements.txt\n")
@@ -57,7 +57,7 @@ def test_stamp_distinguishes_the_files(project: Path) -> None:
     ],
 )
 def test_version_of_an_environment(tmp_path: Path, config: str, version: str) -> None:
-    """Read from pyvenv.cfg, as venv, virtualenv and uv write it."""
+    """The version is read from pyvenv.cfg, in the forms of venv, virtualenv and uv."""
     (tmp_path / "pyvenv.cfg").write_text(config)
     assert environment.python_version(tmp_path) == version
 
@@ -85,7 +85,7 @@ def test_a_failed_installation_is_tried_again(project: Path, monkeypatch: pytest
 
 
 def test_a_failure_shows_the_end_of_the_output() -> None:
-    """The message says what failed; the last lines of the output follow, without the first ones."""
+    """The message says what failed, followed by the last lines of the output."""
     code = "import sys; [print(f'line {n}') for n in range(50)]; sys.stdout.flush(); sys.exit('no such package')"
     with pytest.raises(environment.EnvironmentFailed) as failed:
         environment._checked("Installing", [sys.executable, "-c", code], "pip could not do it.")
@@ -96,7 +96,7 @@ def test_a_failure_shows_the_end_of_the_output() -> None:
 
 
 def test_progress_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """On a terminal the latest line of the output; elsewhere a line at the start and one at the end."""
+    """On a terminal it is one line with the latest output; elsewhere one line at the start and one at the end."""
     command = [sys.executable, "-c", "print('Collecting rich')"]
     environment._checked("Installing", command, "failed")
     assert re.fullmatch(r"Installing \.\.\.\n  done after \d+ s\n", capsys.readouterr().err)
@@ -106,7 +106,7 @@ def test_progress_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 def test_the_seconds_go_on_without_output(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """pip installs for a minute and writes nothing: the line of the terminal is drawn again and again."""
+    """pip installs for a minute without output, but the line on the terminal is redrawn again and again."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     progress = environment._Progress("Installing", sys.stderr)
     progress.show("Installing collected packages")
@@ -117,7 +117,7 @@ def test_the_seconds_go_on_without_output(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_an_old_python_gets_a_message() -> None:
-    """Before dev.py imports anything that an old Python cannot parse."""
+    """The message comes before dev.py imports anything that an old Python cannot parse."""
     code = OLD_PYTHON % str(ROOT / "dev.py")
     # no folder with a newer one
     done = subprocess.run([sys.executable, "-c", code], env={"PATH": ""}, capture_output=True, text=True, check=False)
@@ -126,7 +126,7 @@ def test_an_old_python_gets_a_message() -> None:
 
 
 def _stand_in(project: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> list[list[str]]:
-    """Commands are recorded instead of run; `venv` creates a Python."""
+    """Records commands instead of running them; `venv` creates a Python."""
     commands: list[list[str]] = []
 
     def checked(title: str, command: list[str], problem: str) -> None:

@@ -59,7 +59,7 @@ def test_a_request_of_another_form_is_refused(
 
 
 def test_faults_strike_the_given_number_of_times(serving: Serving) -> None:
-    """And end when they are removed."""
+    """Faults also end when they are removed."""
     assert control(serving, "POST", "/fault", {"fault": "throttled", "times": 2}).ok
     assert [ask(serving).status_code for _ in range(3)] == [429, 429, 200]
     assert control(serving, "POST", "/fault", {"fault": "noIdentity"}).ok
@@ -71,7 +71,7 @@ def test_faults_strike_the_given_number_of_times(serving: Serving) -> None:
 
 
 def test_tokens_can_be_short_lived_or_revoked(serving: Serving) -> None:
-    """The service behind it learns of a revocation at once."""
+    """The service that uses it knows about a revocation at once."""
     now = 1000.0
     serving.endpoint.clock = lambda: now
     assert control(serving, "POST", "/tokens", {"lifeSeconds": 60}).ok
@@ -104,7 +104,7 @@ def test_invalid_control_requests_get_400(serving: Serving, method: str, route: 
 
 
 def test_the_command_prints_the_settings() -> None:
-    """And a message if a port is in use."""
+    """It prints a message if the port is in use."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "dev.identity_endpoint", "--port", port]
@@ -123,7 +123,7 @@ def test_the_command_prints_the_settings() -> None:
 
 
 def test_power_bi_is_reached_under_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through the proxy, with a valid certificate and a valid token."""
+    """The app calls the real name through the proxy, with a valid certificate and a valid token."""
     with azure(tmp_path) as found:
         monkeypatch.setenv("HTTPS_PROXY", found.settings["HTTPS_PROXY"])
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", found.settings["REQUESTS_CA_BUNDLE"])

@@ -22,7 +22,7 @@ def server_of(tmp_path: Path, code: str) -> Server:
 
 
 def test_ready_line_gives_the_url(tmp_path: Path) -> None:
-    """After the block the process has ended."""
+    """When the block ends, the process has ended."""
     with server_of(tmp_path, SERVES) as server:
         assert server.wait_until_ready() == "http://127.0.0.1:5"
         server.check()
@@ -31,7 +31,7 @@ def test_ready_line_gives_the_url(tmp_path: Path) -> None:
 
 
 def test_the_end_of_the_log_of_a_dead_server_is_shown(tmp_path: Path) -> None:
-    """Waiting for its ready line ends at once."""
+    """Waiting for its ready line then ends at once."""
     with (
         server_of(tmp_path, "import sys; sys.exit('the port is taken')") as server,
         pytest.raises(ServerFailed, match=r"(?s)the server ended with exit code 1.*the port is taken"),
@@ -40,7 +40,7 @@ def test_the_end_of_the_log_of_a_dead_server_is_shown(tmp_path: Path) -> None:
 
 
 def test_waiting_for_a_server_has_a_limit(tmp_path: Path) -> None:
-    """A server without a ready line is reported after it."""
+    """A server without a ready line is reported after the limit."""
     with server_of(tmp_path, "input()" if os.name == "nt" else SERVES.replace("ready", "busy")) as server:
         with pytest.raises(ServerFailed, match="was not ready after 0 s"):
             server.wait_until_ready(0)
@@ -49,7 +49,7 @@ def test_waiting_for_a_server_has_a_limit(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that could be ignored")
 def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After END_SECONDS."""
+    """This happens after END_SECONDS."""
     monkeypatch.setattr("dev.processes.END_SECONDS", 0.1)
     with server_of(tmp_path, STUBBORN) as server:
         server.wait_until_ready()
@@ -60,7 +60,7 @@ def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: py
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_no_server_outlives_its_parent(tmp_path: Path, number: signal.Signals) -> None:
-    """SIGTERM, Ctrl-C and a closed terminal end the servers as well."""
+    """SIGTERM, Ctrl-C and a closed terminal also end the servers."""
     code = f"""
 import os, sys
 from pathlib import Path

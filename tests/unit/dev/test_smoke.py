@@ -1,4 +1,4 @@
-"""`dev.py smoke` against a server that answers like a platform with a missing or unhealthy app."""
+"""`dev.py smoke` with a server that answers like a platform with a missing or unhealthy app."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ Reply = tuple[int, Json | str, dict[str, str]]
 
 
 class Server:
-    """Answers by method and path, and refuses every other call like an app. Records the calls."""
+    """Gives the answers for method and path, and refuses every other call like an app. Records the calls."""
 
     def __init__(self) -> None:
         self.replies: dict[str, Reply] = {"GET /api/health": (200, HEALTHY, {})}
@@ -65,7 +65,7 @@ def server() -> Iterator[Server]:
 
 
 def problems(url: str, headers: dict[str, str] | None = None, *, model: bool = False) -> dict[str, str]:
-    """The problems by check."""
+    """The problem of each failed check, by the name of the check."""
     ids = (WORKSPACE, DATASET) if model else (None, None)
     findings = smoke.Smoke(url, headers or {}).findings(*ids)
     return {finding.check: finding.problem for finding in findings if finding.problem}
@@ -95,7 +95,7 @@ def test_a_start_that_is_not_refused(server: Server, reply: Reply, sentence: str
 
 
 def test_a_host_without_its_storage_is_named() -> None:
-    """On the platform no function answers then: the host itself needs the storage account."""
+    """Without it, no function on the platform answers, because the host needs the storage account."""
     text = smoke.Smoke("http://unused", {})._not_refused(smoke.Answer(503, {}, "Function host is not running.", ""))
     assert "the state of the storage account, its network rules and the roles of the app's identity" in text
 
@@ -117,7 +117,7 @@ def test_no_address_at_all() -> None:
         (404, "", "without a report"),
         (200, "<html>", "without a report"),
         (200, "[" * 200_000, "without a report"),
-        (200, "x" * (smoke.MOST_BYTES + 1), "without a report"),
+        (200, "x" * (smoke.MAX_BYTES + 1), "without a report"),
         (200, {"checks": "fine"}, "without a report"),
         (503, {"checks": {"engine": "failed", "storage": "unknown"}}, "The durable engine does not answer"),
         (503, {"checks": {"engine": "passed", "storage": "failed"}}, "The storage account cannot be reached"),
@@ -136,7 +136,7 @@ def test_no_address_at_all() -> None:
     ],
 )
 def test_what_health_says_becomes_one_sentence(server: Server, status: int, body: Json | str, sentence: str) -> None:
-    """Also answers of other versions of the app; the check passes only for 200 and `ok`."""
+    """This includes answers of other versions of the app. The check passes only for 200 and `ok`."""
     server.replies["GET /api/health"] = (status, body, {})
     found = problems(server.url)
     assert list(found) == ["/api/health"]
@@ -182,7 +182,7 @@ def test_a_key_or_a_token_is_sent_unchanged(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_az_returns_a_token_for_the_audience(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """Without `az`, or without a sign-in, there are no credentials, and the reason is printed."""
+    """Without `az` or without a sign-in, there are no credentials, and the reason is printed."""
     monkeypatch.setenv("AUDIENCE", "api://1")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert smoke.credentials(options()) == {}

@@ -21,11 +21,11 @@ KEY = "code=management-key"
 
 @dataclass
 class EngineServer:
-    """`answers` by the beginning of `METHOD path` (below the base), used in turn; the last one is repeated."""
+    """`answers` by the beginning of `METHOD path` (after the base), used in turn; the last one is repeated."""
 
     answers: dict[str, list[Answer]]
     requests: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
-    """Method and path, query, and body of each call."""
+    """Method with path, query, and body of each call."""
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answers a call."""
@@ -40,12 +40,12 @@ class EngineServer:
         return web.Response(status=404)
 
     def calls(self, beginning: str) -> int:
-        """The number of calls whose path begins so."""
+        """The number of calls whose path begins with this text."""
         return sum(call.startswith(beginning) for call, _, _ in self.requests)
 
 
 def with_server(answers: dict[str, list[Answer]], use: Callable[[Engine, EngineServer], Awaitable[T]]) -> T:
-    """The result of `use`, with an engine client for an engine with these answers."""
+    """The result of `use`, which gets a client of an engine with these answers."""
 
     async def main() -> T:
         server = EngineServer(answers)
@@ -67,7 +67,7 @@ def with_server(answers: dict[str, list[Answer]], use: Callable[[Engine, EngineS
 
 
 def binding(base: str, key: str = KEY) -> str:
-    """The text of a durable client binding, as the host passes it."""
+    """The text of a durable client binding that the host passes."""
     uris = {"statusQueryGetUri": f"{base}instances/INSTANCEID?{key}"}
     facts = {
         "taskHubName": "hub",

@@ -1,4 +1,4 @@
-"""The typed calls of orchestrators: typed answers, and repeated calls after an unreadable answer."""
+"""The typed calls of orchestrators: they return typed answers, and are repeated after an unreadable answer."""
 
 import json
 import logging
@@ -51,7 +51,7 @@ class Context:
         return operation
 
     def create_timer(self, due: datetime) -> object:
-        """A task; time advances at once."""
+        """A task; the time advances at once."""
         self.pauses.append((due - self.current_utc_datetime).total_seconds())
         self.current_utc_datetime = due
         return "timer"
@@ -66,7 +66,7 @@ class Context:
 
 
 def played(steps: Steps[Any], *answers: Any) -> Any:
-    """The result of the steps: each yield gets the next answer, an exception is raised in it; timers fire."""
+    """The result of the steps. Each yield gets the next answer, or raises it if it is an exception; timers fire."""
     left, answer = list(answers), None
     try:
         while True:
@@ -82,7 +82,7 @@ LEAVE = AskToLeave(at="now", request="a")
 
 
 def test_an_order_returns_its_typed_answer() -> None:
-    """It is sent as JSON, to the activity with its name."""
+    """It is sent as JSON to the activity with its name."""
     context: Any = Context()
     answer = played(call(context, ORDER), {"answer": "run_read", "alive": True, **encode(orders.RunRead(alive=True))})
     assert answer == orders.RunRead(alive=True)
@@ -102,12 +102,12 @@ def test_an_activity_that_raises_or_returns_an_invalid_answer(answer: object, ca
 
 
 def test_each_order_has_an_activity_of_its_own() -> None:
-    """By its class."""
+    """The class of the order determines the activity."""
     assert len({name for name, _ in ACTIVITIES.values()}) == len(ACTIVITIES)
 
 
 def test_an_operation_returns_its_typed_answer() -> None:
-    """From the queue of the dataset."""
+    """The answer comes from the queue of the dataset."""
     context: Any = Context()
     assert played(ask(context, "d", LEAVE), encode(Done())) == Done()
     assert context.calls_made == [("dataset_queue/d/ask_to_leave", encode(LEAVE))]
@@ -115,7 +115,7 @@ def test_an_operation_returns_its_typed_answer() -> None:
 
 @pytest.mark.parametrize("nonsense", [encode(NotUnderstood()), {"answer": "invented"}, None, {}])
 def test_an_unreadable_answer_of_the_queue_is_retried(nonsense: object, caplog: pytest.LogCaptureFixture) -> None:
-    """During an update of the app: the same operation after pauses that double; the request never fails."""
+    """During an update of the app, the same operation is repeated after pauses that double; no request fails."""
     context: Any = Context()
     caplog.set_level(logging.WARNING)
     assert played(ask(context, "d", LEAVE), *[nonsense] * 7, encode(Done())) == Done()
@@ -125,7 +125,7 @@ def test_an_unreadable_answer_of_the_queue_is_retried(nonsense: object, caplog: 
 
 
 def test_an_input_is_read() -> None:
-    """As its type."""
+    """The input has its declared type."""
     scope = Scope(workspace_id="w")
     context: Any = Context(encode(scope))
     assert played(input_of(context, Scope)) == scope
@@ -142,7 +142,7 @@ def test_an_input_that_cannot_be_read_is_kept(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_replay_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """The first execution has already logged."""
+    """The first execution has already logged its lines."""
     context: Any = Context()
     context.is_replaying = True
     note(context, Event("run.claimed", logging.ERROR))

@@ -1,4 +1,4 @@
-"""Messages as JSON and back: tolerant of newer and older formats, at every level."""
+"""Messages are converted to JSON and back, and older and newer formats are accepted at every level."""
 
 import json
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 def test_an_unknown_key_changes_nothing_at_any_level(message: msgspec.Struct) -> None:
-    """Newer code may write more."""
+    """Newer code may write additional keys."""
     count = len(list(objects(json.loads(json.dumps(encode(message))))))
     assert count > 2
     for number in range(count):
@@ -65,7 +65,7 @@ def test_an_unknown_key_changes_nothing_at_any_level(message: msgspec.Struct) ->
 
 
 def test_a_missing_key_has_its_default() -> None:
-    """Older code wrote less."""
+    """Older code did not write the key."""
     bare = {"workspace_id": "w"}
     assert decode(bare, Scope) == Scope(workspace_id="w")
     assert decode({"dataset_id": "d", "scope": bare}, RequestSpec).retries == 0
@@ -85,19 +85,19 @@ def test_a_missing_key_has_its_default() -> None:
     ],
 )
 def test_an_unreadable_value_is_one_error(value: object) -> None:
-    """An unknown tag, a missing field, a value of another type."""
+    """These are an unknown tag, a missing field, and a value of a wrong type."""
     with pytest.raises(NotUnderstoodError):
         decode(value, AnyAnswer)
 
 
 def test_members_of_a_union_are_distinguished() -> None:
-    """By their tags."""
+    """Their tags distinguish them."""
     assert decode(encode(MESSAGES[2]), AnyAnswer) == MESSAGES[2]
     assert decode(encode(MESSAGES[3]), AnyAnswer) == MESSAGES[3]
 
 
 def test_defaults_are_not_written() -> None:
-    """States stay small."""
+    """This keeps states small."""
     assert encode(Scope(workspace_id="w")) == {"workspace_id": "w"}
 
 
@@ -106,12 +106,12 @@ def test_defaults_are_not_written() -> None:
     [("", None), ('{"a": 1}', {"a": 1}), ({"a": 1}, {"a": 1}), ("no JSON", "no JSON"), (None, None), ("[1]", [1])],
 )
 def test_a_value_may_be_json_in_a_text(stored: object, value: object) -> None:
-    """As the SDK stores inputs."""
+    """The SDK stores inputs in this form."""
     assert unwrapped(stored) == value
 
 
 def test_messages_are_frozen() -> None:
-    """Messages do not change in transit."""
+    """So messages cannot change on their way."""
     with pytest.raises(AttributeError):
         Scope(workspace_id="w").workspace_id = "x"  # type: ignore[misc]
     assert issubclass(Scope, Message)

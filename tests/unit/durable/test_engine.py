@@ -1,4 +1,4 @@
-"""The client of the engine: its calls, its results, and its behaviour without an answer."""
+"""The client of the engine: its calls, its results, and what it does without an answer."""
 
 import ast
 import json
@@ -31,7 +31,7 @@ class Order(Message, frozen=True, kw_only=True):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses between reads move the clock of the engine client, and take no time."""
+    """Makes pauses between reads take no time, and moves the clock of the engine client instead."""
     now = 0.0
 
     async def sleep(seconds: float) -> None:
@@ -43,7 +43,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_accepted_start() -> None:
-    """With the message as its input."""
+    """It has the message as its input."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         assert await engine.start("refresh_request", "a", Order(text="x")) == Started()
@@ -59,7 +59,7 @@ def test_an_accepted_start() -> None:
     "refusal", [(409, "An Orchestration instance with the status Running already exists."), BLOB_GONE]
 )
 def test_a_start_of_an_active_orchestration(refusal: tuple[int, object]) -> None:
-    """For any answer of the engine: an orchestration with this id is active."""
+    """With any answer of the engine, the result says that an orchestration with this id is active."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         assert await engine.start("refresh_request", "a", Order(text="x")) == Exists()
@@ -69,7 +69,7 @@ def test_a_start_of_an_active_orchestration(refusal: tuple[int, object]) -> None
 
 @pytest.mark.parametrize("found", [(404, ""), (200, row(status="Completed"))])
 def test_a_start_that_failed(found: tuple[int, object]) -> None:
-    """No orchestration is active, so the start failed."""
+    """If no orchestration with this id is active, the start has failed."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         with pytest.raises(EngineUnavailable):
@@ -79,7 +79,7 @@ def test_a_start_that_failed(found: tuple[int, object]) -> None:
 
 
 def test_a_status_with_its_input() -> None:
-    """Inputs that the SDK stored are JSON in a text."""
+    """Inputs that the SDK has stored are JSON in a text."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         assert await engine.status("a") == Instance(
@@ -100,7 +100,7 @@ def test_a_status_with_its_input() -> None:
 
 @pytest.mark.parametrize("read", ["status", "list", "queue"])
 def test_a_refused_read_is_retried(read: str) -> None:
-    """While a large state is rewritten its blob is missing for a moment."""
+    """While a large state is rewritten, its blob is missing for a moment."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         if read == "status":
@@ -118,7 +118,7 @@ def test_a_refused_read_is_retried(read: str) -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("read", ["status", "list", "queue"])
 def test_a_read_that_keeps_failing_raises_our_error(read: str) -> None:
-    """Not one of the SDK, which is a plain Exception."""
+    """It does not raise an error of the SDK, which is a plain Exception."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         reads: dict[str, Callable[[str], Awaitable[object]]] = {
@@ -158,7 +158,7 @@ def test_an_engine_that_does_not_listen() -> None:
 
 
 def test_a_queue_that_this_code_cannot_read() -> None:
-    """Newer code wrote it: no answer is better than a wrong one."""
+    """Newer code wrote it, and no answer is better than a wrong one."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         with pytest.raises(EngineUnavailable):
@@ -168,7 +168,7 @@ def test_a_queue_that_this_code_cannot_read() -> None:
 
 
 def test_the_first_alive_of_some() -> None:
-    """One after the other, up to the first active one."""
+    """They are read one after the other, up to the first active one."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         assert await engine.first_alive(["gone", "ended", "alive", "later"]) == "alive"
@@ -179,7 +179,7 @@ def test_the_first_alive_of_some() -> None:
 
 
 def test_a_list_has_pages() -> None:
-    """All pages, with the same filters for each."""
+    """All pages are read, with the same filters."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         found = [instance.id async for instance in engine.list_all("a", since=NOON, statuses=("Running", "Failed"))]
@@ -202,7 +202,7 @@ def test_a_list_has_pages() -> None:
 
 
 def test_an_event_is_accepted_or_not() -> None:
-    """An orchestration that has ended, or does not exist, accepts none."""
+    """An orchestration that has ended or does not exist accepts no event."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         assert await engine.raise_event("alive", "Ended")
@@ -226,7 +226,7 @@ def test_only_ended_instances_are_purged(answer: tuple[int, dict[str, int]], pur
 
 
 def test_an_operation_is_signalled() -> None:
-    """By its name, with its message."""
+    """The signal has its name and its message."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         await engine.tell_queue("d", AskToLeave(at="now", request="a"))
@@ -238,7 +238,7 @@ def test_an_operation_is_signalled() -> None:
 
 
 def test_the_secret_is_the_hosts_own() -> None:
-    """It never leaves the app; it may be absent."""
+    """The secret never leaves the app. It may be absent."""
     assert Engine(binding(NO_ENGINE)).secret == KEY.encode()
     assert Engine(binding(NO_ENGINE, "")).secret == b""
 

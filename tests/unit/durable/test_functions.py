@@ -1,4 +1,4 @@
-"""To the worker, functions with the engine as a parameter look like functions with a text."""
+"""For the worker, functions with the engine as a parameter look like functions with a text."""
 
 import asyncio
 import inspect
@@ -17,7 +17,7 @@ async def call_back(order: Any, engine: Engine) -> str:
 
 
 def test_the_function_gets_the_engine() -> None:
-    """Made from the text of the binding, for each call."""
+    """The engine is created from the text of the binding for each call."""
 
     async def main() -> Any:
         return await with_engine(call_back)(order="x", engine=BINDING)
@@ -26,7 +26,7 @@ def test_the_function_gets_the_engine() -> None:
 
 
 def test_the_worker_sees_name_signature_and_a_text() -> None:
-    """It finds parameters by the signature and checks their annotations against the bindings."""
+    """The worker finds parameters by the signature, and checks their annotations with the bindings."""
     given = with_engine(call_back)
     assert given.__name__ == "call_back"
     assert given.__doc__ == "An activity."
@@ -50,7 +50,7 @@ class Blueprint:
 
 
 def test_the_binding_is_the_durable_client() -> None:
-    """By its type, because the SDK's own decorator passes in its client."""
+    """Its type makes it so; the SDK's own decorator would pass in its client."""
     blueprint = Blueprint()
     engine_input(blueprint)(call_back)
     assert blueprint.bound == [{"arg_name": PARAMETER, "type": "durableClient"}]

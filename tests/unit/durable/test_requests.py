@@ -1,4 +1,4 @@
-"""Requests in the form in which the engine shows them after the end."""
+"""Requests in the form that the engine shows after their end."""
 
 from typing import Any
 
@@ -44,12 +44,12 @@ def outcome_of_row(status: str, output: Any, custom_status: Any = None) -> Reque
 
 @pytest.mark.parametrize(("status", "outcome"), [("Completed", COMPLETED), ("Failed", FAILED)])
 def test_the_status_has_all_of_the_outcome(status: str, outcome: RequestOutcome) -> None:
-    """Whatever the output is."""
+    """This does not depend on the output."""
     assert outcome_of_row(status, "a text", encode(outcome)) == outcome
 
 
 def test_an_end_without_its_status() -> None:
-    """The host died while it wrote the end: the engine completes it from the history, which has no custom status."""
+    """If the host dies while it writes the end, the engine completes it from the history, without a custom status."""
     assert outcome_of_row("Completed", encode(COMPLETED)) == COMPLETED
     assert outcome_of_row("Failed", f"Orchestrator function 'refresh_request' failed: {text_of(FAILED)}") == FAILED
     for output in (None, "a text", {"unknown": 1}):
@@ -60,5 +60,5 @@ def test_an_end_without_its_status() -> None:
 
 
 def test_a_request_that_goes_on_has_no_outcome() -> None:
-    """Without a status, too."""
+    """It has none even if it has no status yet."""
     assert outcome_of_row("Running", None) is None

@@ -1,4 +1,4 @@
-"""The tokens of a request: racing starts of one key get the same ones, and only the app can make them."""
+"""The tokens of a request: racing starts with one key get the same, and only the app can create them."""
 
 import re
 
@@ -8,7 +8,7 @@ SECRET = b"code=management-key"
 
 
 def test_the_token_of_a_keyed_request_follows_from_its_id() -> None:
-    """The same for all starts, a different one for each purpose, request and app."""
+    """It is the same for all starts, and different for each purpose, request and app."""
     one = token(SECRET, "read", "r", keyed=True)
     assert one == token(SECRET, "read", "r", keyed=True)
     others = {
@@ -20,18 +20,18 @@ def test_the_token_of_a_keyed_request_follows_from_its_id() -> None:
 
 
 def test_purpose_and_id_are_separated() -> None:
-    """`read x` and `rea dx` are two."""
+    """`read x` and `rea dx` give different tokens."""
     assert token(SECRET, "read", "x", keyed=True) != token(SECRET, "rea", "dx", keyed=True)
 
 
 def test_without_a_key_or_a_secret_a_token_is_random() -> None:
-    """Each time a different one: callers could compute a token that follows from known values."""
+    """It is different each time, because callers could compute a token that follows from known values."""
     for secret, keyed in ((SECRET, False), (b"", True), (b"", False)):
         assert len({token(secret, "read", "r", keyed=keyed) for _ in range(20)}) == 20
 
 
 def test_a_token_is_safe_in_a_url_and_long_enough() -> None:
-    """192 bits in 32 characters, without any part of the secret."""
+    """It has 192 bits in 32 characters, and no part of the secret."""
     for secret, keyed in ((SECRET, True), (SECRET, False), (b"", True)):
         made = token(secret, "read", "r", keyed=keyed)
         assert re.fullmatch(r"[0-9A-Za-z_-]{32}", made)

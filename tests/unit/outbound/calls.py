@@ -16,12 +16,12 @@ HURRIED = Limits(LONG, LONG, SHORT, 1024 * 1024)
 
 
 def get(server: Server, limits: Limits = PATIENT, **headers: str) -> Received:
-    """A GET."""
+    """Makes a GET."""
     return exchange(Outgoing("GET", server.url, headers), limits)
 
 
 def within_its_limit(call: Callable[[], object]) -> None:
-    """Runs the call, which must take far less than LONG."""
+    """Runs a call, and fails if it takes a large part of LONG."""
     began = time.monotonic()
     call()
     assert time.monotonic() - began < LONG / 2

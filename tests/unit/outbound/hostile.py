@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 OK = b"HTTP/1.1 200 OK\r\n"
 DRIP_SECONDS = 0.05
-"""Between two bytes of a slow server: each byte would restart a usual time-out."""
+"""The seconds between two bytes of a slow server, because each byte would restart an ordinary timeout."""
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Peer:
     received: bytes = b""
 
     def request(self) -> bytes:
-        """The head of the request, when it has arrived."""
+        """Waits for the head of the request and returns it."""
         while b"\r\n\r\n" not in self.received:
             more = self.connection.recv(65536)
             if not more:
@@ -34,7 +34,7 @@ class Peer:
         return self.received
 
     def send(self, *parts: bytes) -> None:
-        """Sends bytes; raises OSError after the client has disconnected."""
+        """Sends bytes. Raises OSError after the client has disconnected."""
         self.connection.sendall(b"".join(parts))
 
     def forever(self, part: bytes) -> None:
@@ -73,7 +73,8 @@ Script = Callable[[Peer], None]
 
 @dataclass
 class Server:
-    """A listening script. `closed` is set when the client has closed a connection and its script has ended."""
+    """A server that plays a script. `closed` is set when the client has closed a connection and its script has
+    ended."""
 
     url: str
     peers: list[Peer] = field(default_factory=list)
@@ -133,7 +134,7 @@ def answering(*parts: bytes) -> Script:
 
 
 def dripping(head: bytes, part: bytes) -> Script:
-    """A server that sends the head at once, and then a few bytes, again and again."""
+    """A server that sends the head at once, and then a few bytes again and again."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -144,7 +145,7 @@ def dripping(head: bytes, part: bytes) -> Script:
 
 
 def flooding(head: bytes, part: bytes) -> Script:
-    """A server that sends the head, and then bytes without end."""
+    """A server that sends the head, and then bytes endlessly."""
 
     def script(peer: Peer) -> None:
         peer.request()

@@ -14,7 +14,7 @@ from tests.unit.outbound.hostile import OK, Peer, answering, dripping, serving
 
 
 def test_an_answer_is_status_headers_and_body() -> None:
-    """In any case of the headers; the request is sent unchanged, with a header that forbids compression."""
+    """Names of headers are case-insensitive. The request is sent unchanged, with a header that forbids compression."""
     with serving(answering(b"HTTP/1.1 404 Not Found\r\nX-Ms-Thing: 1\r\nContent-Length: 2\r\n\r\nno")) as server:
         received = get(server, Authorization="Bearer t")
     assert (received.status, received.headers["x-ms-thing"], received.body) == (404, "1", b"no")
@@ -25,7 +25,7 @@ def test_an_answer_is_status_headers_and_body() -> None:
 
 
 def test_a_post_is_sent_once_with_its_length() -> None:
-    """As one body, not in chunks."""
+    """It is sent as one body, not in chunks."""
 
     def script(peer: Peer) -> None:
         while not peer.received.endswith(b"{}"):
@@ -41,7 +41,7 @@ def test_a_post_is_sent_once_with_its_length() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
 def test_a_request_is_never_repeated(method: str) -> None:
-    """aiohttp by itself would repeat a GET and a DELETE if the connection ends without an answer."""
+    """aiohttp alone would repeat a GET or a DELETE if the connection ends without an answer."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -55,7 +55,7 @@ def test_a_request_is_never_repeated(method: str) -> None:
 
 
 def test_no_cookie_is_kept() -> None:
-    """It could bind us to a failing server of the service."""
+    """A cookie could bind the app to a failing server of the service."""
     with serving(answering(OK, b"Set-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n")) as server:
         get(server)
         get(server)
@@ -63,7 +63,7 @@ def test_no_cookie_is_kept() -> None:
 
 
 def test_no_password_comes_from_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither from ~/.netrc nor from a URL."""
+    """Passwords come neither from ~/.netrc nor from a URL."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login someone password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -73,7 +73,7 @@ def test_no_password_comes_from_the_home_directory(tmp_path: Path, monkeypatch: 
 
 
 def test_no_proxy_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if the environment has one for all hosts."""
+    """There is none, even if the environment has a proxy for all hosts."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with serving(answering(OK, b"Content-Length: 0\r\n\r\n")) as server:
@@ -81,7 +81,7 @@ def test_no_proxy_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_listens() -> None:
-    """Certainly not sent."""
+    """If nothing listens, the request was certainly not sent."""
     with serving(answering()) as server:
         pass
     with pytest.raises(NotSentError, match="ConnectionRefusedError"):
@@ -89,21 +89,21 @@ def test_nothing_listens() -> None:
 
 
 def test_a_name_that_does_not_exist() -> None:
-    """Names under .invalid never do (RFC 6761)."""
+    """Names under .invalid never exist (RFC 6761)."""
     with pytest.raises(NotSentError, match="DNS"):
         exchange(Outgoing("GET", "http://power-bi.invalid/"), PATIENT)
 
 
 @pytest.mark.parametrize("url", ["", "x", "http://", "ftp://127.0.0.1/", "http://127.0.0.1:99999/", "http://[::1"])
 def test_an_invalid_url_is_not_sent(url: str) -> None:
-    """A mistyped callback URI."""
+    """It may be a mistyped callback URI."""
     with pytest.raises(NotSentError):
         exchange(Outgoing("GET", url), PATIENT)
 
 
 @pytest.mark.parametrize("value", ["a\r\nX: 1", "a\nb", "\ud800"])
 def test_an_invalid_header_is_not_sent(value: str) -> None:
-    """And its text is not in the error."""
+    """The text of the header is not in the error."""
     with serving(answering()) as server, pytest.raises(NotSentError) as caught:
         get(server, Authorization=value)
     assert value not in str(caught.value)
@@ -111,7 +111,7 @@ def test_an_invalid_header_is_not_sent(value: str) -> None:
 
 
 def test_several_exchanges_share_one_deadline() -> None:
-    """The second one only has the time that the first left, and after the deadline nothing is sent."""
+    """The second exchange has only the time that the first left. After the deadline nothing is sent."""
     with serving(dripping(OK + b"\r\n", b"x")) as server, deadline.within(SHORT):
         began = time.monotonic()
         broken = [get(server).broken for _ in range(1)]
@@ -123,7 +123,7 @@ def test_several_exchanges_share_one_deadline() -> None:
 
 
 def test_a_deadline_never_grows() -> None:
-    """The nearest one counts, and it ends with its block."""
+    """The nearest deadline counts, and ends with its block."""
     assert deadline.remaining() == float("inf")
     with deadline.within(10):
         with deadline.within(100):
@@ -144,7 +144,7 @@ def test_neither_the_text_of_a_request_nor_that_of_an_error_shows_a_secret() -> 
 
 
 def test_a_thread_with_a_running_loop_is_not_blocked() -> None:
-    """The call is refused, because the loop would stop."""
+    """The call is refused there, because it would stop the loop."""
 
     async def calls() -> None:
         with pytest.raises(RuntimeError):
@@ -154,7 +154,7 @@ def test_a_thread_with_a_running_loop_is_not_blocked() -> None:
 
 
 def test_an_exchange_leaves_nothing_open() -> None:
-    """No socket, no loop, with or without success."""
+    """It leaves no socket and no loop open, with or without success."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with serving(dripping(OK + b"\r\n", b"x")) as server:
         get(server, HURRIED)

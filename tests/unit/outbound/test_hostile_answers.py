@@ -43,7 +43,7 @@ def test_no_answer_within_the_limit(script: Script) -> None:
     ],
 )
 def test_a_body_that_is_incomplete_at_the_limit_is_broken(head: bytes, part: bytes) -> None:
-    """The headers had arrived, and may be enough."""
+    """The headers had arrived, and may be enough for the caller."""
     with serving(dripping(OK + b"RequestId: 7\r\n" + head, part)) as server:
         received: list[Received] = []
         within_its_limit(lambda: received.append(get(server, HURRIED)))
@@ -59,7 +59,7 @@ def test_a_body_that_is_incomplete_at_the_limit_is_broken(head: bytes, part: byt
     ids=["drips", "floods"],
 )
 def test_a_redirect_is_neither_followed_nor_read(status: int, script: Callable[[bytes, bytes], Script]) -> None:
-    """Its body is not needed, however long: the answer is complete with the headers."""
+    """The answer is complete with the headers; the body is not needed, however long it is."""
     head = f"HTTP/1.1 {status} Elsewhere\r\nLocation: http://127.0.0.1:1/\r\nTransfer-Encoding: chunked\r\n\r\n"
     with serving(script(head.encode(), b"10000\r\n" + ENDLESS + b"\r\n")) as server:
         received = get(server)
@@ -69,7 +69,7 @@ def test_a_redirect_is_neither_followed_nor_read(status: int, script: Callable[[
 
 
 def test_silence_has_its_own_limit() -> None:
-    """A dead connection is closed sooner than a slow one."""
+    """A dead connection is closed sooner than a slow connection."""
     with serving(silent) as server, pytest.raises(NoAnswerError, match="Timeout"):
         within_its_limit(lambda: get(server, Limits(LONG, SHORT, LONG)))
 
@@ -82,7 +82,7 @@ def test_silence_has_its_own_limit() -> None:
     ],
 )
 def test_a_body_has_a_bound_in_memory(head: bytes) -> None:
-    """Bytes over the limit are not kept, and no more are read."""
+    """Bytes over the limit are not stored, and no more bytes are read."""
     limits = Limits(LONG, LONG, LONG, 1024 * 1024)
     with serving(flooding(OK + head, ENDLESS)) as server:
         tracemalloc.start()
@@ -96,7 +96,7 @@ def test_a_body_has_a_bound_in_memory(head: bytes) -> None:
 
 
 def test_a_body_is_cut_if_its_beginning_is_enough() -> None:
-    """No more of it is read, and it does not count as broken."""
+    """The rest is not read, and the body does not count as broken."""
     limits = Limits(LONG, LONG, LONG, 1000, cut=True)
     with serving(flooding(OK + b"Content-Length: 4294967296\r\n\r\n", ENDLESS)) as server:
         received = get(server, limits)
@@ -105,7 +105,7 @@ def test_a_body_is_cut_if_its_beginning_is_enough() -> None:
 
 
 def test_a_body_of_exactly_the_limit_is_complete() -> None:
-    """One byte more is not."""
+    """With one byte more, it is not complete."""
     bodies = [b"x" * 1000, b"x" * 1001]
     heads = [OK + b"Content-Length: %d\r\n\r\n" % len(body) for body in bodies]
     limits = Limits(LONG, LONG, LONG, 1000)
@@ -117,7 +117,7 @@ def test_a_body_of_exactly_the_limit_is_complete() -> None:
 
 
 def test_a_body_that_is_not_needed_is_not_read() -> None:
-    """Only the status of a callback receiver matters."""
+    """For example, only the status of a callback receiver matters."""
     with serving(flooding(OK + b"\r\n", ENDLESS)) as server:
         received = get(server, Limits(LONG, LONG, LONG, body_bytes=0))
         assert server.connection_is_over()
@@ -133,7 +133,7 @@ def test_a_body_that_is_not_needed_is_not_read() -> None:
     ],
 )
 def test_headers_have_a_bound(head: bytes, part: bytes) -> None:
-    """They are refused long before they fill the memory."""
+    """Headers are refused long before they fill the memory."""
     with serving(flooding(OK + head, part)) as server:
         tracemalloc.start()
         with pytest.raises(NoAnswerError):
@@ -145,7 +145,7 @@ def test_headers_have_a_bound(head: bytes, part: bytes) -> None:
 
 
 def test_a_status_line_has_a_bound() -> None:
-    """It is read into memory, too."""
+    """The status line is also read into memory."""
     with serving(flooding(b"HTTP/1.1 200 ", b"O" * 65536)) as server, pytest.raises(NoAnswerError):
         within_its_limit(lambda: get(server))
 
@@ -170,7 +170,7 @@ def test_nothing_is_unpacked() -> None:
     ],
 )
 def test_an_incomplete_body_is_broken(body: bytes) -> None:
-    """Half an answer does not count as a whole one."""
+    """Half an answer does not count as a complete answer."""
     with serving(answering(OK, body)) as server:
         try:
             received = get(server)
@@ -200,7 +200,7 @@ def test_bytes_after_the_body_are_ignored() -> None:
     ],
 )
 def test_invalid_http_is_not_an_answer(answer: bytes) -> None:
-    """And the request is not repeated, because it may have arrived."""
+    """The request is not repeated, because it may have arrived."""
     with serving(answering(answer)) as server:
         with pytest.raises(NoAnswerError):
             get(server)
@@ -209,7 +209,7 @@ def test_invalid_http_is_not_an_answer(answer: bytes) -> None:
 
 
 def test_an_answer_may_come_before_the_request_was_read() -> None:
-    """As from a gateway that refuses it."""
+    """A gateway may answer like this when it refuses a request."""
 
     def script(peer: Peer) -> None:
         peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -236,7 +236,7 @@ def test_a_request_that_the_server_does_not_read() -> None:
 
 @pytest.mark.parametrize("script", [dripping(b"", b"\x16"), flooding(b"", ENDLESS), silent])
 def test_a_tls_handshake_counts_as_the_connection(script: Callable[[Peer], object]) -> None:
-    """Whatever happens in it, nothing of the request was sent."""
+    """If it fails in any way, nothing of the request was sent."""
 
     def play(peer: Peer) -> None:
         peer.connection.recv(1)

@@ -1,4 +1,4 @@
-"""Pools: a stall delays no other call, no call waits without limit, and no log line is lost."""
+"""Pools: a stall delays no other call, no call waits without a limit, and no log line is lost."""
 
 import asyncio
 import contextvars
@@ -45,18 +45,18 @@ def stall() -> Iterator[Stall]:
 
 
 def pool(threads: int = 4, for_each_key: int = 2, waiting: int = 10) -> Pool:
-    """A small one."""
+    """A small pool."""
     return Pool("test", threads=threads, for_each_key=for_each_key, waiting=waiting)
 
 
 async def turns(count: int = 20) -> None:
-    """Lets everything that can happen now happen on this loop."""
+    """Lets everything run on this loop that can run now."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 def test_a_call_returns_or_raises_what_its_function_does() -> None:
-    """On a thread of the pool, whose name appears in a dump."""
+    """It runs on a thread of the pool, whose name appears in a dump."""
 
     def fails() -> None:
         raise LookupError("x")
@@ -71,7 +71,7 @@ def test_a_call_returns_or_raises_what_its_function_does() -> None:
 
 
 def test_threads_are_created_when_needed_and_reused(stall: Stall) -> None:
-    """As many as run at once, and never more than the pool allows."""
+    """There are as many threads as simultaneous calls, and never more than the pool allows."""
 
     def threads() -> int:
         return sum(thread.name.startswith("counted_") for thread in threading.enumerate())
@@ -109,7 +109,7 @@ def test_a_hanging_call_does_not_delay_the_end_of_the_process() -> None:
 
 
 def test_models_that_stall_do_not_delay_another_one(stall: Stall) -> None:
-    """Thirty-one of them with ten calls each, in the pool with its deployed size."""
+    """Thirty-one models stall with ten calls each, in a pool of the deployed size."""
 
     async def calls() -> None:
         stalled = [
@@ -127,7 +127,7 @@ def test_models_that_stall_do_not_delay_another_one(stall: Stall) -> None:
 
 
 def test_receivers_that_stall_delay_neither_other_receivers_nor_power_bi(stall: Stall) -> None:
-    """A hundred callbacks to one host that accepts the connection and never answers."""
+    """A hundred callbacks stall at one host, which accepts connections and never answers."""
 
     async def calls() -> None:
         stalled = [asyncio.create_task(CALLBACKS.run(stall, key="silent.example", seconds=LONG)) for _ in range(100)]
@@ -141,7 +141,7 @@ def test_receivers_that_stall_delay_neither_other_receivers_nor_power_bi(stall: 
 
 
 def test_calls_of_one_key_run_in_their_order_and_never_more_at_once_than_allowed() -> None:
-    """Also if they come from several loops."""
+    """This is so even if they come from several loops."""
     one = pool(threads=8, for_each_key=1, waiting=1000)
     running, most, order, lock = 0, 0, [], threading.Lock()
 
@@ -165,7 +165,7 @@ def test_calls_of_one_key_run_in_their_order_and_never_more_at_once_than_allowed
 
 
 def test_a_full_pool_refuses_at_once(stall: Stall) -> None:
-    """No call waits without limit; after there is room again the pool works as before."""
+    """No call waits without a limit. When there is room again, the pool works as before."""
 
     async def calls() -> None:
         full = pool(threads=2, for_each_key=1, waiting=3)
@@ -184,7 +184,7 @@ def test_a_full_pool_refuses_at_once(stall: Stall) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_call_that_is_not_begun_in_time_is_withdrawn(stall: Stall, threads: int) -> None:
-    """It waits for a thread (1) or for its key (2); it never runs later, when no caller needs it any more."""
+    """It waits for a thread (1) or for its key (2), and never runs later, when no caller needs it any more."""
 
     async def calls() -> None:
         busy = pool(threads=threads, for_each_key=1)
@@ -203,7 +203,7 @@ def test_a_call_that_is_not_begun_in_time_is_withdrawn(stall: Stall, threads: in
 
 
 def test_the_place_of_a_cancelled_caller_is_free_after_its_function(stall: Stall) -> None:
-    """The thread is still busy: a second call of the key must not begin beside it."""
+    """Until then the thread is busy, and a second call of the key must not run at the same time."""
 
     async def calls() -> None:
         one = pool(for_each_key=1)
@@ -223,7 +223,7 @@ def test_the_place_of_a_cancelled_caller_is_free_after_its_function(stall: Stall
 
 
 def test_the_function_has_the_time_of_the_call_and_the_context_of_its_caller() -> None:
-    """The nearest deadline counts, and that of the caller is unchanged."""
+    """The nearest deadline counts; the deadline of the caller is unchanged."""
     variable = contextvars.ContextVar("variable", default="")
 
     def seen() -> tuple[float, str]:
@@ -259,7 +259,7 @@ class Threads(logging.Handler):
 
 @pytest.fixture
 def handled() -> Iterator[list[tuple[str, str | None]]]:
-    """All lines, each with its task; None is a line that the platform would drop. Every handler gets the same."""
+    """The lines of a handler, each with its task; None: the platform would drop the line. All handlers get the same."""
     handler, other = Threads(), Threads()
     root = logging.getLogger()
     root.addHandler(handler)
@@ -271,7 +271,7 @@ def handled() -> Iterator[list[tuple[str, str | None]]]:
 
 
 def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | None]]) -> None:
-    """Once each, in their order, even if the function raises."""
+    """Each line appears once, in its order, even if the function raises."""
 
     def work(fails: bool) -> None:
         log.warning("first %d", 1)
@@ -294,7 +294,7 @@ def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | Non
 
 
 def test_a_handler_gets_no_line_below_its_level() -> None:
-    """As if it had been logged there."""
+    """The level of the handler applies as if the caller's own thread had logged the line."""
 
     def work() -> None:
         log.warning("no")
@@ -309,7 +309,7 @@ def test_a_handler_gets_no_line_below_its_level() -> None:
 
 
 def test_lines_of_a_function_after_the_end_of_its_caller(handled: list[tuple[str, str | None]], stall: Stall) -> None:
-    """They are logged without an invocation, so on the console of a development host."""
+    """They are logged without an invocation, so they appear only on the console of a development host."""
 
     def work() -> None:
         log.warning("before")

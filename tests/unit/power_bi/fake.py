@@ -1,4 +1,4 @@
-"""A Power BI service for the client's tests: in this process, without sockets, with the answers of the test."""
+"""A Power BI service for the tests of the client: in this process, without sockets, with answers from the test."""
 
 import json
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ Reply = tuple[int, Mapping[str, str], bytes]
 
 
 def reply(status: int, body: Any = b"", **headers: str) -> Reply:
-    """An answer; JSON values are encoded, `_` in header names stands for `-`."""
+    """An answer. JSON values are encoded; `_` in names of headers means `-`."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return status, {name.replace("_", "-"): value for name, value in headers.items()}, content
 
 
 class Service:
-    """A transport that returns the answers in turn, raising exceptions; records the requests."""
+    """A transport that returns the answers in turn, or raises them if they are exceptions. It records the requests."""
 
     def __init__(self, *answers: Reply | Received | Exception) -> None:
         self.answers = list(answers)
@@ -47,17 +47,17 @@ class Service:
 
 
 class Tokens:
-    """A token source that counts: token-0, and token-1 after that was rejected."""
+    """A token source that returns token-0, and token-1 after token-0 was rejected."""
 
     def __init__(self) -> None:
         self.renewed: list[str] = []
 
     def token(self) -> str:
-        """The first."""
+        """The current token."""
         return "token-0"
 
     def renew(self, rejected: str) -> str:
-        """The next."""
+        """The next token."""
         self.renewed.append(rejected)
         return f"token-{len(self.renewed)}"
 

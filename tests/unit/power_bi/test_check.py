@@ -31,7 +31,7 @@ class NoTokens:
 
 
 def test_a_model_that_can_be_read() -> None:
-    """With its newest refresh and the running one, and the facts that a check cannot find out."""
+    """The result has the newest refresh, the running refresh, and what a check cannot find out."""
     running = {**ROW, "requestId": REFRESH.replace("9", "8"), "status": "Unknown", "startTime": "2026-03-23T13:59:00Z"}
     named, unnamed = reply(200, {"name": "Sales"}), reply(403)
     power_bi, service = client(reply(200, {"value": [ROW, running]}, Date=DATE), named, unnamed)
@@ -58,7 +58,7 @@ def test_a_model_that_can_be_read() -> None:
     ],
 )
 def test_the_error_of_a_check(answer: Any, code: str, token: str, history: str) -> None:
-    """The error comes first, with the remedy; the checks show how far it went."""
+    """The error comes first, with the remedy. The checks show how far the check got."""
     power_bi, _ = client(answer, answer)
     found = check_model(power_bi, WORKSPACE, DATASET)
     assert next(iter(found)) == "error"
@@ -69,7 +69,7 @@ def test_the_error_of_a_check(answer: Any, code: str, token: str, history: str) 
 
 @pytest.mark.parametrize("kind", [Refused, NotSent])
 def test_without_a_token_power_bi_is_not_called(kind: type[PowerBiError]) -> None:
-    """With a permanent or a transient error."""
+    """The error can be permanent or transient."""
     code = "TokenUnavailable" if kind is Refused else "SignInUnavailable"
     service = Service()
     power_bi = PowerBiClient(URL, NoTokens(kind(Facts(), code)), transport=service)
@@ -80,7 +80,7 @@ def test_without_a_token_power_bi_is_not_called(kind: type[PowerBiError]) -> Non
 
 
 def test_checks_without_an_answer() -> None:
-    """A workspace that is not allowed, and a missing answer."""
+    """The workspace is not allowed, or Power BI does not answer."""
     found = not_allowed(DATASET)
     assert (found["ok"], found["error"]["code"]) == (False, "WorkspaceNotAllowed")
     assert found["checks"] == {"workspaceAllowed": "failed", "token": "unknown", "history": "unknown"}

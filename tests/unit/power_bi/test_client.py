@@ -1,4 +1,4 @@
-"""The client's four calls: requests, results, exceptions."""
+"""The four calls of the client: their requests, results and exceptions."""
 
 import json
 import logging
@@ -36,7 +36,7 @@ ROW = {"requestId": REFRESH, "refreshType": "ViaApi", "status": "Unknown", "star
 
 
 def test_history_reads_the_newest_rows() -> None:
-    """Rows, the service's clock and its request id; rows without an id are left out."""
+    """The result has the rows, the service's clock and the request id. Rows without an id are left out."""
     body = {"@odata.context": "x", "value": [ROW, {"id": 5}, "?"]}
     power_bi, service = client(reply(200, body, Date=DATE, RequestId=OTHER))
     history = power_bi.history(WORKSPACE, DATASET, top=5)
@@ -48,7 +48,7 @@ def test_history_reads_the_newest_rows() -> None:
 
 
 def test_an_empty_history_is_a_history() -> None:
-    """A model that was never refreshed; an invalid Date counts as absent."""
+    """The model was never refreshed. An invalid Date counts as absent."""
     power_bi, _ = client(reply(200, {"value": []}, Date="soon"))
     history = power_bi.history(WORKSPACE, DATASET)
     assert (history.rows, history.service_time) == ((), None)
@@ -64,7 +64,7 @@ def test_an_empty_history_is_a_history() -> None:
     ],
 )
 def test_the_refresh_id_comes_from_the_first_header_that_has_one(headers: dict[str, str]) -> None:
-    """Location, then x-ms-request-id, then RequestId, in any case."""
+    """The order is Location, x-ms-request-id, RequestId. The names are case-insensitive."""
     power_bi, service = client(reply(202, Date=DATE, **headers))
     started = power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
     assert started.refresh_id == REFRESH
@@ -74,7 +74,7 @@ def test_the_refresh_id_comes_from_the_first_header_that_has_one(headers: dict[s
 
 @pytest.mark.parametrize("body", [{"type": "Full"}, {"notifyOption": "NoNotification"}, None])
 def test_the_body_is_always_sent_as_json(body: dict[str, Any] | None) -> None:
-    """Without the content type Power BI ignores it and refreshes the whole model."""
+    """Without the content type, Power BI would ignore the body and refresh the whole model."""
     power_bi, service = client(reply(202, RequestId=REFRESH))
     power_bi.start(WORKSPACE, DATASET, body)
     request = service.requests[0]
@@ -92,14 +92,14 @@ def test_accepted_without_an_id_is_a_lost_answer() -> None:
 
 
 def test_an_acceptance_with_an_incomplete_body_is_an_acceptance() -> None:
-    """The id was in the headers, and the body is empty anyway."""
+    """The id is in the headers, and the body is empty anyway."""
     power_bi, _ = client(Received(202, CIMultiDict({"RequestId": REFRESH}), broken="ClientPayloadError"))
     assert power_bi.start(WORKSPACE, DATASET, None).refresh_id == REFRESH
 
 
 @pytest.mark.parametrize("status", [200, 403, 500])
 def test_an_incomplete_answer_is_lost(status: int) -> None:
-    """An incomplete answer counts as none, whatever its status; the error contains that status."""
+    """It counts as no answer, whatever its status is; the error contains the status."""
     power_bi, _ = client(Received(status, CIMultiDict(), broken="TimeoutError"))
     with pytest.raises(AnswerLost) as caught:
         power_bi.history(WORKSPACE, DATASET)
@@ -109,7 +109,7 @@ def test_an_incomplete_answer_is_lost(status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 202])
 def test_a_refresh_is_read_by_id_whether_it_runs_or_not(status: int) -> None:
-    """202 while it runs, 200 at its end; the status in the body decides, not the HTTP status."""
+    """The HTTP status is 202 while it runs and 200 at its end, but only the status in the body decides."""
     power_bi, service = client(reply(status, {"status": "Unknown", "extendedStatus": "InProgress"}))
     row = power_bi.refresh(WORKSPACE, DATASET, REFRESH)
     assert row is not None
@@ -126,13 +126,13 @@ def test_a_refresh_is_read_by_id_whether_it_runs_or_not(status: int) -> None:
     ],
 )
 def test_an_id_that_cannot_be_read_returns_none(answer: Any) -> None:
-    """Standard refreshes may not be readable by id; the history has them."""
+    """Standard refreshes may not be readable by id, but the history has them."""
     power_bi, _ = client(answer)
     assert power_bi.refresh(WORKSPACE, DATASET, UUID(REFRESH)) is None
 
 
 def test_a_success_without_a_status_is_not_a_refresh() -> None:
-    """A gateway's 200 must not look like a running refresh."""
+    """A 200 of a gateway must not count as a running refresh."""
     power_bi, _ = client(reply(200, {}), reply(200, b"<html>Sign in</html>"), reply(200, {"hello": 1}))
     for _ in range(2):
         with pytest.raises(ServiceUnavailable):
@@ -160,7 +160,7 @@ def test_cancel_returns_whether_power_bi_will_try(answer: Any, expected: bool) -
 
 
 def test_cancel_of_an_unknown_refresh_is_refused() -> None:
-    """A refresh that Power BI does not know is neither being cancelled nor ended."""
+    """A refresh that Power BI does not know can be neither cancelled nor ended."""
     power_bi, _ = client(reply(404))
     with pytest.raises(Refused) as caught:
         power_bi.cancel(WORKSPACE, DATASET, REFRESH)
@@ -169,7 +169,7 @@ def test_cancel_of_an_unknown_refresh_is_refused() -> None:
 
 @pytest.mark.parametrize("status", [403, 401])
 def test_an_expired_token_is_renewed_once(status: int) -> None:
-    """For a POST too: such an answer proves that it was not accepted."""
+    """This includes a POST, because such an answer proves that it was not accepted."""
     power_bi, service = client(reply(status, EXPIRED), reply(202, RequestId=REFRESH))
     assert power_bi.start(WORKSPACE, DATASET, {"type": "Full"}).refresh_id == REFRESH
     assert [r.headers["Authorization"] for r in service.requests] == ["Bearer token-0", "Bearer token-1"]
@@ -197,7 +197,7 @@ def test_a_redirect_is_an_error_and_gets_no_token(status: int) -> None:
 
 @pytest.mark.parametrize("url", ["http://api.powerbi.com", "http://127.0.0.1.example", "ftp://localhost", "x", ""])
 def test_tokens_go_to_https_only(url: str) -> None:
-    """Plain http is for this machine only."""
+    """Plain http is allowed for this machine only."""
     with pytest.raises(ValueError, match="https"):
         PowerBiClient(url, Tokens())
 
@@ -222,7 +222,7 @@ def test_only_guids_reach_a_path(bad: str) -> None:
 
 
 def test_a_call_may_have_less_time_than_others() -> None:
-    """Optional calls do not wait as long as necessary ones."""
+    """Optional calls wait less long than necessary calls."""
 
     def transport(request: Outgoing, limits: Limits) -> Received:
         left.append(deadline.remaining())
@@ -237,7 +237,7 @@ def test_a_call_may_have_less_time_than_others() -> None:
 
 
 def test_an_error_has_its_facts() -> None:
-    """For log lines and support cases."""
+    """The facts are for log lines and support cases."""
     body = {"message": "You have exceeded the amount of requests. Retry in 3392 seconds."}
     power_bi, _ = client(reply(429, body, Retry_After="3392", RequestId=OTHER))
     with pytest.raises(Throttled) as caught:
@@ -251,7 +251,7 @@ def test_an_error_has_its_facts() -> None:
 
 
 def test_a_race_is_distinguished_from_a_lost_answer() -> None:
-    """One was certainly not accepted, the other may have been."""
+    """After a race, the POST was certainly not accepted; after a lost answer, it may have been."""
     running = {"error": {"code": "InvalidRequest", "message": "Another refresh request is already executing"}}
     power_bi, _ = client(reply(400, running), reply(504))
     with pytest.raises(RefreshInProgress):
@@ -261,7 +261,7 @@ def test_a_race_is_distinguished_from_a_lost_answer() -> None:
 
 
 def test_no_token_is_ever_logged_or_raised(caplog: pytest.LogCaptureFixture) -> None:
-    """Not even if the service or the network quotes it."""
+    """This is so even if the service or the network quotes the token."""
     quoted = {"error": {"code": "x", "message": "Got Authorization: Bearer token-0 from you"}}
     power_bi, _ = client(reply(418, quoted), NoAnswerError("ServerDisconnectedError"), reply(200, {"value": []}))
     with caplog.at_level(logging.DEBUG):
@@ -297,7 +297,7 @@ def test_an_endless_answer_is_cut(head: bytes, part: bytes) -> None:
 
 
 def test_the_client_imports_no_library_of_azure() -> None:
-    """Every cold start would take time for azure.identity and requests, even on a machine without Azure."""
+    """Each cold start would need time to import azure.identity and requests, even on a machine without Azure."""
     heavy = ("azure", "msal", "requests")
     program = f"import sys, power_bi.client; sys.exit(any(name.split('.')[0] in {heavy} for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
@@ -313,7 +313,7 @@ def test_the_client_imports_no_library_of_azure() -> None:
     ),
 )
 def test_any_answer_is_understood_or_raised_as_our_error(status: int, body: bytes, headers: dict[str, str]) -> None:
-    """Also answers of proxies; only PowerBiError is raised."""
+    """This includes answers of proxies. Only PowerBiError is raised."""
     for call in ("history", "start", "refresh", "cancel"):
         answer = (status, headers, body)
         power_bi, _ = client(answer, answer)

@@ -1,4 +1,4 @@
-"""Tokens: cached, renewed once for all threads, invented for this machine only."""
+"""Tokens are cached, renewed once for all threads, and invented only for this machine."""
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +28,7 @@ class Fetch:
 
 
 def test_a_token_is_kept_until_shortly_before_it_expires() -> None:
-    """Five minutes remain for the call that uses it."""
+    """Five minutes remain for the call that uses the token."""
     fetch = Fetch()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     assert (tokens.token(), tokens.token()) == ("t1", "t1")
@@ -39,7 +39,7 @@ def test_a_token_is_kept_until_shortly_before_it_expires() -> None:
 
 
 def test_a_rejected_token_is_renewed_once_for_all() -> None:
-    """Many threads may have the same rejected token; one new token serves them all."""
+    """If many threads have the same rejected token, one new token serves all of them."""
     fetch = Fetch()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     rejected = tokens.token()
@@ -60,7 +60,7 @@ def test_a_broken_token_is_not_sent(broken: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://localhost:7072", "http://127.0.0.1:1", "https://[::1]"])
 def test_invented_tokens_for_this_machine(url: str) -> None:
-    """Opaque, the same until renewed, then a different one."""
+    """They are opaque, and stay the same until they are renewed."""
     tokens = token_source(SCOPE, url, None, "login.microsoftonline.com")
     first = tokens.token()
     assert tokens.token() == first
@@ -70,7 +70,7 @@ def test_invented_tokens_for_this_machine(url: str) -> None:
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_every_cloud_has_its_own_addresses(cloud: str) -> None:
-    """Tokens of one cloud do not work in another."""
+    """Tokens of one cloud are not valid in another cloud."""
     places = CLOUDS[cloud]
     assert places.api_url.startswith("https://api.")
     assert places.scope.startswith("https://")
@@ -84,7 +84,7 @@ def test_the_clouds_are_those_of_the_settings() -> None:
 
 
 class Failing(Fetch):
-    """Fails as long as the test wants."""
+    """A source that fails as long as the test requires."""
 
     error: Exception | None = None
 
@@ -99,7 +99,7 @@ UNAVAILABLE = NotSent(Facts(), "SignInUnavailable")
 
 
 def test_a_failed_renewal_has_no_effect_while_the_old_token_is_valid() -> None:
-    """A short outage of the sign-in in a token's last minutes has no effect; not every call tries a renewal."""
+    """So a short outage of the sign-in in the last minutes of a token has no effect; few calls try to renew it."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     assert tokens.token() == "t1"
@@ -116,7 +116,7 @@ def test_a_failed_renewal_has_no_effect_while_the_old_token_is_valid() -> None:
 
 
 def test_a_token_is_not_used_in_its_last_seconds() -> None:
-    """It could expire in transit, and the error would blame it."""
+    """It could expire on the way, and the error would then blame the token."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     tokens.token()
@@ -127,7 +127,7 @@ def test_a_token_is_not_used_in_its_last_seconds() -> None:
 
 
 def test_a_rejected_token_is_not_a_fallback() -> None:
-    """Power BI has rejected it."""
+    """It is not used again, because Power BI has rejected it."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     rejected = tokens.token()
@@ -142,7 +142,7 @@ def test_a_rejected_token_is_not_a_fallback() -> None:
 
 
 def test_a_refusal_counts_although_the_old_token_is_valid() -> None:
-    """The identity was removed: an administrator should learn of it before everything stops."""
+    """If the identity was removed, an administrator should learn about it before all refreshes fail."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     tokens.token()
@@ -166,7 +166,7 @@ def test_short_lived_tokens_are_used_for_half_their_time() -> None:
 
 @pytest.mark.parametrize("error", [None, UNAVAILABLE])
 def test_waiting_calls_share_one_fetch_and_its_result(error: NotSent | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sign-in that hangs delays each call once, not once for each call before it."""
+    """A sign-in that hangs delays each call once, not once for each call before it in the line."""
     joined, calls = threading.Semaphore(0), []
 
     class Counted(Future[str]):

@@ -1,4 +1,4 @@
-"""The meaning of each answer and network failure: took effect or not, retryable or not, and who has to act."""
+"""What each answer and network failure means: whether it took effect, whether to retry, and who has to act."""
 
 import re
 import time
@@ -172,7 +172,7 @@ def test_the_meaning_of_an_answer_to_a_post(status: int, body: Any, kind: type[P
 
 @pytest.mark.parametrize(("status", "body", "kind", "code"), ON_GET)
 def test_the_meaning_of_an_answer_to_a_get(status: int, body: Any, kind: type[PowerBiError], code: str) -> None:
-    """A GET has no lost answer."""
+    """The answer to a GET cannot be lost, because a GET has no effect."""
     power_bi, _ = client(reply(status, body))
     with pytest.raises(PowerBiError) as caught:
         power_bi.history(WORKSPACE, DATASET)
@@ -195,7 +195,7 @@ def test_the_meaning_of_a_network_failure(raised: Exception, kind: type[PowerBiE
 
 
 def test_an_unknown_host_name_is_not_an_acceptance() -> None:
-    """With the real resolver: names under `.invalid` never exist (RFC 6761)."""
+    """The test uses the real resolver: names under `.invalid` never exist (RFC 6761)."""
     power_bi = PowerBiClient("https://power-bi.invalid", Tokens())
     with pytest.raises(NotSent) as caught:
         power_bi.start(WORKSPACE, DATASET, None)
@@ -240,7 +240,7 @@ def test_an_unknown_host_name_is_not_an_acceptance() -> None:
     ],
 )
 def test_every_shape_of_error_body_is_read(body: bytes, expected: tuple[str | None, str | None]) -> None:
-    """Five documented shapes, two more observed ones, and those of gateways."""
+    """These are five documented shapes, two observed ones, and those of gateways."""
     error, evidence = service_error_in(body)
     assert (error.code, error.text) == expected
     assert all(part in evidence for part in (expected[0], expected[1] and expected[1][:5]) if part)
@@ -263,19 +263,19 @@ def test_every_shape_of_error_body_is_read(body: bytes, expected: tuple[str | No
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
-    """Compared with the service's own clock, and never longer than a day."""
+    """A date is compared with the service's own clock. The pause is never longer than a day."""
     assert retry_after({"Retry-After": header, "Date": "Mon, 23 Mar 2026 13:48:31 GMT"}) == seconds
 
 
 def test_the_pause_of_a_throttle_without_header_is_in_the_text_or_unknown() -> None:
-    """The text has the seconds, too; without them, waits grow."""
+    """The text contains the seconds. If it does not, waits grow."""
     in_words = error_of(facts_of(429, {}, b'{"message":"Retry in 3392 seconds."}'), "GET")
     assert in_words.retry_after_seconds == 3392.0
     assert error_of(facts_of(429, {}, b""), "GET").retry_after_seconds is None
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    """Every class is in it, under its base class."""
+    """The docstring has every class, under its base class."""
     drawn = re.findall(r"[├└]── (\w+)", power_bi.errors.__doc__ or "")
     families: list[type[PowerBiError]] = [NoAnswer, BadAnswer]
     assert drawn == [cls.__name__ for family in families for cls in (family, *family.__subclasses__())]
@@ -284,7 +284,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 @pytest.mark.parametrize("kind", [NotSent, AnswerLost, ServiceUnavailable, Throttled, RefreshInProgress, Refused])
 def test_retryable_is_what_the_catalogue_says(kind: type[PowerBiError]) -> None:
-    """A class and its code cannot disagree; an error keeps its class when it is assigned to a call."""
+    """A class and its code agree, and an error keeps its class when it is assigned to a call."""
     error = kind(Facts(service_message="x"))
     assert CATALOGUE[error.code].retryable == error.retryable == error.failure().retryable
     again = error.about("read the refresh history", str(DATASET))
@@ -292,7 +292,7 @@ def test_retryable_is_what_the_catalogue_says(kind: type[PowerBiError]) -> None:
 
 
 def test_options_that_need_a_capacity() -> None:
-    """A text about a Premium capacity only means that if such options were requested."""
+    """A text about a Premium capacity means this only if such options were requested."""
     answer = reply(400, request_error("Enhanced refresh needs a Premium capacity"))
     for body, code in (({"type": "Full"}, "CapacityRequired"), ({"notifyOption": "x"}, "InvalidRefreshRequest")):
         power_bi, _ = client(answer)
@@ -302,7 +302,7 @@ def test_options_that_need_a_capacity() -> None:
 
 
 def test_a_page_is_no_unknown_refresh() -> None:
-    """A proxy does not know which refreshes exist."""
+    """A page of a proxy says nothing about refreshes, because a proxy does not know them."""
     power_bi, _ = client(reply(404, PAGE), reply(400, PAGE))
     for _ in range(2):
         with pytest.raises(Refused) as caught:
@@ -311,7 +311,7 @@ def test_a_page_is_no_unknown_refresh() -> None:
 
 
 def test_the_table_of_a_refusal_is_reported() -> None:
-    """In its parameters."""
+    """The error has the table in its parameters."""
     inner = {"code": "X", "parameters": [{"Key": "TableName", "Value": "Sales"}], "details": []}
     power_bi, _ = client(reply(400, {"error": {"code": "X", "pbi.error": inner}}))
     with pytest.raises(Refused) as caught:
@@ -323,7 +323,7 @@ def test_the_table_of_a_refusal_is_reported() -> None:
     "body", [b"<" * 200_000, b"<title>" * 30_000, b"<style><" * 30_000, b"<!--" * 60_000, b"{" * 200_000]
 )
 def test_hostile_bodies_cost_no_more_than_their_length(body: bytes) -> None:
-    """For any answer, even from a proxy."""
+    """This is so for any answer, even of a proxy."""
     began = time.process_time()
     error_of(facts_of(400, {}, body), "POST", enhanced=True)
     assert time.process_time() - began < 3

@@ -43,13 +43,13 @@ def test_only_the_requested_rows_are_parsed(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_rows_are_read_in_every_form(body: bytes, rows: list[object] | None) -> None:
-    """In any formatting of JSON; None without rows."""
+    """JSON may have any formatting. The result is None if there are no rows."""
     assert rows_in(body, 2) == rows
 
 
 @pytest.mark.parametrize("body", [b"[" + b"{}," * 5_000_000 + b"{}]", b'{"value":[[' + b"0," * 7_000_000])
 def test_many_values_are_not_read(body: bytes) -> None:
-    """They would take some hundred times the memory of their text."""
+    """They would take about a hundred times the memory of their text."""
     body = body[: 16 * 1024 * 1024]
     tracemalloc.start()
     found = json_of(body), rows_in(body[: HISTORY_LIMITS.body_bytes], HISTORY_ROWS)
@@ -60,7 +60,7 @@ def test_many_values_are_not_read(body: bytes) -> None:
 
 
 def test_a_model_with_many_partitions_is_read() -> None:
-    """Thousands of them are allowed."""
+    """Thousands of partitions are allowed."""
     objects = [{"table": f"Table {number}", "partition": "p", "status": "Completed"} for number in range(20_000)]
     body = json.dumps({"status": "Completed", "objects": objects}).encode()
     assert sum(map(body.count, answers.VALUE_MARKS)) < MAX_VALUES / 5

@@ -1,4 +1,4 @@
-"""The models of a workspace: read page by page from our own host, within bounds, with the errors of the client."""
+"""The models of a workspace are read page by page from the configured host, within limits, with the client's errors."""
 
 import json
 from uuid import UUID
@@ -18,7 +18,7 @@ PATH = f"http://127.0.0.1:1/v1.0/myorg/groups/{WORKSPACE}/datasets"
 
 
 def client(*answers: tuple[int, object]) -> tuple[PowerBiClient, list[str]]:
-    """A client that gets these answers in turn, the last one repeatedly, and the URLs of its requests."""
+    """A client that gets these answers in turn and then the last one repeatedly, and the URLs of its requests."""
     query: list[str] = []
 
     def transport(outgoing: Outgoing, limits: Limits) -> Received:
@@ -31,7 +31,7 @@ def client(*answers: tuple[int, object]) -> tuple[PowerBiClient, list[str]]:
 
 
 def test_what_is_no_model_is_left_out() -> None:
-    """Only a model with `isRefreshable` true is listed; an invalid name becomes empty."""
+    """Only models with `isRefreshable` true are listed. An invalid name becomes empty."""
     rows: list[object] = [
         {"id": DATASET.format(1).upper(), "name": "Sales", "isRefreshable": True},
         {"id": DATASET.format(2), "name": 7, "isRefreshable": "true"},
@@ -49,7 +49,7 @@ def test_what_is_no_model_is_left_out() -> None:
 
 
 def test_a_further_page_is_asked_of_our_own_host() -> None:
-    """Of its address only the query is taken: no token goes to another host."""
+    """Only the query of its address is used, so no token goes to another host."""
     first = {"value": [{"id": DATASET.format(1)}], "@odata.nextLink": "https://elsewhere.example/x?$skip=1"}
     power_bi, query = client((200, first), (200, {"value": [{"id": DATASET.format(2)}]}))
     assert len(list(power_bi.models(WORKSPACE))) == 2
@@ -58,14 +58,14 @@ def test_a_further_page_is_asked_of_our_own_host() -> None:
 
 @pytest.mark.parametrize("link", ["https://x/?a=b c", "https://x/", 7, "https://x/?" + "a" * 2001])
 def test_a_link_that_cannot_be_followed_is_the_end(link: object) -> None:
-    """Nothing unusual gets into a URL of ours."""
+    """A URL of ours gets no unusual parts from a link."""
     power_bi, query = client((200, {"value": [], "@odata.nextLink": link}))
     assert list(power_bi.models(WORKSPACE)) == []
     assert query == [PATH]
 
 
 def test_pages_have_an_end() -> None:
-    """A service that always names another page is called MAX_PAGES times and no more."""
+    """A service that always names one more page gets MAX_PAGES calls and no more."""
     power_bi, query = client((200, {"value": [], "@odata.nextLink": "https://x/?a=b"}))
     assert list(power_bi.models(WORKSPACE)) == []
     assert len(query) == MAX_PAGES
@@ -76,14 +76,14 @@ def test_pages_have_an_end() -> None:
     [(401, {}, Refused), (429, {}, Throttled), (200, {"value": "x"}, PowerBiError), (500, {}, PowerBiError)],
 )
 def test_errors_are_those_of_the_client(status: int, body: object, kind: type[PowerBiError]) -> None:
-    """An answer of another form is one, too."""
+    """This includes an answer of an unknown form."""
     power_bi, _ = client((status, body))
     with pytest.raises(kind):
         list(power_bi.models(WORKSPACE))
 
 
 def test_a_throttled_workspace_is_left_alone() -> None:
-    """Until the pause that the service requested is over."""
+    """It gets no call until the pause that the service requested has passed."""
     power_bi, query = client((429, {}))
     for _ in range(2):
         with pytest.raises(Throttled):

@@ -1,4 +1,4 @@
-"""Sign-in with the real azure.identity: against the stub of App Service's endpoint, and without any answer."""
+"""Sign-in with the real azure.identity: with a stub of App Service's endpoint, and without any answer."""
 
 import logging
 import socket
@@ -47,7 +47,7 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
 
 
 def fetched(client_id: str | None = None) -> tuple[str, float]:
-    """A new token and its end."""
+    """A new token and the time at which it expires."""
     return SignIn(SCOPE, client_id, AUTHORITY)()
 
 
@@ -61,7 +61,7 @@ def failure(client_id: str | None = None) -> PowerBiError:
 
 @pytest.mark.parametrize("client_id", [None, CLIENT_ID])
 def test_the_managed_identity_is_used_directly(identity: Serving, client_id: str | None) -> None:
-    """The app's own one, or that of AZURE_CLIENT_ID; with the resource of Power BI, and once."""
+    """It is the app's own identity or that of AZURE_CLIENT_ID. The resource is Power BI's; there is one call."""
     token, expires = fetched(client_id)
     assert identity.endpoint.accepts(token)
     assert expires == pytest.approx(identity.endpoint.clock() + identity.endpoint.life_seconds, abs=30)
@@ -73,7 +73,7 @@ def test_the_managed_identity_is_used_directly(identity: Serving, client_id: str
 @pytest.mark.parametrize("client_id", [None, CLIENT_ID])
 @pytest.mark.parametrize("fault", ["serverError", "throttled", "garbage", "wrongJson", "drop"])
 def test_a_short_outage_of_the_endpoint_is_transient(identity: Serving, fault: str, client_id: str | None) -> None:
-    """There is one attempt for each call: pauses are durable timers. The next call may succeed."""
+    """Each call makes one attempt, because pauses are durable timers. The next call may succeed."""
     identity.endpoint.fail(fault, times=1)
     error = failure(client_id)
     assert (type(error), error.code, error.retryable) == (NotSent, "SignInUnavailable", True)
@@ -88,7 +88,7 @@ def test_a_short_outage_of_the_endpoint_is_transient(identity: Serving, fault: s
 @pytest.mark.parametrize("client_id", [None, CLIENT_ID])
 @pytest.mark.parametrize("fault", ["noIdentity", "forbidden"])
 def test_a_refusal_is_permanent(identity: Serving, fault: str, client_id: str | None) -> None:
-    """At once, with the endpoint's own message and without that of azure.identity."""
+    """It is reported at once, with the endpoint's own message and without that of azure.identity."""
     identity.endpoint.fail(fault)
     error = failure(client_id)
     status, body = FAULTS[fault]
@@ -107,7 +107,7 @@ def test_a_refusal_is_permanent(identity: Serving, fault: str, client_id: str | 
 def test_the_status_decides_with_any_body(
     monkeypatch: pytest.MonkeyPatch, status: int, kind: type[PowerBiError], body: str
 ) -> None:
-    """azure.identity shows the number in the body, if there is one, or fails while it reads the body."""
+    """azure.identity shows the number in the body if there is one, or fails to read the body."""
     head = f"HTTP/1.1 {status} Thing\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
 
     def script(peer: Peer) -> None:
@@ -135,7 +135,7 @@ def test_the_status_decides_with_any_body(
 def test_an_answer_without_a_valid_token_is_transient_and_not_quoted(
     monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
-    """It may contain one nevertheless."""
+    """The answer may contain a token nevertheless."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
 
     def script(peer: Peer) -> None:
@@ -151,7 +151,7 @@ def test_an_answer_without_a_valid_token_is_transient_and_not_quoted(
 
 
 def test_a_silent_endpoint_is_a_transient_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After its limit."""
+    """The call fails at its limit."""
     monkeypatch.setattr(sign_in, "READ_SECONDS", 0.2)
     with serving(silent) as server:
         monkeypatch.setenv("IDENTITY_ENDPOINT", server.url)
@@ -162,7 +162,7 @@ def test_a_silent_endpoint_is_a_transient_failure(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_endpoint_that_does_not_listen_is_a_transient_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The platform also restarts it."""
+    """The platform may be restarting the endpoint."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{port}/msi/token")
@@ -172,7 +172,7 @@ def test_an_endpoint_that_does_not_listen_is_a_transient_failure(monkeypatch: py
 
 
 def test_tokens_are_renewed_when_they_expire_and_when_they_are_revoked(identity: Serving) -> None:
-    """Each time the endpoint is called again: no cache in between keeps a rejected token."""
+    """The endpoint is called again each time: no cache keeps a rejected token."""
     now = identity.endpoint.clock()
     identity.endpoint.clock = lambda: now
     identity.endpoint.life_seconds = 600
@@ -189,7 +189,7 @@ def test_tokens_are_renewed_when_they_expire_and_when_they_are_revoked(identity:
 
 
 def test_no_token_and_no_secret_is_logged(identity: Serving, caplog: pytest.LogCaptureFixture) -> None:
-    """Nor by azure.identity, azure.core or msal, whatever their level."""
+    """azure.identity, azure.core and msal do not log them either, at any level."""
     with caplog.at_level(logging.DEBUG):
         token, _ = fetched()
         identity.endpoint.fail("noIdentity")
@@ -202,7 +202,7 @@ def test_no_token_and_no_secret_is_logged(identity: Serving, caplog: pytest.LogC
 def test_a_service_principal_in_the_environment_has_priority(
     identity: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was set on purpose. Its tenant is invalid here, so the real library refuses without a connection."""
+    """It was set on purpose. Its tenant is invalid here, so the real library refuses it without a connection."""
     for name, value in {"AZURE_TENANT_ID": "not/a/tenant", "AZURE_CLIENT_ID": "x", "AZURE_CLIENT_SECRET": "s"}.items():
         monkeypatch.setenv(name, value)
     error = failure("x")
@@ -222,6 +222,6 @@ def test_an_unreachable_sign_in_of_a_service_principal_is_transient(monkeypatch:
 
 
 def test_the_token_source_signs_in(identity: Serving) -> None:
-    """For every service except one on this machine."""
+    """It signs in for every service, except for a service on this machine."""
     source: Callable[[], str] = token_source(SCOPE, "https://api.powerbi.com", None, AUTHORITY).token
     assert identity.endpoint.accepts(source())

@@ -27,14 +27,14 @@ class Clock:
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock of the test's own."""
+    """A clock that the test controls."""
     moved = Clock()
     monkeypatch.setattr(clock, "now", lambda: moved.now)
     return moved
 
 
 def test_no_call_during_the_pause(time: Clock) -> None:
-    """For reads and starts; the error has the remaining seconds, and no call is sent."""
+    """No read and no start is sent. The error has the remaining seconds."""
     power_bi, service = client(reply(429, Retry_After="3392"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -55,7 +55,7 @@ def test_no_call_during_the_pause(time: Clock) -> None:
 
 
 def test_a_timer_that_fires_a_second_early_means_due(time: Clock) -> None:
-    """As durable timers do; otherwise every throttled answer would cause one more wait."""
+    """Durable timers can fire early; without this rule, every throttled answer would cause one more wait."""
     power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -64,7 +64,7 @@ def test_a_timer_that_fires_a_second_early_means_due(time: Clock) -> None:
 
 
 def test_other_models_are_not_paused(time: Clock) -> None:
-    """The throttling does not apply to them."""
+    """The throttle does not apply to other models."""
     power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -72,7 +72,7 @@ def test_other_models_are_not_paused(time: Clock) -> None:
 
 
 def test_a_cancellation_is_sent_nevertheless(time: Clock) -> None:
-    """A caller waits for it, and it is sent only a few times."""
+    """A caller waits for a cancellation, and it is sent only a few times."""
     power_bi, service = client(reply(429, Retry_After="60"), reply(200))
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -81,7 +81,7 @@ def test_a_cancellation_is_sent_nevertheless(time: Clock) -> None:
 
 
 def test_the_daily_limit_is_not_throttling(time: Clock) -> None:
-    """If it comes as a 429: a user has to act, and reads continue."""
+    """If it comes as a 429, a user has to act, and reads continue."""
     daily = {"error": {"code": "Request Throttled", "message": "Number of refresh requests in last 24 hours exceeded"}}
     power_bi, _ = client(reply(429, daily, Retry_After="60"), HISTORY)
     with pytest.raises(Exception, match="last 24 hours"):
@@ -98,7 +98,7 @@ def test_the_daily_limit_is_not_throttling(time: Clock) -> None:
     ],
 )
 def test_an_overloaded_capacity_is_not_called_during_its_pause(time: Clock, status: int, body: object) -> None:
-    """With any status; without a pause its callers decide when to call again."""
+    """This is so for any status. If no pause is given, the callers decide when to call again."""
     power_bi, service = client(reply(status, body, Retry_After="60"), reply(status, body), HISTORY)
     for _ in range(2):
         with pytest.raises(Throttled) as caught:
@@ -113,7 +113,7 @@ def test_an_overloaded_capacity_is_not_called_during_its_pause(time: Clock, stat
 
 
 def test_the_refusal_of_a_cancellation_by_an_overloaded_capacity_is_transient() -> None:
-    """It is not a permanent refusal."""
+    """The refusal is not permanent."""
     throttled = reply(400, {"error": {"code": "FabricThrottled", "message": "x"}})
     power_bi, _ = client(throttled, reply(200))
     with pytest.raises(Throttled):

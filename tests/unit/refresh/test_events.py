@@ -1,4 +1,4 @@
-"""One line for each transition of a run, which a query can read and which contains no secret."""
+"""Each transition of a run has one log line, which a query can read and which contains no secret."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ LATER = instant(NOON + timedelta(hours=1))
 
 
 def ended(status: str) -> RefreshRead:
-    """The refresh when it is read at its end."""
+    """The refresh as it is read at its end."""
     run = Incarnation().polling().reads(status)
     return RefreshRead(outcome=run.asks.outcome)
 
@@ -197,7 +197,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
         {"after": "polling", "refreshId": "r"},
     ),
 ]
-"""Event, level, a run, its order or operation, the answer, and the facts; of an error its code."""
+"""Event, level, a run, its order or operation, the answer, and the facts; for an error, its code."""
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
 def test_each_transition_has_an_event(
     name: str, level: int, run: Callable[[], Incarnation], kind: Any, answer: Any, facts: dict[str, Any]
 ) -> None:
-    """With its level, and with the facts that explain why a model was not refreshed."""
+    """It has its level, and the facts that explain why a model was not refreshed."""
     before = run()
     logged = len(before.events)
     event = (before.posted(answer) if kind is PostRefresh else before.answer(kind, answer)).events[logged]
@@ -236,7 +236,7 @@ def test_each_transition_has_an_event(
     ids=["still busy", "idle", "searching", "still running", "not visible yet", "recorded", "finished"],
 )
 def test_an_answer_without_a_change_has_no_event(run: Callable[[], Incarnation], kind: Any, answer: Any) -> None:
-    """A refresh of hours would fill the log."""
+    """Otherwise a refresh of hours would fill the log."""
     before = run()
     logged = len(before.events)
     assert len(before.answer(kind, answer).events) == logged
@@ -256,7 +256,7 @@ def test_a_superseded_orchestration_is_logged() -> None:
 
 
 def test_the_same_error_is_logged_once() -> None:
-    """And again when it changes."""
+    """When the error changes, it is logged again."""
     run = Incarnation().claimed().unavailable(ReadHistory, "HTTP 503").wait()
     logged = len(run.events)
     assert len(run.unavailable(ReadHistory, "HTTP 503").events) == logged
@@ -273,7 +273,7 @@ def test_the_end_of_a_run_is_logged_even_with_a_new_error() -> None:
 
 
 def test_no_event_of_a_run_shows_its_token() -> None:
-    """It is the proof to the queue of who holds the run."""
+    """The token proves to the queue who holds the run."""
     run = Incarnation().closed().posted(Busy()).history(BLOCKER).reopened().wait().history().wait().permitted()
     run.posted(Accepted(refresh_id="r")).recorded().wait().reads("Completed")
     assert run.events
@@ -281,7 +281,7 @@ def test_no_event_of_a_run_shows_its_token() -> None:
 
 
 def test_a_line_leaves_out_unknown_values() -> None:
-    """But keeps zeros and false, and no value breaks it."""
+    """It keeps zeros and false, and no value breaks the line."""
     event = Event(
         "x.y", requestId="a", caller={}, refreshId=None, position=0, accepted=False, error="", odd={1: object}
     )
@@ -291,13 +291,13 @@ def test_a_line_leaves_out_unknown_values() -> None:
 
 
 def test_a_fact_may_have_any_name() -> None:
-    """Also those of the parameters."""
+    """This includes the names of the parameters."""
     line = json.loads(Event("x.y", **{"name": "n", "level": 7, "self": 1}).line())
     assert line == {"event": "x.y", "name": "n", "level": 7, "self": 1}
 
 
 def test_messages_are_written_as_objects() -> None:
-    """So that a query can read their fields."""
+    """So a query can read their fields."""
     assert json.loads(Event("run.waiting", waitsFor=BLOCKER).line())["waitsFor"] == {
         "refreshId": "theirs",
         "refreshType": "Scheduled",
@@ -320,7 +320,7 @@ UNSAFE = ["\n", "\r", "\x00", "\x1b", "\x7f", "\x80", "\x85", "\x9f", "\u061c", 
 
 @pytest.mark.parametrize("sign", UNSAFE, ids=lambda sign: f"U+{ord(sign):04X}")
 def test_characters_that_break_or_reverse_a_line_are_escaped(sign: str) -> None:
-    """A foreign text could forge a line, or display in another order; escaped, it is still readable."""
+    """A foreign text could forge a line, or be displayed in a different order. Escaped, it can still be read."""
     line = Event("x.y", caller={"pipeline": f"a{sign}b"}).line()
     assert sign not in line
     assert json.loads(line)["caller"]["pipeline"] == f"a{sign}b"

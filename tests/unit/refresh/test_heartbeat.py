@@ -52,7 +52,7 @@ def test_a_timer_that_never_ran_is_not_late() -> None:
 
 
 def applied(state: str | None, *inputs: Any) -> Any:
-    """The state after these beats, with the entity function called like by the SDK."""
+    """The state after these beats. The entity function is called as the SDK calls it."""
     batch = [{"name": "beat", "input": json.dumps(json.dumps(value)), "isSignal": True} for value in inputs]
     key = {"name": "timer_heartbeat", "key": "tidy_queues"}
     app = df.DFApp()
@@ -67,6 +67,6 @@ def applied(state: str | None, *inputs: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:azure.functions df_loads was called without expected_type")
 @pytest.mark.parametrize("state", [None, '"not a heartbeat"', '{"at": 7}', '{"at": "2026-01-01T00:00:00.000Z"}'])
 def test_the_entity_keeps_the_latest_beat(state: str | None) -> None:
-    """With any state before, and any other input."""
+    """This is so with any earlier state, and with any other input."""
     inputs = [{"at": instant(NOW)}, {"at": instant(NOW - timedelta(minutes=1))}, "nonsense", {"at": None}, None]
     assert applied(state, *inputs) == {"at": instant(NOW)}

@@ -1,4 +1,4 @@
-"""Decoding of messages in several threads."""
+"""Messages are decoded in several threads."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ print(len(found), all(found))
 
 
 def test_threads_decode_a_type_for_the_first_time() -> None:
-    """At the same moment, as in a worker that has just started. With msgspec alone the process crashes."""
+    """They do so at the same moment, as in a worker that has just started. With msgspec alone, the process crashes."""
     done = subprocess.run(
         [sys.executable, "-c", FIRST_USES], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
     )

@@ -1,4 +1,4 @@
-"""An app that starts has valid settings; an app that does not start names the invalid one."""
+"""An app that starts has valid settings; an app that does not start names the invalid setting."""
 
 import json
 from contextlib import suppress
@@ -35,7 +35,7 @@ def test_no_setting_is_required() -> None:
 
 
 def test_every_setting_can_be_set() -> None:
-    """Fractions too, so that tests can be fast."""
+    """Fractions are valid, so that tests can be fast."""
     settings = read(
         POWER_BI_CLOUD=" GCCHigh ",
         POWER_BI_API_URL="https://api.example.test/",
@@ -93,7 +93,7 @@ def test_pauses_are_whole_seconds_and_at_least_two(least: str, most: str, pauses
 
 
 def test_exact_timers_are_for_this_machine() -> None:
-    """No engine in the cloud has them."""
+    """No engine in the cloud has exact timers."""
     assert read(EXACT_TIMERS="1", **HERE).exact_timers
     for elsewhere in ({}, {"POWER_BI_API_URL": "https://api.example.test", "POWER_BI_SCOPE": "s"}):
         with pytest.raises(SettingsError, match="EXACT_TIMERS") as caught:
@@ -104,14 +104,14 @@ def test_exact_timers_are_for_this_machine() -> None:
 @pytest.mark.parametrize("name", ["ALLOWED_WORKSPACES", "ALLOWED_CALLERS", "ALLOWED_READERS", "CALLBACK_ALLOWED_HOSTS"])
 @pytest.mark.parametrize("value", [",", ";", " , ; ,"])
 def test_a_list_without_entries_stops_the_start(name: str, value: str) -> None:
-    """Its author wanted to restrict something; as an unset value it would allow everything."""
+    """Its author wanted to restrict something, but an unset value would allow everything."""
     with pytest.raises(SettingsError, match="contains no") as caught:
         read(**{name: value})
     assert caught.value.name == name
 
 
 def test_retention_is_days() -> None:
-    """Also in its error; and at most ten years."""
+    """The error also gives the limit in days. It is at most ten years."""
     assert read(RETENTION_DAYS="0.5").retention_days == 0.5
     assert read(RETENTION_DAYS="3650").retention_days == 3650
     for value, problem in (("0", "number of days"), ("-1", "number of days"), ("3651", "at most 3650 days")):
@@ -121,7 +121,7 @@ def test_retention_is_days() -> None:
 
 
 def test_a_slot_has_an_address_of_its_own() -> None:
-    """After a swap the platform's name of the app may be that of the other slot; without slots there is none."""
+    """After a swap, the platform's name of the app may be that of the other slot. Without slots there is none."""
     with pytest.raises(SettingsError, match="deployment slot staging") as caught:
         read(WEBSITE_SLOT_NAME="staging")
     assert caught.value.name == "PUBLIC_BASE_URL"
@@ -132,7 +132,7 @@ def test_a_slot_has_an_address_of_its_own() -> None:
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_each_cloud_is_known(cloud: str) -> None:
-    """By its name in any case."""
+    """The name of a cloud is case-insensitive."""
     assert read(POWER_BI_CLOUD=cloud.upper()).power_bi_cloud == cloud
 
 
@@ -189,7 +189,7 @@ BAD: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("name", "value"), BAD)
 def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
-    """Also beside valid ones."""
+    """This is so even if other values are valid."""
     with pytest.raises(SettingsError, match=f"^App setting {name}: ") as caught:
         read(**{"POWER_BI_SCOPE": "s", name: value})
     assert caught.value.name == name
@@ -199,7 +199,7 @@ SIGN_IN = {"AUTH_MODE": "entra", "WEBSITE_AUTH_ENABLED": "True", "ALLOWED_CALLER
 
 
 def test_callers_may_sign_in() -> None:
-    """With the platform's sign-in on, and principals that may call."""
+    """The platform's sign-in must be on, and principals must be listed."""
     settings = read(**SIGN_IN)
     assert settings.auth_mode == "entra"
     assert settings.allows_caller(ONE)
@@ -207,7 +207,7 @@ def test_callers_may_sign_in() -> None:
 
 
 def test_readers_may_only_read() -> None:
-    """And callers may read, too."""
+    """Callers may read, too."""
     reader, stranger = "99999999-89ab-cdef-0123-456789abcdef", "99999999-89ab-cdef-0123-000000000000"
     settings = read(**SIGN_IN, ALLOWED_READERS=reader.upper())
     assert [settings.allows_reader(one) for one in (ONE, reader, stranger)] == [True, True, False]
@@ -216,7 +216,7 @@ def test_readers_may_only_read() -> None:
 
 
 def test_expectations_of_models() -> None:
-    """By dataset id in lower case, in hours."""
+    """They are in hours, by dataset id in lower case."""
     assert read().expected_every_hours == {}
     assert read(EXPECTED_EVERY_HOURS="").expected_every_hours == {}
     value = json.dumps({ONE.upper(): 24, TWO: 0.5})
@@ -234,7 +234,7 @@ def test_expectations_of_models() -> None:
     ],
 )
 def test_a_bad_expectation_stops_the_start(value: str) -> None:
-    """Taken for none it would promise nothing."""
+    """If it counted as none, it would have no effect."""
     with pytest.raises(SettingsError) as caught:
         read(EXPECTED_EVERY_HOURS=value)
     assert caught.value.name == "EXPECTED_EVERY_HOURS"
@@ -261,7 +261,7 @@ def test_ineffective_access_control_stops_the_start(changed: dict[str, str], nam
 
 
 def test_this_machine_may_be_called_in_development() -> None:
-    """If the service is on it, too."""
+    """This is so if the service is also on this machine."""
     settings = read(POWER_BI_API_URL="http://localhost:7072", CALLBACK_ALLOWED_HOSTS="localhost 127.0.0.1")
     assert settings.local
     assert settings.callback_allowed_hosts == ("localhost", "127.0.0.1")
@@ -278,7 +278,7 @@ def test_the_shortest_wait_must_not_exceed_the_longest() -> None:
 
 
 def test_another_service_needs_its_scope() -> None:
-    """Unless it is on this machine, where invented tokens are enough."""
+    """This is so unless the service is on this machine, where invented tokens are enough."""
     with pytest.raises(SettingsError, match="POWER_BI_SCOPE"):
         read(POWER_BI_API_URL="https://api.example.test")
     assert read(POWER_BI_API_URL="http://127.0.0.1:8000").power_bi_api_url == "http://127.0.0.1:8000"
@@ -313,7 +313,7 @@ def test_workspaces_are_restricted_only_with_the_setting() -> None:
 
 @pytest.mark.parametrize("name", ["IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET"])
 def test_the_identity_of_an_app_is_recognised(name: str) -> None:
-    """Power BI sends it no mails."""
+    """Power BI sends no emails to the identity of an app."""
     assert read(**{name: "x"}).app_identity
 
 

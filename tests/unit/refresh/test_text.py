@@ -1,4 +1,4 @@
-"""Foreign texts are shown in one line, without characters that hide, reverse or break a text, and without secrets."""
+"""Foreign texts are shown in one line, without secrets and without characters that hide, reverse or break a text."""
 
 import unicodedata
 
@@ -13,13 +13,14 @@ UNFIT = "\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202
 
 @pytest.mark.parametrize("character", [*UNFIT, "\x00", "\x1b", "\x7f", "\x85", "\x9b", "\ud800", "\u00a0", "\r\n"])
 def test_characters_that_hide_reverse_or_break_a_text_are_removed(character: str) -> None:
-    """Marks of direction, of zero width, of a byte order; controls, halves of characters, ends of lines."""
+    """These are direction marks, zero-width marks, byte order marks, control characters, surrogates and line
+    separators."""
     assert clean(f"Sales{character} total{character}") == "Sales total"
     assert clean(f"{character}Sales{character}") == "Sales"
 
 
 def test_a_word_is_not_split() -> None:
-    """A mark of zero width is removed from it."""
+    """A zero-width mark is removed from the word."""
     assert clean("Umsatz\u00adzahlen \u200bof Fi\ufeffnance") == "Umsatzzahlen of Finance"
 
 

@@ -1,4 +1,4 @@
-"""Times and their formats: every form that Power BI uses, and no value with which the app cannot calculate."""
+"""Times and their formats: every form that Power BI uses, but no value with which the app cannot calculate."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -32,7 +32,7 @@ from refresh.times import instant, iso, parse_time, time_of
     ],
 )
 def test_times_are_utc_with_any_number_of_digits(text: object, expected: datetime | None) -> None:
-    """With or without Z, 0 to 7 fraction digits; an invalid time is absent."""
+    """The time may have a Z and up to 7 fraction digits. An invalid time counts as absent."""
     assert parse_time(text) == expected
 
 
@@ -48,7 +48,7 @@ def test_times_are_utc_with_any_number_of_digits(text: object, expected: datetim
     ],
 )
 def test_the_years_that_mean_never_are_absent(text: str) -> None:
-    """.NET writes its minimum and maximum for "never"; sums with them would leave the calendar."""
+    """.NET writes its minimum and maximum for "never"; sums with them would exceed the calendar."""
     assert parse_time(text) is None
 
 
@@ -71,12 +71,12 @@ def test_the_years_that_mean_never_are_absent(text: str) -> None:
     ],
 )
 def test_a_text_that_only_resembles_a_time_is_absent(text: str) -> None:
-    """Instead of being mistaken for another time."""
+    """It is not mistaken for another time."""
     assert parse_time(text) is None
 
 
 def test_blanks_and_letters_do_not_matter() -> None:
-    """Around the time, between its halves, before the offset."""
+    """Blanks may be around the time, between date and time, and before the offset."""
     six = datetime(2026, 3, 23, 6, tzinfo=UTC)
     for text in (
         " 2026-03-23T06:00:00Z\n",
@@ -94,7 +94,7 @@ def test_blanks_and_letters_do_not_matter() -> None:
     | st.from_regex(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{0,9})?(Z|[+-]\d\d:?\d\d)?")
 )
 def test_any_value_is_a_time_or_none(value: object) -> None:
-    """Never an exception; and the app can calculate a year before or after the time."""
+    """There is never an exception, and the app can calculate a year before and after the time."""
     time = parse_time(value)
     if time is not None:
         assert time.tzinfo is UTC
@@ -107,7 +107,7 @@ offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(
 
 @given(moments, offsets)
 def test_a_written_time_is_read_as_the_same_time(time: datetime, offset: timezone) -> None:
-    """To the millisecond, from any time zone."""
+    """It is the same to the millisecond, from any time zone."""
     text = instant(time.astimezone(offset))
     milliseconds = time.replace(microsecond=time.microsecond // 1000 * 1000)
     assert parse_time(text) == time_of(text) == milliseconds
@@ -116,7 +116,7 @@ def test_a_written_time_is_read_as_the_same_time(time: datetime, offset: timezon
 
 @given(moments, moments)
 def test_written_times_compare_as_times(one: datetime, other: datetime) -> None:
-    """All have one length, so texts in a store are in the order of the times."""
+    """All have the same length, so stored texts are in the order of the times."""
     assert len(instant(one)) == len(instant(other)) == len("2026-03-31T06:00:00.000Z")
     if instant(one) != instant(other):
         assert (instant(one) < instant(other)) is (one < other)
@@ -129,6 +129,6 @@ def test_no_time_is_written_as_none() -> None:
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z"])
 def test_a_stored_time_must_be_valid(text: str) -> None:
-    """Any form other than that of `instant` is an error of ours."""
+    """Any form other than that of `instant` is an error of the app."""
     with pytest.raises(ValueError, match=r"isoformat|month"):
         time_of(text)

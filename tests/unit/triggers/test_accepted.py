@@ -1,4 +1,4 @@
-"""The URIs in the answer to a start: only the caller that started the request gets the one that cancels."""
+"""The URIs in the answer to a start: only the caller that started the request gets the URI that cancels it."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ URL = "http://127.0.0.1:7071/api/refreshes"
 
 
 def call(url: str = URL, params: dict[str, str] | None = None, **headers: str) -> func.HttpRequest:
-    """A call with these headers (`_` for `-`)."""
+    """A call with these headers, in whose names `_` means `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return func.HttpRequest("POST", url, headers=named, params=params, body=b"{}")
 
@@ -47,7 +47,7 @@ def request_of(starter: func.HttpRequest) -> StoredRequest:
 
 @pytest.fixture
 def entra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Callers sign in."""
+    """Makes the app use the platform's sign-in."""
     settings = Settings(auth_mode="entra")
     monkeypatch.setattr(auth, "current_settings", lambda: settings)
 
@@ -62,7 +62,7 @@ WITH_KEY = call(x_functions_key="one")
 
 @pytest.mark.parametrize("caller", [WITH_KEY, call(f"{URL}?code=one", {"code": "one"})])
 def test_the_same_key_gets_all(caller: func.HttpRequest) -> None:
-    """In the header or in the URL."""
+    """The key may be in the header or in the URL."""
     given = uris(WITH_KEY, caller)
     assert given["cancelUri"] == f"{URL}/a?token=cancel-token"
     assert given["statusUri"] == given["statusQueryGetUri"] == f"{URL}/a?token=read-token"
@@ -70,24 +70,24 @@ def test_the_same_key_gets_all(caller: func.HttpRequest) -> None:
 
 @pytest.mark.parametrize("caller", [call(x_functions_key="two"), call(), call(x_functions_key=""), signed_in(FACTORY)])
 def test_another_key_or_none_gets_no_cancel_uri(caller: func.HttpRequest) -> None:
-    """Nor do headers of a sign-in that is off."""
+    """Headers of a sign-in that is off do not help either."""
     assert list(uris(WITH_KEY, caller)) == ["statusUri", "statusQueryGetUri"]
 
 
 def test_without_keys_all_callers_are_the_same() -> None:
-    """As on a development machine, where the host checks none."""
+    """This is so on a development machine, where the host checks no keys."""
     assert "cancelUri" in uris(call(), call())
 
 
 @pytest.mark.usefixtures("entra")
 @pytest.mark.parametrize(("caller", "gets_it"), [(FACTORY, True), (FACTORY.upper(), True), (OTHER, False), ("", False)])
 def test_the_same_principal_gets_all(caller: str, gets_it: bool) -> None:
-    """With any key."""
+    """This is so with any key."""
     assert ("cancelUri" in uris(signed_in(FACTORY), signed_in(caller))) is gets_it
 
 
 def test_a_caller_is_stored_as_a_digest() -> None:
-    """With the app's secret, so that neither key nor principal can be found from it."""
+    """The digest contains the app's secret, so that neither key nor principal can be derived from it."""
     digest = starter_of(WITH_KEY, b"secret")
     assert "one" not in digest
     assert len(digest) == 16
@@ -99,7 +99,7 @@ def test_a_caller_is_stored_as_a_digest() -> None:
     ("given", "expected", "equal"), [("a", "a", True), ("a", "b", False), (None, "a", False), ("ü", "ü", True)]
 )
 def test_secrets_are_compared(given: str | None, expected: str, equal: bool) -> None:
-    """Also those that cannot be in a header."""
+    """This includes secrets that cannot be in a header."""
     assert same(given, expected) is equal
 
 

@@ -1,4 +1,4 @@
-"""The start of a batch: what is read of the engine, and when."""
+"""The start of a batch: what it reads from the engine, and when."""
 
 import asyncio
 import json
@@ -29,13 +29,13 @@ class Engine:
     secret: bytes = b"secret"
 
     async def list_all(self, prefix: str) -> AsyncIterator[Instance]:
-        """Those whose id begins so."""
+        """The instances whose id begins with the prefix."""
         for instance in self.instances:
             if instance.id.startswith(prefix):
                 yield instance
 
     async def status(self, instance_id: str) -> Instance | None:
-        """The one with this id."""
+        """The instance with this id."""
         return next((instance for instance in self.instances if instance.id == instance_id), None)
 
 
@@ -64,7 +64,7 @@ def test_a_repeated_start_of_a_retry_does_not_need_the_earlier_batch() -> None:
 
 
 def test_a_new_retry_needs_the_earlier_batch() -> None:
-    """It is refused with the key that is wrong."""
+    """The refusal names the wrong key."""
     status, body = post(Engine([]))
     assert (status, body["error"]["target"]) == (400, "retryOf")
     assert "does not exist" in body["error"]["message"]

@@ -1,4 +1,4 @@
-"""The timer that finds places which were not given back, and the route that shows the holders."""
+"""The timer that finds places that were not given back, and the route that shows the holders."""
 
 import asyncio
 import json
@@ -74,7 +74,7 @@ def held(minutes: float = 60) -> Group:
 
 
 def in_line(due_minutes_ago: float) -> Group:
-    """A group with a waiting run that should have asked this long ago."""
+    """A group with a waiting run that should have asked again this many minutes ago."""
     due, since = instant(NOW - timedelta(minutes=due_minutes_ago)), instant(NOW - timedelta(hours=1))
     waiter = Waiter(
         dataset_id=DATASET, workspace_id=WORKSPACE, incarnation=1, number=3, since=since, wake="place-3", due=due
@@ -112,7 +112,7 @@ def freed(number: int, incarnation: int) -> list[tuple[str, object]]:
 
 
 def test_a_place_of_a_run_that_left_its_queue_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After its model is idle: its refresh may continue without it."""
+    """It is freed when its model is idle, because its refresh may continue without the run."""
     assert check(monkeypatch, Engine(held())) == freed(5, 2)
     assert check(monkeypatch, Engine(held()), is_busy=True) == []
     assert check(monkeypatch, Engine(held()), is_busy=None) == [], "it could not be looked at"
@@ -121,18 +121,18 @@ def test_a_place_of_a_run_that_left_its_queue_is_freed(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("alive", ["a", "a-r1-g3"])
 def test_a_run_in_its_queue_keeps_its_place(monkeypatch: pytest.MonkeyPatch, alive: str) -> None:
-    """Also if its orchestration is dead: a request will repair it, and its refresh may be running."""
+    """This is so even if its orchestration is dead: a request will repair it, and its refresh may be running."""
     assert check(monkeypatch, Engine(held(), enrolled(), {alive})) == []
 
 
 def test_a_dead_run_with_dead_requests_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The orchestrations of all its requests are dead, too."""
+    """The orchestrations of all its requests are also dead."""
     assert check(monkeypatch, Engine(held(), enrolled())) == freed(5, 2)
     assert check(monkeypatch, Engine(held(), enrolled()), is_busy=True) == []
 
 
 def test_new_places_are_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The queue that was read may be older."""
+    """The queue may have been read before the run got its place."""
     assert check(monkeypatch, Engine(held(minutes=0.5))) == []
     assert check(monkeypatch, Engine(in_line(-1))) == []
 
@@ -143,7 +143,7 @@ def test_a_dead_waiting_run_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_limits_and_without_the_engine_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But the run of the timer is stored."""
+    """Only the run of the timer is stored."""
     assert check(monkeypatch, Engine(held()), settings=Settings()) == []
     assert check(monkeypatch, Engine(held(), fails=True)) == []
 
@@ -176,13 +176,13 @@ class Client:
     ],
 )
 def test_whether_a_model_is_busy(monkeypatch: pytest.MonkeyPatch, client: Client, expected: bool | None) -> None:
-    """According to its history; unknown if that cannot be read for now."""
+    """The history shows it. The result is unknown if the history cannot be read at the moment."""
     monkeypatch.setattr(busy, "configured_client", lambda: client)
     assert asyncio.run(busy.is_busy(WORKSPACE, DATASET)) is expected
 
 
 def test_the_route_shows_the_holders_of_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the external refreshes that count, the waiting runs, and the time at which the group opens again."""
+    """It also shows the external refreshes that count, the waiting runs, and when a closed group opens again."""
     group = held()
     group.waiting = in_line(-1).waiting
     group.external = {"other": External(until=instant(NOW + timedelta(minutes=1)), model_name="Stock")}

@@ -1,4 +1,4 @@
-"""Calls that pages of other sites make in a browser are refused where the browser has a session."""
+"""Calls that pages of other sites make in a browser are refused if the browser has a session."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def refused(
     settings: Settings = ENTRA,
     host: str = "https://refresh.example.net",
 ) -> bool:
-    """Whether the call is refused; if so, as documented."""
+    """Whether the call is refused. A refusal must be as documented."""
     monkeypatch.setattr(cross_site, "current_settings", lambda: settings)
     answer = cross_site_refusal(func.HttpRequest(method, f"{host}/api/refreshes", headers=headers, body=b""))
     if answer is None:
@@ -51,7 +51,7 @@ def refused(
     ],
 )
 def test_a_foreign_page_changes_nothing(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
-    """Whatever method it uses, with or without the header that says most."""
+    """This is so with any method, with or without the most precise header."""
     for method in ("POST", "DELETE", "PUT", "PATCH"):
         assert refused(monkeypatch, {**COOKIE, **headers}, method=method)
 
@@ -73,26 +73,26 @@ def test_pipelines_and_the_own_page_go_on(monkeypatch: pytest.MonkeyPatch, heade
 
 
 def test_a_gateway_is_the_own_site(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PUBLIC_BASE_URL, where the browser sees that."""
+    """A page with the address in PUBLIC_BASE_URL is the app's own page."""
     behind = Settings(auth_mode="entra", public_base_url="https://gateway.example/bi")
     assert not refused(monkeypatch, {"Origin": "https://gateway.example", **COOKIE}, settings=behind)
     assert refused(monkeypatch, {"Origin": "https://gateway.example", **COOKIE})
 
 
 def test_reading_is_left_to_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It shows no answer to a foreign page."""
+    """The browser itself shows no answer to a foreign page."""
     for method in ("GET", "HEAD", "OPTIONS"):
         assert not refused(monkeypatch, {"Sec-Fetch-Site": "cross-site", **COOKIE}, method=method)
 
 
 def test_with_keys_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The portal of Azure calls with a key from its own site; a foreign page has none."""
+    """With keys, the Azure portal calls from its own site; a foreign page has no key."""
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://portal.azure.com", "x-functions-key": "k"}
     assert not refused(monkeypatch, headers, settings=Settings())
 
 
 def test_a_refusal_is_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Without the address of the page, which its author chose."""
+    """The log line does not have the address of the page, which the author of the page chose."""
     with caplog.at_level(logging.WARNING):
         assert refused(monkeypatch, {"Origin": "https://evil.example"})
     (line,) = caplog.messages

@@ -1,4 +1,4 @@
-"""The clean-up timers process limited portions, and all of them in the course of time."""
+"""The clean-up timers process limited portions, and over time all items."""
 
 import asyncio
 import logging
@@ -48,7 +48,7 @@ def remembering(age: timedelta) -> Queue:
 
 @dataclass
 class Engine:
-    """Rows, states of queues by dataset id, and the active orchestrations."""
+    """An engine with rows, states of queues by dataset id, and active orchestrations."""
 
     rows: list[Instance] = field(default_factory=list)
     queues: dict[str, Queue] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Engine:
     queries: list[dict[str, Any]] = field(default_factory=list)
 
     async def beat(self, timer: str, at: str) -> None:
-        """Notes nothing."""
+        """Does nothing."""
 
     async def list_all(self, prefix: str, **query: Any) -> AsyncIterator[Instance]:
         """The rows."""
@@ -90,7 +90,7 @@ class Engine:
         return None
 
     async def tell_queue(self, dataset_id: str, operation: Operation[Any]) -> None:
-        """Takes a signal."""
+        """Records a signal."""
         self.operations.append((dataset_id, operation))
 
     async def read_shard(self, key: str) -> Shard:
@@ -100,11 +100,11 @@ class Engine:
         return self.shards.get(key, Shard())
 
     async def tell_model(self, news: ModelNews) -> None:
-        """Takes a signal about a model."""
+        """Records a signal about a model."""
         self.news.append(news)
 
     async def forget_models(self, shard: str, datasets: Iterable[str], forget: Forget) -> None:
-        """Takes the signals that make models forgotten."""
+        """Records the signals to forget models."""
         self.forgotten.append((shard, [*datasets], forget))
 
     async def purge(self, instance: str) -> bool:
@@ -140,7 +140,7 @@ def purge(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
 
 
 def test_a_queue_that_was_deleted_is_not_visited(caplog: pytest.LogCaptureFixture) -> None:
-    """Its row stays forever with a status for that. A row without a status is visited."""
+    """Its row stays permanently, with a status that reports the deletion. A row without a status is visited."""
     rows = [entity("gone", status={}), entity("gone too", status={"entityExists": False}), entity("old", status=None)]
     engine = Engine([*rows, entity("here")])
     event = tidy(engine, caplog)
@@ -150,7 +150,7 @@ def test_a_queue_that_was_deleted_is_not_visited(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_queue_with_expired_entries_is_signalled() -> None:
-    """Half an hour after an end; not before, and not if it has removed it."""
+    """It is signalled half an hour after an end, not before, and not if it has already removed the entry."""
     engine = Engine(
         [entity(key) for key in ("young", "old", "quiet")],
         {"young": remembering(timedelta(minutes=10)), "old": remembering(timedelta(minutes=31)), "quiet": Queue()},
@@ -161,14 +161,14 @@ def test_a_queue_with_expired_entries_is_signalled() -> None:
 
 
 def test_an_active_queue_costs_one_look(caplog: pytest.LogCaptureFixture) -> None:
-    """However many requests wait in it."""
+    """This is so for any number of waiting requests."""
     engine = Engine([entity("a")], {"a": waiting(*map(str, range(5000)))}, alive={"run-g1"})
     tidy(engine, caplog)
     assert (engine.looked_at, engine.operations) == (["run-g1"], [])
 
 
 def test_dead_requests_are_swept_in_portions(caplog: pytest.LogCaptureFixture) -> None:
-    """A visit checks a fixed number of requests; the next one continues."""
+    """A visit checks a fixed number of requests, and the next visit continues."""
     names = [str(number) for number in range(MAX_LOOKS + 50)]
     engine = Engine([entity("a")], {"a": waiting(*names)})
     event = tidy(engine, caplog)
@@ -180,7 +180,7 @@ def test_dead_requests_are_swept_in_portions(caplog: pytest.LogCaptureFixture) -
 
 
 def test_an_unreadable_queue_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    """For example from newer code."""
+    """For example, newer code wrote its state."""
     engine = Engine([entity(key) for key in "abc"], bad={"a"})
     event = tidy(engine, caplog)
     assert sorted(engine.read) == ["a", "b", "c"]
@@ -188,7 +188,7 @@ def test_an_unreadable_queue_does_not_stop_the_others(caplog: pytest.LogCaptureF
 
 
 def test_an_idle_queue_is_visited_once_a_week() -> None:
-    """At its own hour. A recently changed one: each hour."""
+    """It is visited at an hour of its own. A recently changed queue is visited each hour."""
     quiet, lively = entity("a", timedelta(days=30)), entity("b", LATELY - timedelta(hours=1))
     hours = [NOW + timedelta(hours=number) for number in range(2 * SELDOM_HOURS)]
     assert sum(is_due(quiet, hour) for hour in hours) == 2
@@ -199,7 +199,7 @@ def test_an_idle_queue_is_visited_once_a_week() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, MAX_VISITS, MAX_VISITS + 1, 7 * MAX_VISITS - 3])
 def test_a_run_visits_a_portion_and_some_visit_all(count: int) -> None:
-    """Each queue is visited within as many runs as necessary."""
+    """A run visits a portion, and each queue is visited within the necessary number of runs."""
     due, runs = [str(number) for number in range(count)], -(-count // MAX_VISITS)
     for first in (0, 1, 493_211):
         portions_of = [portion(due, hour, MAX_VISITS) for hour in range(first, first + runs)]
@@ -208,7 +208,7 @@ def test_a_run_visits_a_portion_and_some_visit_all(count: int) -> None:
 
 
 def test_the_purge_is_one_by_one(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only ended instances, without reading inputs; after a failure the next run tries again."""
+    """It purges only ended instances, without reading inputs. After a failure, the next run tries again."""
     monkeypatch.setenv("RETENTION_DAYS", "30")
     engine = Engine([Instance(id=f"request {number}", name="", status="Completed") for number in range(100)])
     engine.bad = {"request 7"}
@@ -224,14 +224,14 @@ def test_the_purge_is_one_by_one(caplog: pytest.LogCaptureFixture, monkeypatch: 
 
 
 def test_a_purge_ends_in_time(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For any behaviour of the engine; the event shows that some are left."""
+    """It does so for any behaviour of the engine. The event shows if instances are left."""
     monkeypatch.setattr(portions.work_through, "__defaults__", (0.01,))
     engine = Engine([Instance(id="a", name="", status="Completed")], hangs=True)
     assert purge(engine, caplog)["complete"] is False
 
 
 def test_few_items_are_processed_at_once() -> None:
-    """And each of them once."""
+    """Each item is processed once."""
     running, most, seen = 0, 0, list[int]()
 
     async def things() -> AsyncIterator[int]:
@@ -253,7 +253,7 @@ def test_few_items_are_processed_at_once() -> None:
 
 
 def test_an_exception_is_raised() -> None:
-    """Also a time-out that is not the one of the work as a whole."""
+    """This includes a timeout other than that of the work as a whole."""
 
     async def things() -> AsyncIterator[int]:
         yield 1

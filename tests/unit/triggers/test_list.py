@@ -1,4 +1,4 @@
-"""Pages of the list: newest first over all pages, in any order of the engine and with any times of creation."""
+"""The pages of the list are newest first, for any order of the engine and any times of creation."""
 
 import asyncio
 import random
@@ -35,7 +35,7 @@ class Engine:
     queries: list[dict[str, Any]] = field(default_factory=list)
 
     async def list_all(self, prefix: str, **query: Any) -> Any:
-        """Instances created in a period, in no order."""
+        """The instances that were created in a period, in a random order."""
         self.queries.append(query)
         since, until = query["since"], query["until"]
         for instance in random.Random(len(self.queries)).sample(self.instances, len(self.instances)):  # noqa: S311
@@ -48,7 +48,7 @@ class Engine:
 
 
 def request(number: int, accepted: datetime, created: datetime | None = None, **more: Any) -> Instance:
-    """A request in the engine's list; created when it was accepted, or later."""
+    """A request in the engine's list. Its instance was created when it was accepted, or later."""
     spec = RequestSpec(dataset_id=MODEL, scope=Scope(workspace_id=MODEL))
     state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=instant(accepted))
     # the engine shows whole seconds
@@ -60,7 +60,7 @@ def request(number: int, accepted: datetime, created: datetime | None = None, **
 
 
 def pages(engine: Engine, filters: Filters = ALL, now: datetime = NOW) -> list[list[str]]:
-    """The ids of each page, followed to the end."""
+    """The ids on each page, from the first page to the last."""
     found, before = [], None
     while True:
         page, before = asyncio.run(requests_before(engine, filters, before, now))  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def newest_first(instances: Iterable[Instance]) -> list[str]:
 
 
 def estate(count: int, seed: int, over: timedelta) -> list[Instance]:
-    """Requests over some time, each of which continued as new until some time later."""
+    """Requests that were accepted over some time, each of which continued as new for some time."""
     chance = random.Random(seed)  # noqa: S311 - the same requests each time
     found = []
     for number in range(count):
@@ -88,7 +88,7 @@ def estate(count: int, seed: int, over: timedelta) -> list[Instance]:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("over", [timedelta(minutes=1), timedelta(hours=9), timedelta(days=3), timedelta(days=400)])
 def test_newest_first_holds_over_all_pages(over: timedelta, seed: int) -> None:
-    """Of 230 requests page 1 has the newest 50, and each request is on one page."""
+    """Of 230 requests, the first page has the newest 50, and each request is on exactly one page."""
     instances = estate(230, seed, over)
     found = pages(Engine(instances))
     assert [len(page) for page in found] == [50, 50, 50, 50, 30]
@@ -97,20 +97,20 @@ def test_newest_first_holds_over_all_pages(over: timedelta, seed: int) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, PAGE_REQUESTS, PAGE_REQUESTS + 1])
 def test_the_last_page_has_no_continuation(count: int) -> None:
-    """For any number of requests."""
+    """This is so for any number of requests."""
     instances = estate(count, 1, timedelta(days=2))
     assert [name for page in pages(Engine(instances)) for name in page] == newest_first(instances)
     assert len(pages(Engine(instances))) == max(1, -(-count // PAGE_REQUESTS))
 
 
 def test_requests_of_the_same_time_are_on_one_page_each() -> None:
-    """A burst in which a page ends."""
+    """A page may end within a burst of requests."""
     instances = [request(number, NOW) for number in range(3 * PAGE_REQUESTS)]
     assert [name for page in pages(Engine(instances)) for name in page] == newest_first(instances)
 
 
 def test_a_request_past_its_deadline_is_on_a_page() -> None:
-    """The app was stopped for a month; then the request continued as new once more."""
+    """The app was stopped for a month, and then the request continued as new once more."""
     old = request(999, NOW - timedelta(days=30), NOW)
     instances = [*estate(120, 1, timedelta(days=20)), old]
     found = [name for page in pages(Engine(instances)) for name in page]
@@ -120,7 +120,7 @@ def test_a_request_past_its_deadline_is_on_a_page() -> None:
 
 
 def test_since_is_the_time_of_acceptance() -> None:
-    """Not the engine's, which is later."""
+    """It is not the engine's creation time, which is later."""
     since = NOW - timedelta(hours=5)
     instances = [request(number, NOW - timedelta(hours=number), NOW) for number in range(10)]
     engine = Engine(instances)
@@ -130,7 +130,7 @@ def test_since_is_the_time_of_acceptance() -> None:
 
 
 def test_the_engine_filters_by_status() -> None:
-    """Ended instances, which are the majority, are not read."""
+    """Ended instances, which are the majority, need not be read."""
     instances = [request(number, NOW, status="Completed" if number % 10 else "Running") for number in range(100)]
     engine = Engine(instances)
     (page,) = pages(engine, Filters(None, None, frozenset({"queued"})))
@@ -139,7 +139,8 @@ def test_the_engine_filters_by_status() -> None:
 
 @pytest.mark.parametrize("read", [1, 50])
 def test_the_number_of_reads_is_limited(monkeypatch: pytest.MonkeyPatch, read: int) -> None:
-    """Then the page contains only certain rows; without any, the caller gets the advice to filter by model."""
+    """At the limit, the page has only rows that are certain. If there are none, the caller is told to filter by
+    model."""
     monkeypatch.setattr(http_list, "MAX_ROWS", read)
     old = [request(number, NOW - timedelta(hours=3)) for number in range(100)]
     new = [request(number, NOW) for number in range(100, 120)]
@@ -154,7 +155,7 @@ def test_the_number_of_reads_is_limited(monkeypatch: pytest.MonkeyPatch, read: i
 
 
 def test_a_page_reads_no_more_than_it_needs() -> None:
-    """The first page of ten thousand reads the instances of an hour."""
+    """For the first page of ten thousand requests, it reads only the instances of an hour."""
     instances = [request(number, NOW - timedelta(minutes=number)) for number in range(10_000)]
     engine = Engine(instances)
     asyncio.run(http_list.requests_before(engine, ALL, None, NOW))  # type: ignore[arg-type]
@@ -165,7 +166,7 @@ CONTINUATION = encode_continuation(Place(instant(NOW), f"{MODEL}-1"), ALL.text, 
 
 
 def test_a_continuation_is_read_again() -> None:
-    """In a URL it needs no escape."""
+    """It can be used in a URL without escapes."""
     assert decode_continuation(CONTINUATION, ALL.text, SECRET) == Place(instant(NOW), f"{MODEL}-1")
     assert CONTINUATION.replace("-", "").replace("_", "").isalnum()
 
@@ -177,7 +178,7 @@ def test_a_continuation_is_read_again() -> None:
      encode_continuation(Place("yesterday", "x"), ALL.text, SECRET)],
 )  # fmt: skip
 def test_a_forged_continuation_is_refused(continuation: str) -> None:
-    """With any content."""
+    """This is so for any content."""
     with pytest.raises(BadRequestError) as problem:
         decode_continuation(continuation, ALL.text, SECRET)
     assert problem.value.target == "continuation"
@@ -189,6 +190,6 @@ def test_a_forged_continuation_is_refused(continuation: str) -> None:
      (Filters(None, None, frozenset({"failed"})), SECRET), (ALL, b"another")],
 )  # fmt: skip
 def test_a_continuation_belongs_to_its_list(filters: Filters, secret: bytes) -> None:
-    """With other filters, or after the app's key has changed, it is invalid."""
+    """It is invalid with other filters, or after the app's key has changed."""
     with pytest.raises(BadRequestError):
         decode_continuation(CONTINUATION, filters.text, secret)

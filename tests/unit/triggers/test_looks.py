@@ -1,4 +1,4 @@
-"""Looks by many callers within a second are made once; no error is cached."""
+"""Looks of many callers within a second become one read. Errors are not cached."""
 
 import asyncio
 import gc
@@ -21,7 +21,7 @@ class Clock:
 
 
 class Source:
-    """The source of looks; counts them. `gate` delays them."""
+    """A source that counts its reads. `gate` delays them."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -29,7 +29,7 @@ class Source:
         self.problem: Exception | None = None
 
     async def look(self) -> int:
-        """The number of the look."""
+        """The number of this read."""
         self.count += 1
         number = self.count
         if self.gate:
@@ -40,7 +40,7 @@ class Source:
 
 
 def run(use: Callable[[Looks[int], Source, Clock], Awaitable[None]]) -> None:
-    """Runs a test on its own loop."""
+    """Runs a test on a loop of its own."""
 
     async def main() -> None:
         clock = Clock()
@@ -50,7 +50,7 @@ def run(use: Callable[[Looks[int], Source, Clock], Awaitable[None]]) -> None:
 
 
 def test_a_look_is_shared_for_a_second() -> None:
-    """By simultaneous callers, and by those that come a moment later; another key is another look."""
+    """Simultaneous callers and those that come a moment later share it. A different key needs a different look."""
 
     async def use(looks: Looks[int], source: Source, clock: Clock) -> None:
         assert await asyncio.gather(*(looks.at("a", source.look) for _ in range(200))) == [1] * 200
@@ -81,7 +81,7 @@ def test_all_waiting_callers_get_an_error_and_it_is_not_cached() -> None:
 
 @pytest.mark.parametrize("cancelled", [0, 1])
 def test_a_cancelled_caller_does_not_cancel_the_look_of_others(cancelled: int) -> None:
-    """Not even the one that began it."""
+    """This is so even if that caller began the look."""
 
     async def use(looks: Looks[int], source: Source, _: Clock) -> None:
         source.gate = asyncio.Event()
@@ -100,7 +100,7 @@ def test_a_cancelled_caller_does_not_cancel_the_look_of_others(cancelled: int) -
 def test_a_look_that_fails_after_its_caller_was_cancelled_is_silent(
     seconds: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No caller gets the error, and there is no warning, even if another look has replaced it."""
+    """No caller gets the error and there is no warning, even if another look has replaced it."""
     caplog.set_level(logging.WARNING)
 
     async def use(looks: Looks[int], source: Source, clock: Clock) -> None:
@@ -124,7 +124,7 @@ def test_a_look_that_fails_after_its_caller_was_cancelled_is_silent(
 
 
 def test_the_number_of_cached_looks_is_limited() -> None:
-    """If it is full of fresh looks a caller looks itself; old ones are removed."""
+    """If the cache is full of fresh values, a caller reads itself. Old values are removed."""
 
     async def use(looks: Looks[int], source: Source, clock: Clock) -> None:
         for key in map(str, range(MAX_KEPT)):
@@ -139,7 +139,7 @@ def test_the_number_of_cached_looks_is_limited() -> None:
 
 
 def test_another_loop_looks_itself() -> None:
-    """A look of an ended loop would never return."""
+    """A look of a loop that has ended would never return."""
     looks: Looks[int] = Looks(Clock())
     source = Source()
     assert [asyncio.run(looks.at("a", source.look)) for _ in range(2)] == [1, 2]

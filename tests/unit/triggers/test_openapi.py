@@ -1,4 +1,4 @@
-"""The description of the API matches the code, and the files made from it are up to date."""
+"""The description of the API matches the code, and the files that are generated from it are up to date."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ HTTP = [function for (kind, _), function in app_functions().items() if kind == "
 
 OPEN = {"/openapi.json", "/health"}
 PAGE = {("/ui", "GET"), ("/ui/{name}", "GET")}
-"""The status page and its files: what they answer is for browsers, and open to all."""
+"""The status page and its files, which are public and for browsers."""
 BY_TOKEN = {"/refreshes/{id}", "/batches/{id}"}
 
 
@@ -72,7 +72,7 @@ def keys(schema: Json) -> set[str]:
 
 @pytest.mark.parametrize("ways", [(FUNCTION_KEY,), (SIGN_IN,), (FUNCTION_KEY, SIGN_IN)])
 def test_it_is_openapi(ways: tuple[str, ...]) -> None:
-    """Valid OpenAPI 3.1 with each access control; and without details of the other one."""
+    """It is valid OpenAPI 3.1 with each access control, without details of the other access control."""
     document = describe({"url": "https://example.net/api"}, ways)
     from openapi_spec_validator import OpenAPIV31SpecValidator  # its import is slow, and few test processes need it
 
@@ -86,7 +86,7 @@ def test_it_is_openapi(ways: tuple[str, ...]) -> None:
 
 
 def test_every_route_is_described_and_nothing_else() -> None:
-    """With its method, and an access control that matches its auth level."""
+    """Each route has its method, and an access control that matches its auth level."""
     described = {(path, method): operation["security"] for path, method, operation in operations()}
     registered = {route: level for route, level in routes().items() if route not in PAGE}
     assert len(registered) == len(routes()) - len(PAGE)
@@ -107,7 +107,7 @@ SPEC = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w"))
 
 
 def test_the_keys_of_a_request() -> None:
-    """The same as those that are checked, with their choices."""
+    """They are the keys that the code checks, with the same choices."""
     request = SCHEMAS["RefreshRequest"]
     assert list(request["properties"]) == list(KEYS)
     assert request["additionalProperties"] is False
@@ -127,7 +127,7 @@ def test_the_keys_of_a_request() -> None:
 
 
 def test_the_options_of_a_refresh() -> None:
-    """The same as those that are checked."""
+    """They are the options that the code checks."""
     options = SCHEMAS["RefreshOptions"]["properties"]
     with pytest.raises(ValueError, match="Known options: ") as refused:
         check_options({"?": 1})
@@ -185,7 +185,8 @@ def stored(
 
 
 def test_the_keys_of_a_status() -> None:
-    """Exactly the possible keys, including those of inner objects; and those that are always present are required."""
+    """They are exactly the possible keys, including those of inner objects. Keys that are always present are
+    required."""
     ended = report(stored(EVERYTHING, {"pipeline": "p"}, "b"), datetime.now(UTC)).body
     going_on = report(stored(caller={"pipeline": "p"}), datetime.now(UTC), LIVE).body
     status = SCHEMAS["Status"]
@@ -206,7 +207,7 @@ COMPLETED = RequestOutcome(status="Completed")
 
 
 def test_the_keys_of_a_row_of_the_list() -> None:
-    """The same."""
+    """This is so for a row, too."""
     rows = [summary(stored(EVERYTHING, {"pipeline": "p"}, "b")), summary(stored())]
     assert set(rows[0]) == keys(SCHEMAS["Summary"])
     assert set(rows[1]) == set(SCHEMAS["Summary"]["required"])
@@ -223,14 +224,14 @@ def bodies() -> Iterator[tuple[str, Json]]:
 
 
 def examples(body: Json) -> list[Json]:
-    """The examples of a body; each answer has one, or several with names."""
+    """The examples of a body. Each answer has one example, or several with names."""
     named = [one["value"] for one in body.get("examples", {}).values()]
     return [body["example"]] if "example" in body else named
 
 
 @pytest.mark.parametrize(("where", "body"), list(bodies()), ids=[where for where, _ in bodies()])
 def test_every_body_has_an_example_that_fits(where: str, body: Json) -> None:
-    """Also its formats; and with no key beyond the description."""
+    """The formats of its values fit, too, and it has no undescribed key."""
     schema = {**body["schema"], "components": strict(DOCUMENT)["components"]}
     validator = Draft202012Validator(schema, format_checker=FormatChecker())
     found = examples(body)
@@ -250,7 +251,7 @@ def test_an_example_has_the_status_of_its_answer() -> None:
 
 
 def test_examples_show_every_form_of_an_answer() -> None:
-    """Each status of a request or batch that goes on, and each code of a refusal."""
+    """There are examples of each status of a request or batch in progress, and of each code of a refusal."""
     found = [one for _, body in bodies() for one in examples(body)]
     in_progress = [one for one in found if one.get("runtimeStatus") == "Running"]
     assert {one["status"] for one in in_progress if "counts" not in one} == set(STATUSES) - set(ENDS)
@@ -261,14 +262,14 @@ def test_examples_show_every_form_of_an_answer() -> None:
 
 
 def test_statuses_and_codes() -> None:
-    """The statuses of the report and the codes of the catalogue."""
+    """They are the statuses of the report and the codes of the catalogue."""
     assert SCHEMAS["Status"]["properties"]["status"]["enum"] == list(STATUSES)
     assert SCHEMAS["Status"]["properties"]["output"]["properties"]["status"]["enum"] == list(ENDS)
     assert set(SCHEMAS["Failure"]["properties"]["code"]["x-extensible-enum"]) == set(CATALOGUE)
 
 
 def test_codes_of_refusals() -> None:
-    """Those in the refusals of the code, by HTTP status."""
+    """They are the codes in the refusals of the code, by HTTP status."""
     named: dict[int, set[str]] = defaultdict(set)
     for folder in ("refresh", "triggers"):
         for file in (ROOT / folder).rglob("*.py"):
@@ -311,7 +312,7 @@ def test_it_is_served_with_the_address_of_the_app(
 
 
 def test_the_yaml_is_the_description() -> None:
-    """The same document, except for the server's address."""
+    """It is the same document, except for the address of the server."""
     document = yaml.safe_load((ROOT / "integrations" / openapi.OPENAPI).read_text("utf-8"))
     assert {**document, "servers": DOCUMENT["servers"]} == DOCUMENT
 
@@ -320,14 +321,14 @@ SWAGGER = json.loads((ROOT / "integrations" / openapi.CONNECTOR).read_text("utf-
 
 
 def test_the_connector_is_swagger() -> None:
-    """Valid Swagger 2.0, the only version that custom connectors support."""
+    """It is valid Swagger 2.0, the only version that custom connectors support."""
     from openapi_spec_validator import OpenAPIV2SpecValidator
 
     assert list(OpenAPIV2SpecValidator(SWAGGER).iter_errors()) == []
 
 
 def test_the_connector_has_every_operation() -> None:
-    """All but the description itself; and the token as a parameter where the app requires one."""
+    """It has all except the description itself. If the app requires a token, it is a parameter."""
     described = {(path, method) for path, method, _ in operations()}
     offered = {
         (path, method.upper()): operation
@@ -341,7 +342,7 @@ def test_the_connector_has_every_operation() -> None:
 
 
 def test_the_connector_follows_the_rules_of_the_platform() -> None:
-    """Names in Pascal case, a summary and a sentence for each operation, a label for each field, no anyOf."""
+    """Names have Pascal case, operations a summary and a sentence, fields a label; there is no anyOf."""
     for item in SWAGGER["paths"].values():
         for operation in item.values():
             assert re.fullmatch(r"([A-Z][a-z]+)+", operation["operationId"])

@@ -51,7 +51,7 @@ def uncollected(*requests: str) -> Queue:
 
 @dataclass
 class Engine:
-    """States of queues by dataset id, and the active orchestrations."""
+    """An engine with states of queues by dataset id, and active orchestrations."""
 
     queues: dict[str, Queue | None]
     alive: set[str] = field(default_factory=lambda: {ACTIVE})
@@ -66,7 +66,7 @@ class Engine:
         self.beats.append(timer)
 
     async def list_all(self, prefix: str, **query: Any) -> AsyncIterator[Instance]:
-        """The rows of the queues, or the active orchestrations of a dataset."""
+        """The rows of the queues or, with another prefix, the active orchestrations of a dataset."""
         if prefix == QUEUES:
             assert query == {"inputs": False}
             listed = self.rows or [row(key) for key in self.queues]
@@ -96,7 +96,7 @@ class Engine:
 
 
 def remind(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
-    """Runs the timer; returns its last event, an empty one if it logged none."""
+    """Runs the timer. Returns its last event, empty if it logged none."""
     caplog.set_level(logging.INFO)
     run_timer(remind_requests, engine)
     assert engine.beats == ["remind_requests"]
@@ -109,14 +109,14 @@ def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_queue_in_order_costs_two_reads_and_no_message(caplog: pytest.LogCaptureFixture) -> None:
-    """Its run is active and its members wait: nothing is sent and nothing is logged."""
+    """Its run is active and its members wait, so nothing is sent and nothing is logged."""
     engine = Engine({"a": waiting("x", "y"), "b": Queue()})
     assert remind(engine, caplog) == {}
     assert engine.raised == []
 
 
 def test_only_queues_that_changed_lately_are_read(caplog: pytest.LogCaptureFixture) -> None:
-    """The engine never deletes the rows of all others."""
+    """The engine keeps the rows of all queues, even of old ones."""
     rows = [row("a"), row("deleted", entityExists=False), row("old", LATELY)]
     engine = Engine({"a": Queue()}, rows=rows)
     remind(engine, caplog)
@@ -132,7 +132,7 @@ def test_an_outcome_that_was_not_collected(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_an_outcome_that_was_collected_by_a_lost_episode(caplog: pytest.LogCaptureFixture) -> None:
-    """The request has not changed since. Those that have ended, end now, or are backing off get no message."""
+    """The request has not changed since. Requests that have ended, end now, or are backing off get no message."""
     dataset_id, young, old = "22222222-aaaa-bbbb-cccc-000000000001", NOW - timedelta(minutes=1), NOW - A_WHILE
     suffixes = ("unaware", "ended", "ending", "backing-off")
     unaware, ended, ending, backing_off = (f"22222222aaaabbbbcccc000000000001-{suffix}" for suffix in suffixes)
@@ -156,7 +156,7 @@ def test_an_outcome_that_was_collected_by_a_lost_episode(caplog: pytest.LogCaptu
 def test_a_dead_run_is_repaired_by_one_request(
     claimed: bool, age: timedelta | None, repaired: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first active one, which repairs the run for all."""
+    """It is the first active request, which repairs the run for all."""
     engine = Engine({"a": waiting("dead", "x", "y", claimed=claimed, age=age)}, alive={"x", "y"})
     remind(engine, caplog)
     assert engine.raised == ([("x", names.RECHECK_EVENT)] if repaired else [])
@@ -170,7 +170,7 @@ def test_a_dead_run_without_an_active_request_is_ignored(caplog: pytest.LogCaptu
 
 
 def test_a_queue_that_cannot_be_read_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    """It is named in the log, and read again five minutes later."""
+    """The log names it, and it is read again five minutes later."""
     engine = Engine({"a": None, "b": uncollected("x")}, alive={"x"})
     event = remind(engine, caplog)
     assert engine.raised == [("x", names.RECHECK_EVENT)]

@@ -43,7 +43,7 @@ def request(**headers: str) -> func.HttpRequest:
 
 
 def called(function: Any, **arguments: Any) -> func.HttpResponse:
-    """The answer of a declared function."""
+    """Calls a declared function, and returns its answer."""
 
     async def main() -> func.HttpResponse:
         response: func.HttpResponse = await function(**arguments)
@@ -53,7 +53,7 @@ def called(function: Any, **arguments: Any) -> func.HttpResponse:
 
 
 def test_a_function_gets_the_engine() -> None:
-    """By a binding and the route; the worker sees its name and a text."""
+    """A binding and the route provide it. The worker sees its name and a text."""
     blueprint = Blueprint()
 
     @http_function(blueprint, route="x", methods=["GET"])
@@ -71,7 +71,7 @@ def test_a_function_gets_the_engine() -> None:
 
 
 def test_a_function_without_the_engine() -> None:
-    """It has no binding, and may be public."""
+    """Such a function has no binding, and may be public."""
     blueprint = Blueprint()
 
     @http_function(blueprint, route="x", methods=["GET"], signed_in=False, engine=False)
@@ -84,7 +84,7 @@ def test_a_function_without_the_engine() -> None:
 
 
 def test_an_engine_that_does_not_answer_is_a_503(caplog: pytest.LogCaptureFixture) -> None:
-    """With the time to call again; the reason is in the log, not in the answer."""
+    """The answer has the time to call again. The reason is in the log, not in the answer."""
 
     @http_function(Blueprint(), route="x", methods=["GET"])
     async def http_x(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
@@ -103,7 +103,7 @@ def test_an_engine_that_does_not_answer_is_a_503(caplog: pytest.LogCaptureFixtur
 
 
 def test_another_error_is_not_hidden() -> None:
-    """An error of ours is a 500 of the platform, with its stack in the log."""
+    """A bug of the app is a 500 of the platform, with its stack in the log."""
 
     @http_function(Blueprint(), route="x", methods=["GET"], engine=False)
     async def http_x(req: func.HttpRequest) -> func.HttpResponse:
@@ -114,7 +114,7 @@ def test_another_error_is_not_hidden() -> None:
 
 
 def test_a_caller_without_access_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Except if the function checks its own token."""
+    """This is so unless the function checks a token of its own."""
     monkeypatch.setattr(routing, "refusal", lambda req, **_: error(403, "CallerNotAllowed", "No."))
 
     async def http_x(req: func.HttpRequest) -> func.HttpResponse:
@@ -127,7 +127,7 @@ def test_a_caller_without_access_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_call_of_a_foreign_page_gets_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Except where the function checks a token of its own, which no browser sends by itself."""
+    """This is so unless the function checks a token of its own, which no browser sends by itself."""
     monkeypatch.setattr(routing, "cross_site_refusal", lambda req: error(403, "CrossSiteCall", "No."))
 
     async def http_x(req: func.HttpRequest) -> func.HttpResponse:

@@ -42,12 +42,12 @@ def engine_with(**entries: Entry) -> Engine:
 
 
 def watch(engine: Engine) -> None:
-    """The timer, as the worker calls it."""
+    """Runs the timer as the worker does."""
     run_timer(timer_models.watch_models, engine)
 
 
 def test_overdue_models_are_noted() -> None:
-    """By the setting or by a request; one that was noted for this period, or is fresh, is skipped."""
+    """The setting or a request makes a model overdue. Fresh models and those noted for this period are skipped."""
     late = entry_after(ended("a", 180))
     engine = engine_with(**{OTHER: late, MODEL: entry_after(waits("a", 200, expected=24), ended("a", 180))})
     watch(engine)
@@ -57,7 +57,7 @@ def test_overdue_models_are_noted() -> None:
 
 
 def test_a_dead_run_is_removed_and_an_active_one_is_not() -> None:
-    """One with recent news is not even checked."""
+    """A run with recent news is not even checked."""
     young, old = entry_after(waits("young", 5)), entry_after(waits("old", 30))
     engine = engine_with(**{OTHER: young, MODEL: old})
     watch(engine)
@@ -73,7 +73,7 @@ def test_a_dead_run_is_removed_and_an_active_one_is_not() -> None:
 
 
 def test_a_queue_that_cannot_be_read_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, and the others are processed."""
+    """The log names it, and the other queues are processed."""
     caplog.set_level(logging.INFO)
     engine = engine_with(**{MODEL: entry_after(waits("a", 30)), OTHER: entry_after(waits("b", 30), ended("c", 180))})
     engine.bad.add(MODEL)
@@ -85,7 +85,7 @@ def test_a_queue_that_cannot_be_read_does_not_stop_the_others(caplog: pytest.Log
 
 
 def test_the_purge_removes_old_models(caplog: pytest.LogCaptureFixture) -> None:
-    """Except for those of the setting, and those with a run; their records are deleted first, by name."""
+    """Models of the setting and models with a run stay. The records are deleted first, by name."""
     old = entry_after(ended("a", 3 * 24 * 60))
     engine = engine_with(**{MODEL: old, OTHER: old, "x": entry_after(waits("b", 3 * 24 * 60))})
     purge(engine, caplog)

@@ -1,4 +1,4 @@
-"""The files of the status page: which are served, with which headers, and what they must not contain."""
+"""The files of the status page: which files are served, with which headers, and what they must not contain."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.simulation.platform import app_functions
 from triggers import http_ui
 from triggers.http_ui import FILES, FOLDER, PAGE
 
-MOST_LINES = 300
-MOST_STYLE_LINES = 500
+MAX_LINES = 300
+MAX_STYLE_LINES = 500
 SOURCES = {path.name: path.read_text("utf-8") for path in FOLDER.iterdir()}
 
 
@@ -35,7 +35,7 @@ def get(name: str = "", url: str = "http://127.0.0.1/api/ui", **headers: str) ->
 
 
 def test_every_file_of_the_folder_is_served() -> None:
-    """And no other one: the table names what is there."""
+    """No other file is served. The table has exactly the files of the folder."""
     assert {PAGE, *FILES} == set(SOURCES)
     for name, mimetype in FILES.items():
         response = get(name)
@@ -58,7 +58,7 @@ def test_no_other_name_is_served(name: str) -> None:
 
 
 def test_the_browser_is_told_what_the_page_may_do() -> None:
-    """The same for every file: nothing from elsewhere, nothing inline, no frame, no guess of types."""
+    """Every file has the same policy: nothing from other servers, nothing inline, no frames, no guessed types."""
     for response in (get(), get("app.js"), get("style.css"), get("icon.svg")):
         policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
         assert policy == {
@@ -80,7 +80,7 @@ def test_the_browser_is_told_what_the_page_may_do() -> None:
 
 
 def test_a_file_that_the_browser_has_is_not_sent_again() -> None:
-    """Each has an ETag of its content."""
+    """Each file has an ETag of its content."""
     tags = {name: get(name).headers["ETag"] for name in FILES}
     assert len(set(tags.values())) == len(tags)
     for value in (tags["app.js"], f'W/"other", {tags["app.js"]}'):
@@ -91,14 +91,14 @@ def test_a_file_that_the_browser_has_is_not_sent_again() -> None:
 
 
 def test_an_address_with_a_slash_leads_to_the_page() -> None:
-    """Its files are named relative to the address without one; the query is dropped."""
+    """The page names its files relative to the address without a slash. The query is dropped."""
     response = get(url="https://app.example/api/ui/?x=/")
     assert (response.status_code, response.headers["Location"]) == (308, "../ui")
     assert get(url="https://app.example/api/ui?x=/").status_code == 200
 
 
 def test_the_page_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """UI_ENABLED false: all of it, and the message says why."""
+    """UI_ENABLED false switches off all files. The message says why."""
     monkeypatch.setattr(http_ui, "current_settings", lambda: Settings(ui_enabled=False))
     for response in (get(), get("app.js")):
         assert response.status_code == 404
@@ -106,7 +106,7 @@ def test_the_page_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_cold_start_reads_no_file_of_the_page() -> None:
-    """They are read when they are asked for."""
+    """They are read when they are requested."""
     code = "import function_app; from triggers import http_ui; print(http_ui._file.cache_info().currsize)"
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True)
@@ -114,7 +114,7 @@ def test_a_cold_start_reads_no_file_of_the_page() -> None:
 
 
 def test_no_file_makes_markup_or_code_of_text() -> None:
-    """Nor does one name another server, or keep anything beyond the tab."""
+    """No file refers to another server, or stores anything beyond the tab."""
     forbidden = re.compile(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|setHTML"
         r"|createContextualFragment|srcdoc|javascript:|localStorage|indexedDB|document\.cookie"
@@ -126,7 +126,7 @@ def test_no_file_makes_markup_or_code_of_text() -> None:
 
 
 def test_the_page_holds_no_inline_code() -> None:
-    """The policy would stop it."""
+    """The policy would block inline code."""
     page = SOURCES[PAGE]
     assert not re.search(r"<style|style=|\son\w+=|<script(?![^>]*\bsrc=)", page)
     named = set(re.findall(r'(?:href|src)="ui/([^"]+)"', page))
@@ -135,7 +135,7 @@ def test_the_page_holds_no_inline_code() -> None:
 
 
 def test_every_script_is_imported() -> None:
-    """From app.js on; and what is imported exists."""
+    """Every script is imported, directly or indirectly, by app.js, and every imported script exists."""
     seen, left = set(), ["app.js"]
     while left:
         name = left.pop()
@@ -146,7 +146,7 @@ def test_every_script_is_imported() -> None:
 
 
 def test_every_imported_name_is_used() -> None:
-    """There is no linter for the scripts: a forgotten import stays."""
+    """There is no linter for the scripts, which would find a forgotten import."""
     for name, text in SOURCES.items():
         for names in re.findall(r"^import \{(.*?)\} from", text, re.DOTALL | re.MULTILINE):
             for imported in re.findall(r"\w+", names):
@@ -154,7 +154,7 @@ def test_every_imported_name_is_used() -> None:
 
 
 def test_files_can_be_read_in_one_sitting() -> None:
-    """Scripts have at most 300 lines, and lines end somewhere."""
+    """Scripts have at most MAX_LINES lines, and all files together have a limit."""
     for name, text in SOURCES.items():
-        assert len(text.splitlines()) <= (MOST_STYLE_LINES if name.endswith(".css") else MOST_LINES), name
+        assert len(text.splitlines()) <= (MAX_STYLE_LINES if name.endswith(".css") else MAX_LINES), name
     assert sum(map(len, SOURCES.values())) < 120_000

@@ -1,4 +1,4 @@
-"""Runs timer functions as the worker calls them, except for the text of the binding."""
+"""Runs timer functions as the worker does, except for the text of the binding."""
 
 import asyncio
 import json

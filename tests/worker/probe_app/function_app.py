@@ -20,7 +20,8 @@ def work(where: str) -> None:
 
 @app.route(route="loop")
 async def on_the_loop(req: func.HttpRequest) -> func.HttpResponse:
-    """From the function's own task, a task of it, its loop's executor, a thread, and a pool of ours."""
+    """Logs from the function's own task, from a task that it creates, from the loop's executor, a thread, and our
+    pool."""
     work("own task")
     await asyncio.create_task(child())
     await asyncio.to_thread(work, "to_thread")
@@ -39,6 +40,6 @@ async def child() -> None:
 
 @app.route(route="thread")
 def on_a_thread(req: func.HttpRequest) -> func.HttpResponse:
-    """From a function that is not async."""
+    """Logs from a function that is not async."""
     work("sync function")
     return func.HttpResponse(threading.current_thread().name)

@@ -1,7 +1,7 @@
 """The built-in activity behind `context.call_http`: one request and its first response.
 
-The real host also polls a 202 with a Location by itself. The Python SDK does not expect that, so its task ids diverge
-from the host's. The devhost returns the first response, which the SDK handles.
+After a 202 with a Location, the real host also polls that address. The Python SDK does not expect that, so its task ids
+diverge from the host's. The devhost returns the first response, which the SDK handles.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 _SECONDS = 100.0
-"""Seconds; the default time-out of the HTTP client of .NET."""
+"""The time-out in seconds: the default of the HTTP client of .NET."""
 
 
 def call_http(text: str) -> str:

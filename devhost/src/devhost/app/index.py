@@ -22,7 +22,7 @@ log = logging.getLogger("devhost.app")
 
 
 class IndexingError(Exception):
-    """The app cannot be hosted, neither here nor on Azure. The message says what to change."""
+    """The app can be hosted neither here nor on Azure. The message says what to change."""
 
 
 @dataclass(slots=True)
@@ -31,10 +31,10 @@ class Function:
 
     name: str
     kind: str
-    """http, orchestration, entity, activity or timer; for other triggers, which are not served, the binding type."""
+    """http, orchestration, entity, activity or timer. Other triggers are not served; for these, the binding type."""
     handler: Callable[..., Any]
     trigger: dict[str, Any]
-    """The binding of the trigger; `name` is its parameter."""
+    """The binding of the trigger; its key `name` is the name of the parameter."""
     durable_name: str = ""
     clients: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The parameters for durable clients, with their bindings."""
@@ -57,7 +57,7 @@ _KINDS = {
 def load(app: Path) -> list[Function]:
     """Imports the app in the folder `app` and returns its functions, sorted by name. Raises IndexingError.
 
-    Changes the working directory and sys.path of this process, as the worker does, so a process can load one app.
+    Changes the working directory and sys.path of this process, as the worker does, so a process can load only one app.
     """
     os.chdir(app)
     sys.path.insert(0, str(app))
@@ -91,7 +91,8 @@ def _the_app(names: dict[str, Any]) -> func.FunctionRegister:
 
 
 def index(app: func.FunctionRegister) -> list[Function]:
-    """The checked functions of an app object. Call it once per app: the SDK does not allow a second call."""
+    """The functions of an app object, after checking them. Call this once per app: the SDK does not allow a second
+    call."""
     make_faster()
     try:
         functions = [_function(f) for f in app.get_functions()]
@@ -100,13 +101,13 @@ def index(app: func.FunctionRegister) -> list[Function]:
     _unique((f.name for f in functions), "function")
     for function in functions:
         _check(function)
-    # The engine compares durable names case-insensitively and across kinds.
+    # The engine compares durable names case-insensitively, and compares the names of all kinds with each other.
     _unique((f.durable_name for f in functions if f.durable_name), "durable function")
     return functions
 
 
 def durable_functions(functions: Iterable[Function]) -> Functions:
-    """The durable names for the engine."""
+    """The durable names of the functions, for the engine."""
     names: dict[str, list[str]] = {"orchestration": [], "activity": [], "entity": []}
     for function in functions:
         if function.kind in names:
@@ -130,7 +131,7 @@ def _function(function: Any) -> Function:
                 log.warning("function %s is not served: the devhost has no %s", name, binding["type"])
         elif (binding["type"], binding["direction"].upper()) != ("http", "OUT"):
             log.warning(
-                "function %s: the devhost has no %s binding; its parameter %s gets nothing and calls fail",
+                "function %s: the devhost has no %s binding; its parameter %s gets no value, so calls fail",
                 name, binding["type"], binding["name"],
             )  # fmt: skip
     if trigger is None:
@@ -195,5 +196,5 @@ def _unique(names: Iterable[str], what: str) -> None:
         other = seen.setdefault(name.lower(), name)
         if other is not name:
             raise IndexingError(
-                f"{what} names must differ by more than case, across all kinds: {other!r} and {name!r}. Rename one"
+                f"{what} names of all kinds must differ by more than case: {other!r} and {name!r}. Rename one"
             )

@@ -1,9 +1,9 @@
-"""Which invocation of a function the running code belongs to, as the platform's worker knows it.
+"""Finds out to which invocation of a function the running code belongs, as the platform's worker does.
 
 The worker knows it in two ways, and this module copies both. An asyncio task carries the id of the invocation that
-made it, and so do the tasks it makes. Code outside a task has the id of a thread-local variable, which the worker sets
-on its own threads while they run a synchronous function. Other threads (`asyncio.to_thread`, a `ThreadPoolExecutor` of
-the app, `threading.Thread`) have none, unless the app sets it there itself:
+created it, and so do the tasks that it creates. For code outside a task, the id is in a thread-local variable, which
+the worker sets on its own threads while they run a synchronous function. On other threads (`asyncio.to_thread`, a
+`ThreadPoolExecutor` of the app, `threading.Thread`) there is no id, unless the app sets the variable there itself:
 
     context.thread_local_storage.invocation_id = context.invocation_id
 
@@ -35,7 +35,7 @@ def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **more: Any) -> _Task
 
 
 class Invocations:
-    """The invocations that run now."""
+    """The running invocations."""
 
     def __init__(self) -> None:
         self.local = threading.local()
@@ -51,11 +51,11 @@ class Invocations:
         return _Synchronous(self, invocation_id)
 
     async def asynchronous(self, invocation_id: str, running: Coroutine[Any, Any, T]) -> T:
-        """Awaits the coroutine of a function as an invocation. The current task must be one of a watched loop and must
+        """Awaits the coroutine of a function as an invocation. The current task must belong to a watched loop and must
         run nothing else."""
         task: Any = asyncio.current_task()
         task.invocation_id = invocation_id
-        self.local.invocation_id = invocation_id  # on the loop's thread, where it stays until the next one
+        self.local.invocation_id = invocation_id  # on the loop's thread; the id stays there until the next invocation
         self.begin(invocation_id)
         try:
             return await running

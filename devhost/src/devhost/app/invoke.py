@@ -1,9 +1,10 @@
-"""Calling the app's functions on the threads the platform's worker has.
+"""Calls the app's functions on the same kinds of threads as the platform's worker.
 
 All synchronous functions (orchestrators, entities, activities, HTTP and timer functions) share one pool of threads, so
-a blocked one can hold up the others. All asynchronous ones share one loop; what they hand to `asyncio.to_thread` runs
-on another pool, the loop's own. The Durable SDK keeps an aiohttp session bound to the first loop it sees, so there is
-only one loop for the host's life. User code may block it, so nothing of the host's own runs there.
+a blocked function can delay the others. All asynchronous functions share one loop; what they pass to
+`asyncio.to_thread` runs on another pool, which belongs to the loop. The Durable SDK binds an aiohttp session to the
+first loop that it sees, so there is only one loop as long as the host runs. User code may block this loop, so the host
+runs no code of its own on it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class _Context(func.Context):
 class Invoker:
     """Runs functions of the app. `client_text` returns the JSON text of a durable client for a binding.
 
-    `invocations` is updated with the running invocations and their tasks or threads.
+    `invocations` is updated when an invocation begins and ends.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class Invoker:
         kind = "orchestration" if call.kind == "episode" else call.kind
         function = self._by_name.get((kind, call.function.lower()))
         if function is None:
-            # An older version of the app scheduled it, and it is still in the state.
+            # An older version of the app scheduled this call, and it is still in the state.
             problem = f"The function '{call.function}' doesn't exist, is disabled, or is not an {kind} function."
             log.error("instance %s: %s", call.instance_id, problem)
             self._pool.put(lambda: done(Raised(f"ArgumentException: {problem}", problem)))
@@ -187,7 +188,8 @@ async def _contained(running: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _call_http(text: str) -> str:
-    from devhost.app.http_call import call_http  # imports requests, which most apps do not need here
+    # imported here, because it imports `requests`, and most apps do not use call_http
+    from devhost.app.http_call import call_http
 
     return call_http(text)
 
@@ -211,7 +213,8 @@ def _encoded(value: Any) -> Returned:
 
 
 def _raised(problem: BaseException) -> Raised:
-    """The outcome for any exception, even SystemExit: on Azure it ends the worker, here it must not end a thread."""
+    """The outcome for any exception. SystemExit is also one: on Azure it ends the worker, here it must not end a
+    thread."""
     text = str(problem)
     stack = "".join(traceback.format_tb(problem.__traceback__))
     return Raised(f"{type(problem).__name__}: {text}", text, stack)

@@ -1,8 +1,8 @@
 """Schedules of timer triggers: six fields `second minute hour day month weekday`, as NCrontab reads them.
 
 Unlike in Unix cron, day and weekday must both match, Sunday is 0 and never 7, there is no `?`, a name may be shortened
-(`mo`), a range can go in either direction and a step of 0 is 1. Five fields mean second 0. A time span (`00:05:00`) is
-an interval. Times are UTC.
+(`mo`), a range can go in either direction and a step of 0 counts as 1. With five fields, the second is 0. A time span
+(`00:05:00`) is an interval. Times are UTC.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _NAMES = {
     "weekday": ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"),
 }
 _HORIZON_YEARS = 8
-"""A schedule without a date within this time (30 February) has none; 29 February comes within 8 years."""
+"""A schedule without a date within this time, such as 30 February, has no date at all: even 29 February comes within 8
+years."""
 
 
 class BadSchedule(Exception):  # noqa: N818

@@ -1,8 +1,9 @@
 """Changes to the Durable SDK that make it faster and leave its results the same.
 
-In every episode the SDK parses the whole history again: each timestamp with the free-form parser of dateutil, an
-environment variable before each value, and events that have no effect. That is most of the time of an episode. The
-replacements return the same values (tests compare them with the SDK's own); unusual input still goes to the SDK.
+In every episode the SDK parses the whole history again. It parses each timestamp with the free-form parser of dateutil,
+reads an environment variable before each value, and processes events that have no effect. This takes most of the time
+of an episode. The replacements return the same values (tests compare them with the SDK's own); unusual input still goes
+to the SDK.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ _MODELS = "azure.durable_functions.models"
 _NOTHING_TO_DO = frozenset({ev.TASK_SCHEDULED, ev.SUB_CREATED, ev.TIMER_CREATED, ev.ORCHESTRATOR_COMPLETED})
 """Events that have no effect in the SDK's executor."""
 _REMEMBERED = 8192
-"""Number of parsed texts that are cached for the next episodes."""
+"""The number of parsed texts that are cached for later episodes."""
 
 
 def make_faster() -> None:
-    """Replaces parts of the SDK; leaves out a part that the SDK no longer has."""
+    """Replaces parts of the SDK. Parts that this version of the SDK does not have are skipped."""
     _replace(f"{_MODELS}.history.HistoryEvent", "dt_parse", _reader)
     _replace(f"{_MODELS}.history.HistoryEvent", "HistoryEvent.__init__", _history_event)
     _replace(
@@ -38,7 +39,7 @@ def make_faster() -> None:
     _replace(f"{_MODELS}.TaskOrchestrationExecutor", "json", _json_of_requests)
     _replace(f"{_MODELS}.TaskOrchestrationExecutor", "TaskOrchestrationExecutor.process_event", _process_event)
     _replace("azure.functions._durable_functions", "json", _json_of_values)
-    # a setting of the process, read before each value
+    # cached, because the SDK reads this setting of the process before each value
     _replace("azure.functions._durable_functions", "_is_strict_mode", functools.cache)
 
 
@@ -56,7 +57,7 @@ def _replace(module_name: str, path: str, make: Callable[[Any], Any]) -> None:
 
 
 def _reader(slow: Any) -> Any:
-    # dateutil returns tzutc() for UTC or, if the process runs in UTC, tzlocal(). Use the same.
+    # The zone object that dateutil uses: tzutc() for UTC or, if the process runs in UTC, tzlocal().
     zone: tzinfo | None = slow("2026-01-01T00:00:00Z").tzinfo
 
     @functools.lru_cache(_REMEMBERED)
@@ -94,7 +95,7 @@ def _history_event(slow: Any) -> Any:
 
 
 def _json_of_requests(slow: Any) -> Any:
-    """Caches the parsed requests of entities, of which the executor needs only the ids."""
+    """Caches the parsed requests to entities: the executor needs only their ids."""
 
     @functools.lru_cache(_REMEMBERED)
     def loads(text: str) -> Any:
@@ -112,7 +113,7 @@ def _json_of_values(slow: Any) -> Any:
         try:
             return to_text(value)
         except RecursionError:
-            return slow.dumps(value)  # which reports a circular reference
+            return slow.dumps(value)  # reports a circular reference
 
     return types.SimpleNamespace(**{**vars(slow), "dumps": dumps})
 

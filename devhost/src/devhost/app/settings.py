@@ -16,7 +16,7 @@ T = TypeVar("T", bound=str)
 
 
 class BadSettings(Exception):  # noqa: N818
-    """A file of the app cannot be used; the message has its name."""
+    """A file of the app cannot be used; the message contains its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ def _versioning(durable: Mapping[str, Any]) -> Versioning:
 
 
 def _word(durable: Mapping[str, Any], key: str, known: tuple[T, ...], default: T) -> T:
-    """A value of a .NET enumeration, given by its name in any case or by its number."""
+    """A value of a .NET enumeration, given by its name (case-insensitive) or by its number."""
     value = durable.get(key)
     if value is None:
         return default
     for number, word in enumerate(known):
         if str(value).lower() in (word.lower(), str(number)):
             return word
-    raise BadSettings(f"host.json: {key} is {value!r}; it can be {', '.join(known)}")
+    raise BadSettings(f"host.json: {key} is {value!r}; it must be one of {', '.join(known)}")
 
 
 def _resolve(text: str, environment: Mapping[str, str]) -> str:

@@ -17,11 +17,11 @@ _SETTING = "PYTHON_THREADPOOL_THREAD_COUNT"
 
 
 def thread_count() -> int:
-    """Number of threads for synchronous functions: the app setting, else min(32, cores + 4)."""
+    """The number of threads for synchronous functions: the app setting, else min(32, cores + 4)."""
     usual = min(32, (os.cpu_count() or 1) + 4)
     text = os.environ.get(_SETTING, "")
     if text and not (text.isdigit() and int(text) > 0):
-        log.warning("%s must be a whole number above zero, not %r: there are %d threads", _SETTING, text, usual)
+        log.warning("%s must be a whole number above zero, not %r; using %d threads", _SETTING, text, usual)
         return usual
     return int(text or usual)
 

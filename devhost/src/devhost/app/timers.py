@@ -20,9 +20,10 @@ from devhost.engine.times import iso, parse
 log = logging.getLogger("devhost.app")
 
 _MONITORED_FROM = timedelta(minutes=1)
-"""More frequent schedules are not monitored: the platform does not catch up on their missed runs."""
+"""The shortest interval between runs for which the platform catches up on missed runs."""
 _LONGEST_SLEEP = 3600.0
-"""Seconds; the wall clock can be changed during a sleep, and the machine can be suspended."""
+"""The maximum number of seconds of one sleep, because the clock can be changed and the machine can be suspended
+meanwhile."""
 
 
 class Timers:
@@ -45,11 +46,11 @@ class Timers:
         return self._functions.get(name.lower())
 
     def start(self) -> list[asyncio.Task[None]]:
-        """Starts a task for each of them on the running loop."""
+        """Starts a task for each timer function on the running loop."""
         return [asyncio.create_task(self._live(f)) for f in self._functions.values()]
 
     async def run(self, function: Function, *, past_due: bool = False) -> None:
-        """Runs one now. Its exception is logged, as on Azure."""
+        """Runs a timer function now. Its exception is logged, as on Azure."""
         schedule = self._schedules[function.name]
         now = datetime.now(UTC)
         last = self._last[function.name]

@@ -1,6 +1,6 @@
-"""The durable engine of the devhost: rules and state, without a clock, a thread or a socket.
+"""The durable engine of the devhost: its rules and its state. It has no clock, thread or socket.
 
-A driver uses `Engine` and `Hub`; `MemoryStore` or `SqliteStore` hold the state. `devhost.runner` drives the engine in
+A driver uses `Engine` and `Hub`; `MemoryStore` or `SqliteStore` stores the state. `devhost.runner` drives the engine in
 real time. A simulation drives the same engine with its own time and order.
 """
 

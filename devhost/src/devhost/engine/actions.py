@@ -1,4 +1,4 @@
-"""The actions that an orchestrator requests, invoked one by one as tasks, as the Durable extension does it."""
+"""The actions that an orchestrator requests, invoked one by one as tasks, as the Durable extension invokes them."""
 
 from __future__ import annotations
 
@@ -183,14 +183,15 @@ class Actions:
         return compound([self.invoke(child) for child in children], any_of=any_of)
 
     def _with_retry(self, action: Action) -> Task:
-        """Attempt, timer, attempt and so on; one more timer, due at once, follows the last failure."""
+        """A task of several attempts: attempt, timer, attempt and so on. One more timer, due at once, follows the last
+        failed attempt."""
         options = action["retryOptions"]
         interval = timedelta(milliseconds=options["firstRetryIntervalInMilliseconds"])
         attempts = options["maxNumberOfAttempts"]
         plain = {**action, "actionType": action["actionType"] - 1}
         problem = self._unknown(plain)
         if problem:
-            return self._swallow(problem)  # no attempt is made, so nothing is retried
+            return self._swallow(problem)  # there is no attempt, so nothing is retried
         whole = Task()
 
         def attempt(number: int) -> None:

@@ -13,10 +13,10 @@ from devhost.engine.model import Entity, Instance, Item, Message
 
 @dataclass(slots=True)
 class Flight:
-    """An item in flight: its owner and the messages it took, which go back if the item is abandoned."""
+    """An item in flight: its owner and the messages that it took. If the item is abandoned, the messages go back."""
 
     subject: Instance | Entity | None
-    """The instance or entity of the item; None for an activity. It may be purged while the item is in flight."""
+    """The instance or entity of the item, which may be purged while the item is in flight; None for an activity."""
     messages: list[Message]
     arrived: list[Event] = field(default_factory=list)
     """For an episode: its OrchestratorStarted and the events that it received."""
@@ -52,7 +52,8 @@ class Agenda:
         self.flying[item] = flight
 
     def forget(self, item: Item) -> None:
-        """Removes the item of a deleted instance or entity. In flight it stays until it is completed or abandoned."""
+        """Removes the item of a deleted instance or entity. An item in flight stays until it is completed or
+        abandoned."""
         self.ready.pop(item, None)
         self._staged.pop(item, None)
         self._hidden.discard(item)

@@ -71,7 +71,7 @@ def _read_state(text: str, message: str | None, stack: str) -> Answer:
 
 
 def dumps(value: Any) -> str:
-    """JSON as the extension stores it: compact, without escapes for non-ASCII characters.
+    """The JSON text of a value as the extension stores it: compact, without escapes for non-ASCII characters.
 
     A lone surrogate becomes the replacement character, as .NET writes it. NaN and infinities become strings, as
     Newtonsoft.Json writes them.
@@ -122,12 +122,13 @@ def _any_reference(value: Any) -> bool:
 
 
 def failure_text(outcome: Raised) -> str:
-    """The report of an exception that the worker sends to the host."""
+    """The text with which the worker reports an exception to the host."""
     return f"Result: Failure\nException: {outcome.message}\nStack: {outcome.stack}"
 
 
 def activity_failure(name: str, outcome: Raised) -> tuple[str, str]:
-    """Reason and Details of a failed activity. Details has the outer shape from which apps parse `Message`."""
+    """Reason and Details of a failed activity. Details has the same outer shape as on Azure, so that apps can parse
+    `Message` from it."""
     details = {
         "$type": "System.Exception, System.Private.CoreLib",
         "ClassName": "System.Exception",

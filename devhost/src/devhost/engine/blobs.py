@@ -1,8 +1,8 @@
 """Reads that fail because a large value was rewritten at the same time.
 
 Azure Storage keeps a text of more than 60 KB (UTF-16, about 30,000 characters) in a blob and the blob's name in the
-instance's row. A rewrite makes a new blob and deletes the old one. A reader that has read the row just before the
-rewrite asks for a blob that is no longer there, and the engine answers 500.
+instance's row. A rewrite creates a new blob and deletes the old one. A reader that has read the row just before the
+rewrite asks for a blob that no longer exists, and the engine answers 500.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ class BlobReads:
         self._in_blobs: dict[tuple[str, str], str] = {}
         self._rewritten: set[tuple[str, str]] = set()
         self._large: set[str] = set()
-        """Instances and entities that have had a large value: all others need no look at their values."""
+        """The instances and entities that have had a large value. Only their values have to be compared when they are
+        written."""
 
     def written(self, key: str, thing: Instance | Entity | None) -> None:
-        """Records that the row of an instance or entity was written; None: that it was deleted."""
+        """Records that the row of an instance or entity was written, or deleted if `thing` is None."""
         if key not in self._large and _small(thing):
             return
         for part, text in _parts(thing):
             place = (key, part)
             before = self._in_blobs.get(place)
-            # The row of an entity gets a new blob with each batch, whether its state has changed or not.
+            # Each batch gives the row of an entity a new blob, even if its state has not changed.
             if before is not None and (isinstance(thing, Entity) or before != text):
                 self._rewritten.add(place)
             if thing is None:
@@ -74,7 +75,7 @@ def in_blob(thing: Instance | Entity | None, text: str) -> bool:
     """Whether Azure Storage would keep a text of an instance (for an entity: its state) in a blob."""
     if len(text) <= _CLEARLY_SMALL:
         return False
-    # The state of an entity is in its row as JSON text within JSON.
+    # The row of an entity contains its state as a JSON string within JSON.
     whole = to_text(text) if isinstance(thing, Entity) else text
     return len(whole.encode("utf-16-le", "surrogatepass")) > _LARGEST_IN_ROW
 

@@ -1,4 +1,4 @@
-"""The durable engine: which work is ready, how it is run, and what follows from its result.
+"""The durable engine: it decides which work is ready, how it is run, and what follows from its result.
 
 It has no clock, thread or socket. The driver passes the time, runs the functions and chooses what runs next:
 
@@ -9,9 +9,9 @@ It has no clock, thread or socket. The driver passes the time, runs the function
 
 Only committed work is ever ready, so every effect outside the engine follows from stored state.
 
-Simulations and chaos tests play the faults of the real engine with arguments and methods: the timer policy, `latency`,
-`blob_reads`, `begin(limit=)`, `complete(keep=False)`, `abandon(hidden_until=)`, `hide`, `duplicate` and `crash`.
-"""
+Simulations and chaos tests imitate the faults of the real engine with arguments and methods: the timer policy,
+`latency`, `blob_reads`, `begin(limit=)`, `complete(keep=False)`, `abandon(hidden_until=)`, `hide`, `duplicate` and
+`crash`."""
 
 from __future__ import annotations
 
@@ -53,10 +53,11 @@ class Engine(State):
         return list(self.agenda.flying)
 
     def begin(self, item: Item, now: datetime, *, limit: int | None = None) -> Call | None:
-        """Takes `item` and returns what to run. None: nothing (a termination, or only stale messages); it is done.
+        """Takes `item` and returns what to run; None if there is nothing to run (a termination, or only stale
+        messages): then the item is done.
 
-        `limit` is the maximum number of waiting messages that are taken: the real queues split them anywhere. It does
-        not apply to the first episode, which needs the start message.
+        `limit` is the maximum number of waiting messages that are taken, because the real queues can split them
+        anywhere. It does not apply to the first episode, which needs the start message.
         """
         if item.kind == "episode":
             instance = self.instances[item.key]
@@ -106,7 +107,8 @@ class Engine(State):
             self.abandon(item)
 
     def abandon(self, item: Item, hidden_until: datetime | None = None) -> None:
-        """Puts an item back as if its worker had died; with `hidden_until` it is ready again only then."""
+        """Puts an item back as if its worker had died. If `hidden_until` is given, the item is ready again at that
+        time."""
         flight = self.agenda.flying[item]
         if not self._alive(item, flight):
             self._settle(item)
@@ -143,20 +145,21 @@ class Engine(State):
         return lost
 
     def poison_until(self, item: Item, now: datetime) -> datetime:
-        """When a batch whose entity function crashed is repeated: the real host repeats it endlessly, without pause."""
+        """The time at which to repeat a batch whose entity function crashed. The real host repeats it endlessly,
+        without a pause."""
         return now + times.POISON_DELAY
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
     def _alive(self, item: Item, flight: Flight) -> bool:
-        """Whether the instance or entity of an item still exists, and is the same."""
+        """Whether the instance or entity of an item still exists and was not replaced by a new one."""
         subject = flight.subject
         if isinstance(subject, Instance):
             return self.instances.get(item.key) is subject
         return subject is None or self.entities.get(item.key) is subject
 
     def _settle(self, item: Item) -> None:
-        """Ends an item: consumes its messages, and stages it again if others have arrived."""
+        """Ends an item: consumes its messages, and stages the item again if more messages have arrived."""
         flight = self.agenda.flying.pop(item)
         self.consume(flight.messages)
         if item.kind == "episode":

@@ -42,7 +42,8 @@ def begin_batch(entity: Entity, messages: Sequence[Message]) -> Call:
 def complete_batch(
     state: State, entity: Entity, messages: Sequence[Message], outcome: Outcome, now: datetime, *, keep: bool
 ) -> bool:
-    """Applies the answer of an entity: state and responses. False: the function crashed, nothing is applied."""
+    """Applies the answer of an entity: its state and its responses. Returns False if the function crashed; then nothing
+    is applied."""
     if isinstance(outcome, Raised):
         log.error(
             "entity %s crashed outside its operations (%s): on Azure the batch of %d operations is repeated endlessly "

@@ -41,7 +41,7 @@ def begin_episode(state: State, instance: Instance, flight: Flight, now: datetim
         messages = [m for m in flight.messages if m.execution_id in (None, instance.execution_id)]
         if not messages or instance.terminal:
             return None
-        # The start comes first, even if other messages arrived before it.
+        # The start message must come first, even if other messages arrived before it.
         messages.sort(key=lambda m: m.body["EventType"] != ev.EXECUTION_STARTED)
         if not history and messages[0].body["EventType"] != ev.EXECUTION_STARTED:
             return None  # messages for an execution that never started
@@ -147,7 +147,7 @@ def _failed(instance: Instance, problem: str) -> str:
 
 
 def _fatal(instance: Instance, answer: Answer, result: Walk) -> str | None:
-    """The failure that ends the instance at once, whatever is still open; None if there is no failure."""
+    """The failure that ends the instance at once, even if tasks are open; None if there is no failure."""
     if answer.broken is not None:
         return _failed(instance, answer.broken)
     if result.nondeterminism is not None:
@@ -210,7 +210,7 @@ def _start_child(state: State, instance: Instance, task: Scheduled, now: datetim
             instance.execution_id,
             task.id,
         ):
-            return  # the same start, sent a second time
+            return  # a repetition of the same start
         log.error(
             "instance %s starts a sub-orchestration with id %s, which is already running: "
             "on Azure its parent is never answered; the start is dropped here",
@@ -226,7 +226,7 @@ def _go_on(state: State, instance: Instance, arrived: list[Event], result: Walk,
     instance.status = "Suspended" if result.suspended else "Running"
     reasons = [e["Reason"] for e in arrived if e["EventType"] in (ev.EXECUTION_SUSPENDED, ev.EXECUTION_RESUMED)]
     if reasons:
-        instance.output = reasons[-1]  # as Azure Storage does; it stays after the resume
+        instance.output = reasons[-1]  # as in Azure Storage, where it remains after the instance is resumed
     instance.updated = now
     state.append(instance, [ev.orchestrator_completed(now)])
     state.touch(instance)
@@ -277,7 +277,8 @@ def _end(
 
 
 def _warn(instance: Instance, answer: Answer, result: Walk) -> None:
-    """Logs one line for each reason why the instance would hang on Azure, which logs nothing."""
+    """Logs one line for each reason why the instance hangs. On Azure it would hang, too, but nothing would be
+    logged."""
     what = f"instance {instance.id} ({instance.name})"
     for problem in result.swallowed:
         _once(instance, f"{what} hangs: {problem}. Azure logs nothing about it")
@@ -285,13 +286,13 @@ def _warn(instance: Instance, answer: Answer, result: Walk) -> None:
     if ended and not result.finished and not result.suspended:
         _once(
             instance,
-            f"{what}: for the SDK it has ended, the host still waits for {result.waiting}; "
-            "if that never comes it hangs, as on Azure",
+            f"{what} has ended for the SDK, but the host still waits for {result.waiting}; "
+            "if that never arrives, the instance hangs, as on Azure",
         )
     elif ended and result.open and not result.scheduled:
         _once(
             instance,
-            f"{what} has returned but stays Running until these are over: {', '.join(result.open)}; "
+            f"{what} has returned but stays Running until these tasks end: {', '.join(result.open)}; "
             "cancel timers that are no longer needed",
         )
     elif not ended and result.finished and not result.open and not result.scheduled and not result.swallowed:

@@ -1,4 +1,4 @@
-"""The events of an orchestration history, with the fields (and the nulls) the real engine hands to Python.
+"""The events of an orchestration history, with the same fields and nulls that the real engine passes to Python.
 
 An event is a plain dict, because it is stored and sent as JSON and the SDK reads it by key. A missing key is not the
 same as a null: the SDK raises AttributeError if a field that it reads is missing.

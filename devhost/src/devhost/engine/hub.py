@@ -69,7 +69,7 @@ class Hub:
                 409, {"Message": f"An Orchestration instance with the status {before.status} already exists."}
             )
         if before is not None and before.status == "Pending" and self.engine.flying(Item("episode", instance_id)):
-            return instance_id  # its first episode is in flight: this start loses the race
+            return instance_id  # its first episode is in flight, so this start comes too late and has no effect
         self.engine.create(name, instance_id, input_text, now, version=version, from_client=True)
         return instance_id
 
@@ -181,7 +181,7 @@ class Hub:
         return views.status(instance, show_input=show_input, history=history, show_output=show_output)
 
     def _read(self, key: str, *, with_input: bool = True) -> None:
-        """Raises Refused if the blob was deleted between the read of the row and the read of the blob."""
+        """Raises Refused if this read fails because the blob was deleted after the row was read."""
         if self.engine.blob_reads.fails(key, with_input=with_input):
             raise Refused(500, fault(WENT_WRONG, BLOB_GONE, STORAGE_EXCEPTION))
 
@@ -217,7 +217,8 @@ class Hub:
         return purge_one(self.engine, instance_id)
 
     def purge_between(self, start: datetime, end: datetime, statuses: frozenset[str]) -> int:
-        """Deletes what was created in a period; if `statuses` has no final one, running instances and entities too."""
+        """Deletes what was created in a period. If `statuses` contains no final status, this includes running instances
+        and entities."""
         return purge_between(self.engine, start, end, statuses)
 
     # ---- entities -----------------------------------------------------------------------------------------------
@@ -234,7 +235,8 @@ class Hub:
         self.engine.send("operation", target, body, sent=now, from_client=True)
 
     def entity_state(self, name: str, key: str) -> Any:
-        """The last committed state. Raises Refused: 404 before the first operation, 500 (see `blobs`)."""
+        """The last committed state. Raises Refused: 404 before the first operation, 500 if the read fails (see
+        `blobs`)."""
         target = entity_id(name, key)
         self._read(target)
         entity = self.engine.entities.get(target)

@@ -1,8 +1,8 @@
-"""The delay of messages: none by default, or up to some seconds as between instances on Azure.
+"""The delay of messages: none by default, or up to a few seconds as between instances on Azure.
 
-With Azure Storage only the process that adds a message to a queue wakes the queue's reader. Any other instance looks at
-its queues at growing intervals, up to `maxQueuePollingInterval`. When HTTP functions and durable functions run on
-different instances (Flex Consumption), every start, signal and event from a client takes that long.
+With Azure Storage, a new message wakes the queue's reader only in the process that adds the message. Any other instance
+looks at its queues at growing intervals, up to `maxQueuePollingInterval`. When HTTP functions and durable functions run
+on different instances (Flex Consumption), every start, signal and event from a client can take that long.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Latency:
         self._last: dict[str, datetime] = {}
 
     def restore(self, target: str, due: datetime) -> None:
-        """Takes an ordered message into account that was sent before a restart."""
+        """Takes into account an ordered message that was sent before a restart."""
         self._last[target] = max(due, self._last.get(target, due))
 
     def due(self, target: str, now: datetime, *, from_client: bool, ordered: bool) -> datetime | None:
@@ -34,10 +34,10 @@ class Latency:
 
         `ordered` messages do not overtake earlier ordered messages to the same target.
         """
-        most = self.client if from_client else self.internal
-        if not most and not self._last:
+        longest = self.client if from_client else self.internal
+        if not longest and not self._last:
             return None
-        due = now + timedelta(seconds=self._random.uniform(0, most)) if most > 0 else None
+        due = now + timedelta(seconds=self._random.uniform(0, longest)) if longest > 0 else None
         if from_client or not ordered:
             return due
         before = self._last.get(target)

@@ -35,9 +35,9 @@ class Call:
     kind: ItemKind
     function: str
     text: str | Callable[[], str]
-    """The value, or a function that makes it."""
+    """The input, or a function that returns it."""
     instance_id: str = ""
-    """The instance that scheduled the activity, or the instance or entity itself."""
+    """For an activity, the instance that scheduled it; otherwise the id of the instance or entity itself."""
 
     @property
     def value(self) -> str:
@@ -73,7 +73,8 @@ class Message:
     target: str
     body: dict[str, Any]
     execution_id: str | None = None
-    """The execution of the target (for an activity: of the scheduling instance) it belongs to; None: any."""
+    """The execution to which the message belongs, of its target or, for an activity, of the scheduling instance; None
+    if it belongs to any execution."""
     due: datetime | None = None
     _text: str = ""
 
@@ -109,14 +110,15 @@ class Instance:
     parent: Parent | None = None
     version: str | None = None
     fresh: bool = False
-    """Continue-as-new made a generation whose first episode has not run yet; its events are already in `history`."""
+    """Whether continue-as-new created a generation whose first episode has not run yet. Its events are already in
+    `history`."""
     history: list[Event] | None = None
     texts: list[str] = field(default_factory=list)
     """The events of `history` as JSON texts, so that an episode does not encode all of them again."""
     inbox: deque[Message] = field(default_factory=deque)
     warned: set[str] = field(default_factory=set)
     walked: Any = None
-    """The walk of its actions after the last episode (see `replay.Walker`)."""
+    """The `replay.Walker` of its actions after the last episode."""
 
     @property
     def terminal(self) -> bool:
@@ -125,7 +127,7 @@ class Instance:
 
 @dataclass(slots=True)
 class Entity:
-    """One entity. `state` is JSON text. It stays after a deletion, because the real engine keeps the row."""
+    """One entity. `state` is JSON text. The object stays after the entity is deleted: the real engine keeps its row."""
 
     id: str
     created: datetime

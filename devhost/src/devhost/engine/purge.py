@@ -16,8 +16,8 @@ log = logging.getLogger("devhost.engine")
 def purge_one(state: State, instance_id: str) -> int:
     """Deletes an ended instance, or an entity in any state. Returns how many were deleted.
 
-    Raises Refused: 404 if the instance is unknown, 412 if it has not ended. The real extension checks neither for ids
-    that begin with @; an unknown entity gives 0.
+    Raises Refused: 404 if the instance is unknown, 412 if it has not ended. The real extension does not check this for
+    ids that begin with @; for an unknown entity it returns 0.
     """
     thing: Instance | Entity | None = state.instances.get(instance_id) or state.entities.get(instance_id)
     if instance_id.startswith("@"):
@@ -34,7 +34,7 @@ def purge_one(state: State, instance_id: str) -> int:
 
 
 def purge_between(state: State, start: datetime, end: datetime, statuses: frozenset[str]) -> int:
-    """Deletes what was created in a period. Returns how many were deleted. Raises Refused (404) if nothing was.
+    """Deletes the instances and entities that were created in a period. Returns how many; raises Refused (404) if none.
 
     If `statuses` has no final status, Azure Storage does not filter by status (its query drops an empty list) and
     deletes running instances and entities, too. So does this function.
@@ -48,7 +48,7 @@ def purge_between(state: State, start: datetime, end: datetime, statuses: frozen
         alive = [t.id for t in matches if isinstance(t, Entity) or not t.terminal]
         if alive:
             log.warning(
-                "purge without a final runtimeStatus deletes %d running instances and entities too, as on Azure: %s",
+                "purge without a final runtimeStatus also deletes %d running instances and entities, as on Azure: %s",
                 len(alive), ", ".join(sorted(alive)[:5]),
             )  # fmt: skip
     if not matches:

@@ -1,7 +1,7 @@
-"""The walk of an orchestrator's actions against its history, as the Durable extension does it.
+"""The walk of an orchestrator's actions against its history, by the rules of the Durable extension.
 
 The SDK's `isDone` does not end an orchestration. The extension replays the list of actions itself, one by one, and the
-instance ends when that walk has reached the end and no task is open. Where SDK and walk disagree, an orchestration
+instance ends when that walk has reached the end and no task is open. If the SDK and the walk disagree, an orchestration
 hangs on Azure. This walk follows the same rules, so it hangs in the same places.
 """
 
@@ -23,7 +23,7 @@ class NonDeterminism(Exception):  # noqa: N818  (the engine's own word)
 
 
 class Walker(Actions):
-    """Replays the actions of an orchestrator against its history: all of it once, then what each episode adds.
+    """Replays the actions of an orchestrator against its history: first the whole history, then what each episode adds.
 
     The arguments are those of `Actions`.
     """
@@ -33,7 +33,7 @@ class Walker(Actions):
         self.parked: dict[int, Scheduled] = {}
         self.while_suspended: deque[Event] = deque()
         self.walked = 0
-        """Number of events that were processed."""
+        """The number of processed events."""
         self.last: Event | None = None
 
     def can_go_on(self, execution_id: str, actions: Sequence[Action], history: Sequence[Event]) -> bool:
@@ -51,7 +51,7 @@ class Walker(Actions):
     def go(self, actions: Sequence[Action], history: Sequence[Event]) -> Walk:
         """Processes the new events; returns the new work, the open tasks and whether the end was reached.
 
-        Does not raise for mistakes of an app: non-determinism and broken actions are in the result.
+        It does not raise exceptions for mistakes of an app: non-determinism and broken actions are in the result.
         """
         result, self.actions = self.walk, actions
         added = history[self.walked :]

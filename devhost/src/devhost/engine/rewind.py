@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def rewind(state: State, instance: Instance, reason: str | None, now: datetime) -> None:
-    """Removes the failures from the history and wakes the instance. Failed sub-orchestrations are rewound, too."""
+    """Replaces the failures in the history and wakes the instance. Failed sub-orchestrations are rewound, too."""
     history = state.history(instance)
     failed = {e["TaskScheduledId"] for e in history if e["EventType"] == ev.TASK_FAILED}
     failed_children = {e["TaskScheduledId"] for e in history if e["EventType"] == ev.SUB_FAILED}

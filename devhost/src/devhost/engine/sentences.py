@@ -1,4 +1,4 @@
-"""Work that an orchestrator scheduled, and the messages about it: non-determinism, and what an instance waits for."""
+"""Work that an orchestrator scheduled, and the messages about it: about non-determinism, and about open tasks."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def not_scheduled(event: Event) -> str:
 
 
 def scheduled_otherwise(event: Event, mine: Scheduled) -> str:
-    """The message if the walk scheduled other work under the same id."""
+    """The message if the walk scheduled different work under the same id."""
     kind, task_id = event["EventType"], event["EventId"]
     named = f" named '{event['Name']}'" if event.get("Name") else ""
     head = (

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID
 """
 _VERSION = "2"
 _UPGRADES = {"1": "ALTER TABLE instances ADD COLUMN version TEXT"}
-"""The statement that turns a layout into the next one."""
+"""By layout, the statement that upgrades it to the next layout."""
 
 
 class StateInUse(Exception):  # noqa: N818
@@ -45,7 +45,7 @@ class StateInUse(Exception):  # noqa: N818
 
 
 class StateTooNew(Exception):  # noqa: N818
-    """The state has the layout of another version of the devhost."""
+    """The state has a layout that this version of the devhost does not know."""
 
     def __init__(self, directory: Path, version: str) -> None:
         super().__init__(
@@ -59,10 +59,12 @@ class SqliteStore:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(directory)
-        # Two threads use it, never at the same time: the engine's thread writes, the thread that opened it closes it.
+        # Two threads use the connection, never at the same time: the engine's thread writes; the opening thread closes
+        # it.
         self._db = sqlite3.connect(directory / "state.db", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
-        # NORMAL in WAL mode survives kill -9: the operating system has the pages. Only a power cut can lose commits.
+        # With NORMAL in WAL mode, commits survive kill -9, because the operating system has the pages. Only a power cut
+        # can lose them.
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA wal_autocheckpoint=4000")
         self._db.executescript(_SCHEMA)
@@ -130,7 +132,7 @@ class SqliteStore:
         return _history(self._db, instance_id)
 
     def value(self, key: str) -> str | None:
-        """A value that is stored beside the state (a generated key, the last run of a timer)."""
+        """A value that is stored with the state (a generated key, the last run of a timer)."""
         row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
         return row[0] if row else None
 

@@ -24,13 +24,14 @@ from devhost.engine.versions import Versioning
 log = logging.getLogger("devhost.engine")
 
 TimerPolicy = Callable[[datetime, datetime], datetime]
-"""(due time, now) -> when the timer is delivered."""
+"""(due time, now) -> the time at which the timer is delivered."""
 Recorder = Callable[[Instance, str], None]
-"""(instance, how its current generation ended); called while the instance still has the history of the generation."""
+"""Called with an instance and the status with which its current generation ended, while the instance still has the
+history of that generation."""
 
 
 class State:
-    """The contents of a task hub, and how they change. The next commit() stores the changes."""
+    """The contents of a task hub, and the methods that change them. The next commit() stores the changes."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class State:
         latency: Latency | None = None,
         blob_reads: BlobReads | None = None,
     ) -> None:
-        """Loads the contents of `store`: everything that was in flight is ready again.
+        """Loads the contents of `store`. Everything that was in flight is ready again.
 
         `timers` decides when a timer is delivered, `new_id` makes the ids of executions and entity requests,
         `batch_size` is the maximum number of operations in an entity batch. `versioning` has the version of the host,
@@ -131,9 +132,10 @@ class State:
         sent: datetime | None = None,
         from_client: bool = False,
     ) -> None:
-        """Sends a message. It arrives at `due`; without `due`, after the latency; without `sent`, with the next commit.
+        """Sends a message.
 
-        `sent` is the current time. Latency applies only to messages that have it.
+        It arrives at `due` if that is given; otherwise after the latency if `sent` (the current time) is given;
+        otherwise with the next commit.
         """
         if due is None and sent is not None:
             due = self.latency.due(target, sent, from_client=from_client, ordered=kind != "activity")
@@ -184,9 +186,9 @@ class State:
         version: str | None = None,
         from_client: bool = False,
     ) -> Instance:
-        """Makes a new execution of `instance_id`, which replaces any other, and sends its start message.
+        """Creates a new execution of `instance_id`, which replaces an existing one, and sends its start message.
 
-        Events for an execution that had not started yet belong to the id, so the new execution gets them.
+        Events that were sent before an execution started belong to the id, so the new execution gets them.
         """
         before = self.instances.get(instance_id)
         execution_id = self.new_id()
@@ -239,13 +241,13 @@ class State:
         return self.entities[entity_id]
 
     def stage(self, instance: Instance) -> None:
-        """Stages the episode of an instance, unless this host leaves instances of its version alone."""
+        """Stages the episode of an instance, unless this host does not run instances of that version."""
         if self.versioning.runs(instance.version) or self.versioning.failure == "Fail":
             self.agenda.stage(Item("episode", instance.id))
         elif "version" not in instance.warned:
             instance.warned.add("version")
             log.warning(
-                "instance %s (%s) has version %s and is left alone: the host's version is %s, its rule %s",
+                "instance %s (%s) has version %s and is not run: the host's version is %s, its rule %s",
                 instance.id, instance.name, instance.version, self.versioning.default, self.versioning.match,
             )  # fmt: skip
 
@@ -277,7 +279,7 @@ class State:
                 return
             instance.inbox.append(message)
             if instance.status != "Pending" or any(_is_start(m) for m in instance.inbox):
-                self.stage(instance)  # a message that overtakes the start waits for it
+                self.stage(instance)  # a message that overtakes the start message waits for it
 
 
 def _is_start(message: Message) -> bool:

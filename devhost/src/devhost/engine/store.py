@@ -20,13 +20,14 @@ Row = tuple[Any, ...]
 
 @dataclass(slots=True)
 class Changes:
-    """The changes of one transaction. None deletes an instance or entity; `dropped` applies before `history`."""
+    """The changes of one transaction. None as an instance or entity deletes it. `dropped` is applied before
+    `history`."""
 
     instances: dict[str, Instance | None] = field(default_factory=dict)
     entities: dict[str, Entity | None] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)
     history: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    """Per instance: (position of the first event, JSON texts of events joined by commas)."""
+    """By instance: tuples of the position of the first event and the JSON texts of the events, joined by commas."""
     sent: dict[int, Message] = field(default_factory=dict)
     consumed: list[int] = field(default_factory=list)
 
@@ -58,7 +59,7 @@ class Store(Protocol):
     def load(self) -> Loaded: ...
 
     def commit(self, changes: Changes) -> None:
-        """Stores all changes or, if the process dies, none."""
+        """Stores all changes; if the process dies meanwhile, none of them."""
 
     def history(self, instance_id: str) -> str:
         """The stored history of an instance as the text of a JSON array; `[]` if it has no history."""
@@ -114,7 +115,7 @@ def message_from(row: Row) -> Message:
 
 
 class MemoryStore:
-    """Holds rows, not objects, so that a second engine on it starts from the committed state only."""
+    """A store in memory. It keeps rows, not objects, so that a second engine starts from the committed state only."""
 
     def __init__(self) -> None:
         self._instances: dict[str, Row] = {}

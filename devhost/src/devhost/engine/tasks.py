@@ -17,7 +17,7 @@ class Walk:
     """The result of a walk."""
 
     scheduled: list[Scheduled] = field(default_factory=list)
-    """New work, not yet in the history, in the order of its ids."""
+    """New work that is not in the history yet, in the order of its ids."""
     finished: bool = False
     """Whether the end of the list of actions was reached."""
     open: list[str] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Task:
 
 
 def compound(tasks: Sequence[Task], *, any_of: bool) -> Task:
-    """A task that ends with the last of `tasks`, even after a failure; `any_of`: with the first, failed or not."""
+    """A task that ends when all `tasks` have ended, even if one failed; with `any_of`, when the first one has ended."""
     whole = Task()
 
     def check() -> None:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 _encode = json.JSONEncoder(check_circular=False).encode
-"""Made once, without the check for circular references: all values come from JSON or from the devhost."""
+"""Created only once. It does not check for circular references: all values come from JSON or from the devhost."""
 
 
 def to_text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Times as the durable protocol writes them: UTC, ISO-8601 with `Z`, and .NET time spans."""
+"""Times in the forms of the durable protocol: ISO 8601 in UTC with `Z`, and .NET time spans."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from datetime import UTC, datetime, timedelta
 
 @functools.lru_cache(256)  # all events of an episode have the same time
 def iso(moment: datetime) -> str:
-    """`moment` (UTC) as histories contain it, without trailing zeros of the fraction, as .NET writes it."""
+    """`moment` (UTC) in the form of histories: like .NET, without trailing zeros of the fraction."""
     text = moment.isoformat()  # ends with the zone
     return f"{text[:26].rstrip('0')}Z" if moment.microsecond else f"{text[:19]}Z"
 
 
 def iso_seconds(moment: datetime) -> str:
-    """`moment` with second resolution, as status bodies show it."""
+    """`moment` with second resolution, in the form of status bodies."""
     return moment.replace(tzinfo=None, microsecond=0).isoformat() + "Z"
 
 
 def iso_offset(moment: datetime) -> str:
-    """`moment` with +00:00 and seven digits, as `ScheduledTime` in history views."""
+    """`moment` with +00:00 and seven digits, in the form of `ScheduledTime` in history views."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0+00:00"
 
 
@@ -39,7 +39,8 @@ def _six_digits(text: str) -> str:
 
 
 def whole_seconds(fire_at: datetime, now: datetime) -> datetime:
-    """When Azure Storage delivers a timer: the delay is cut to whole seconds, so it can be up to a second early."""
+    """The time at which Azure Storage delivers a timer: it cuts the delay to whole seconds, so the timer can be up to a
+    second early."""
     return now + timedelta(seconds=max(0, int((fire_at - now).total_seconds())))
 
 

@@ -1,7 +1,7 @@
 """Orchestration versions: which instances this host runs.
 
 An instance keeps the version it was started with. A host has a version of its own (`defaultVersion` in host.json) and a
-rule for instances of other versions. The rule also decides whether these are left alone or fail.
+rule for instances of other versions. The rule also decides whether the instances that it does not run wait or fail.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _NUMBERS = re.compile(r"\d+(\.\d+){1,3}", re.ASCII)
 
 @dataclass(slots=True)
 class Versioning:
-    """The version of a host and its rule for the others.
+    """The version of a host and its rule for instances of other versions.
 
-    `match`: "CurrentOrOlder" runs instances of the host's version and older ones, "Strict" only those of the host's
-    version, "None" all. `failure`: what happens to the others: "Reject" leaves them as they are, with their messages,
-    until a host comes that runs them; "Fail" fails them.
+    `match`: "CurrentOrOlder" runs instances of the host's version and of older versions, "Strict" only instances of the
+    host's version, "None" all instances. `failure`: what happens to the instances that it does not run: "Reject" leaves
+    them and their messages until another host runs them; "Fail" fails them.
     """
 
     default: str | None = None
@@ -33,7 +33,8 @@ class Versioning:
     failure: FailureStrategy = "Reject"
 
     def runs(self, version: str | None) -> bool:
-        """Whether the host runs instances of a version; None: of those started without one."""
+        """Whether the host runs instances of a version. `version` is None for instances that were started without
+        one."""
         if self.match == "Strict":
             return (version or "") == (self.default or "")
         return self.match == "None" or compare(version, self.default) <= 0
@@ -41,11 +42,11 @@ class Versioning:
 
 @functools.lru_cache(256)
 def compare(one: str | None, other: str | None) -> int:
-    """Below, at or above zero as `one` is older than, the same as or newer than `other`.
+    """A number below zero if `one` is older than `other`, zero if they are the same, above zero if `one` is newer.
 
-    As DurableTask.Core does it: an instance without a version is older than every version; versions of two to four
-    numbers ("1.10") are compared as numbers, and a missing part is older than an existing one (1.0 before 1.0.0); all
-    others ("2", "v3") are compared as texts without regard to case, so that "10" comes before "9".
+    The rules are those of DurableTask.Core. An instance without a version is older than every version. Versions of two
+    to four numbers ("1.10") are compared as numbers, and a missing part is older than an existing part (1.0 before
+    1.0.0). All other versions ("2", "v3") are compared as case-insensitive texts, so that "10" comes before "9".
     """
     one, other = (one or "").strip(), (other or "").strip()
     if not one or not other:

@@ -24,7 +24,7 @@ _ENDS = {ev.TASK_COMPLETED, ev.TASK_FAILED, ev.SUB_COMPLETED, ev.SUB_FAILED}
 
 
 def loose(text: str | None) -> Any:
-    """A stored value for a body: parsed if it is JSON, else (a reason, a failure) as text."""
+    """A stored value for a body: parsed if it is JSON, otherwise as text (such as a reason or a failure)."""
     if text is None:
         return None
     try:
@@ -53,7 +53,8 @@ def status(
 
 
 def entity_status(entity: Entity, *, show_input: bool = True) -> dict[str, Any]:
-    """The status body of an entity: for the storage it is an instance that always runs and has its state as input."""
+    """The status body of an entity: in the storage, an entity is an instance that always runs and has its state as
+    input."""
     state: dict[str, Any] = {"exists": True} if entity.exists else {}
     return {
         "name": entity.id,
@@ -77,7 +78,7 @@ def entity_item(entity: Entity, *, fetch_state: bool) -> dict[str, Any]:
 
 
 def history_view(history: list[Event], *, show_output: bool) -> list[dict[str, Any]]:
-    """The history for a body: scheduling events are merged into completions, bookkeeping events are left out."""
+    """The history for a body: scheduling events are merged into their completions, bookkeeping events are left out."""
     scheduled: dict[int, Event] = {}
     items: list[dict[str, Any]] = []
     for event in history:

@@ -1,4 +1,4 @@
-"""The routes under /admin: run a timer function now, lost log lines, faults."""
+"""The routes under /admin: they run a timer function now, list lost log lines, and show and change faults."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _FAULTS = "/admin/devhost/faults"
 _FUNCTIONS = "/admin/functions/"
 
 ChangeFaults = Callable[[Callable[[FaultControl], dict[str, float]]], Future[dict[str, float]]]
-"""Runs an operation on the faults, on the thread of the engine."""
+"""Runs an operation with the FaultControl on the thread of the engine."""
 
 
 class Admin:
     """Answers requests under /admin, which need the master key if keys are checked.
 
-    Without `timers` and `faults` there are only the lost log lines: a host of HTTP functions has nothing else.
+    Without `timers` and `faults` it serves only the lost log lines, for a devhost with only HTTP functions.
     """
 
     def __init__(

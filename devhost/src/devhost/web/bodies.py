@@ -7,7 +7,7 @@ from typing import Any
 
 
 class BadBody(Exception):  # noqa: N818
-    """The body is not JSON; the message is the one of the real extension."""
+    """The body is not JSON. The message is that of the real extension."""
 
 
 def read_json(body: bytes) -> Any:

@@ -83,7 +83,8 @@ class Management:
         return None
 
     async def _entity(self, request: Request, method: str, name: str, key: str, more: int) -> Answer | None:
-        """One entity. `$` is the empty key in a read; a signal takes the key as it is, even an absent one."""
+        """One entity. A read takes the key `$` as the empty key; a signal takes the key as it is, even if it is
+        missing."""
         if more > 1:
             return None
         if method == "GET":
@@ -104,7 +105,7 @@ class Management:
     async def _start(self, request: Request, name: str, instance_id: str | None) -> Answer:
         text = None
         if request.body:
-            read_json(request.body)  # only to refuse invalid JSON: the input is stored as it is
+            read_json(request.body)  # parsed only to refuse invalid JSON: the text is stored as it is
             text = request.body.decode("utf-8-sig", "replace")
         version = _parameter(request, "version") or None
         return await self._started(
@@ -112,7 +113,7 @@ class Management:
         )
 
     async def _started(self, request: Request, instance_id: str) -> Answer:
-        """The response to a start or restart: at once, or at the end if the caller asked to wait."""
+        """The response to a start or restart: at once or, if the caller asked for it, when the instance has ended."""
         timeout, interval = _number(request, "timeout"), _number(request, "pollingInterval")
         if timeout is not None and interval is not None:
             if interval > timeout:
@@ -156,7 +157,7 @@ class Management:
     async def _raise_event(self, request: Request, instance_id: str, event: str) -> Answer:
         await self._do(
             lambda hub, now: hub.must_live(instance_id)
-        )  # a missing or ended instance has precedence over a bad body
+        )  # first, because a missing or ended instance has precedence over a bad body
         if request.content_type != "application/json":
             return json_answer(400, {"Message": "Only application/json request content is supported"})
         text = dumps(read_json(request.body))

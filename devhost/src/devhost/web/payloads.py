@@ -1,4 +1,4 @@
-"""The URLs of the management API, for check-status bodies and for the text of a durable client."""
+"""The URLs of the management API, for check-status bodies and for the JSON text of a durable client."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CONNECTION = "Storage"
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Makes the URLs for one task hub. `base` is scheme, host and port."""
+    """Builds the URLs for one task hub. `base` is scheme, host and port."""
 
     hub: str
     code: str
 
     def of(self, base: str, instance_id: str, hub: str = "", connection: str = "") -> dict[str, str]:
-        """The URLs to manage an instance."""
+        """The URLs with which to manage an instance."""
         query = f"taskHub={hub or self.hub}&connection={connection or CONNECTION}&code={self.code}"
         root = f"{base}{WEBHOOKS}/instances/{quote_plus(instance_id, safe='!*()')}"
         return {
@@ -37,7 +37,7 @@ class Links:
         }
 
     def check_status(self, base: str, instance_id: str) -> dict[str, str]:
-        """The body of a 202 of the management API, which has no rewind URL."""
+        """The body of a 202 of the management API. It has no rewind URL."""
         links = self.of(base, instance_id)
         del links["rewindPostUri"]
         return links

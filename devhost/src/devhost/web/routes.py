@@ -34,7 +34,7 @@ class Template:
 
     def __init__(self, text: str) -> None:
         if text.startswith(("/", "~")):
-            raise BadTemplate(f"route {text!r} starts with {text[0]!r}; the host refuses it: leave that out")
+            raise BadTemplate(f"route {text!r} starts with {text[0]!r}; the host refuses that: leave it out")
         self.text = text
         self._segments = [_segment(s, text) for s in _split(text.strip("/"), text)]
 
@@ -60,7 +60,8 @@ class Template:
         return values if len(path) <= len(self._segments) else None
 
     def example_with(self, other: Template) -> str | None:
-        """A path that both match, made of their literals and a few sample values; None if none was found."""
+        """A path that both templates match, built from their literals and a few sample values; None if none was
+        found."""
         most = max(len(self._segments), len(other._segments))
         for length in range(most, -1, -1):
             path: list[str] = []
@@ -84,7 +85,7 @@ class Router(Generic[T]):
         self._routes: list[tuple[Template, frozenset[str], T]] = []
 
     def add(self, template: str, methods: Iterable[str], target: T) -> None:
-        """No methods means every method."""
+        """Adds a route. Without methods it is for all methods."""
         self._routes.append((Template(template), frozenset(m.upper() for m in methods), target))
 
     def find(self, method: str, raw_path: str) -> tuple[T, Values] | None:
@@ -105,7 +106,8 @@ class Router(Generic[T]):
         return None
 
     def overlaps(self) -> Iterator[tuple[T, T, str]]:
-        """Pairs of targets whose routes match the same request, with an example path; the first of a pair gets it."""
+        """Pairs of targets whose routes match the same request, with an example path. The first of a pair gets the
+        request."""
         for n, (template, methods, target) in enumerate(self._routes):
             for later, other_methods, other in self._routes[n + 1 :]:
                 if methods and other_methods and not methods & other_methods:
@@ -130,7 +132,8 @@ def _samples(*segments: _Segment | None) -> Iterator[str]:
 
 
 def _fits(segment: _Segment | None, text: str) -> bool:
-    """Whether a segment matches a text. A missing segment does: a catch-all may match there, match() decides."""
+    """Whether a segment matches a text. A missing segment counts as a match, because a catch-all may match there;
+    match() decides."""
     if segment is None or (isinstance(segment[0], _Parameter) and segment[0].catch_all):
         return True
     return _match_segment(segment, text, {})

@@ -1,4 +1,4 @@
-"""The sockets: one thread with its own loop serves the port of the app and the RPC port of the client."""
+"""The sockets. One thread with its own loop serves the port of the app and the RPC port of the client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("devhost.web")
 
 Handler = Callable[[Request], Awaitable[Answer]]
 _LARGEST_BODY = 210_000_000
-"""Bytes; the limit of the Functions host."""
+"""The maximum number of bytes of a body, as in the Functions host."""
 
 
 _OURS = frozenset({"transfer-encoding", "content-length", "connection"})
@@ -153,7 +153,8 @@ def bind(port: int) -> socket.socket:
 
 
 def bind_rpc() -> socket.socket:
-    """The client's RPC port: 17071 as the real extension, or one between 30000 and 31000 when that is taken."""
+    """A socket for the client's RPC port: 17071 as in the real extension, or, if that is taken, a port between 30000
+    and 31000."""
     for port in (17071, *random.sample(range(30000, 31000), 50)):
         try:
             return bind(port)

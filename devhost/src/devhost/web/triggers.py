@@ -34,8 +34,8 @@ class HttpTriggers:
             self._router.add(binding.get("route") or function.name, binding.get("methods") or (), function)
         for first, later, example in self._router.overlaps():
             log.warning(
-                "routes overlap: /%s fits function %s and function %s; it goes to %s, because the platform tries "
-                "routes in order of function name, not the more exact one first",
+                "routes overlap: /%s matches function %s and function %s; it goes to %s, because the platform tries "
+                "routes in the order of function names, not the more exact route first",
                 example, first.name, later.name, first.name,
             )  # fmt: skip
 
@@ -91,7 +91,7 @@ def read_answer(value: Any) -> Answer:
 
 
 def _response_object(text: str) -> Answer | None:
-    """The host takes a returned string that is a JSON object with a `body` for a response."""
+    """The answer for a returned string that is a JSON object with a `body`: the host takes it for a response."""
     try:
         value = json.loads(text)
     except ValueError:

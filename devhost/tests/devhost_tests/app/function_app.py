@@ -42,7 +42,7 @@ async def start(req: func.HttpRequest, client: Any) -> func.HttpResponse:
 
 @app.route(route="echo/{a:int}/{b?}", methods=["GET", "POST"])
 def echo(req: func.HttpRequest) -> func.HttpResponse:
-    """The parts of a request as a synchronous function sees them."""
+    """Returns the parts of a request that a synchronous function gets."""
     seen = {
         "method": req.method,
         "url": req.url,
@@ -105,7 +105,7 @@ def add_one(x: int) -> int:
 
 @app.activity_trigger(input_name="x")
 def noted(x: dict[str, Any]) -> str:
-    """Writes a line, then waits for its permission to end: a file with that name."""
+    """Writes a line, then waits until a file with its name exists, which permits it to end."""
     note(x["file"], "begun")
     while not (Path(os.environ["SCRATCH"]) / x["until"]).exists():
         time.sleep(0.02)

@@ -18,7 +18,7 @@ blueprint = df.Blueprint()
 
 
 def read(value: Any) -> Any:
-    """Arguments that JSON cannot express: an entity's id, a time, a list of statuses."""
+    """The arguments that JSON cannot express (an entity's id, a time, a list of statuses), from their JSON form."""
     if not isinstance(value, dict):
         return value
     if "entity" in value:
@@ -48,7 +48,7 @@ def written(value: Any) -> Any:
 @blueprint.route(route="client/{method}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @blueprint.durable_client_input(client_name="client")
 async def call_client(req: func.HttpRequest, client: Any, context: func.Context) -> func.HttpResponse:
-    """Calls a method of the client with the arguments of the body; `request` stands for the request itself."""
+    """Calls a method of the client with the arguments in the body. The argument `request` means the request itself."""
     call = req.get_json()
     arguments = [req if a == "request" else read(a) for a in call.get("args", [])]
     method = getattr(client, req.route_params["method"])
@@ -152,7 +152,7 @@ _gates: list[tuple[asyncio.Event, asyncio.Task[None]]] = []
 
 @blueprint.route(route="logs/{kind}", auth_level=func.AuthLevel.ANONYMOUS)
 async def logs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """Logs the line `kind` from the place that the kind names."""
+    """Logs the line `kind` from the kind of task or thread that the word names."""
     kind = req.route_params["kind"]
     if kind == "task":
         log.warning(kind)
@@ -188,7 +188,7 @@ def sync_logs(req: func.HttpRequest) -> str:
 
 @blueprint.activity_trigger(input_name="x")
 def logs_in_pool(x: str) -> str:
-    """An activity that logs on a thread of its own pool, too."""
+    """An activity that logs on its own thread and on a thread of a pool of its own."""
     log.warning("activity %s", x)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(log_as, None, f"pool {x}").result()
@@ -205,7 +205,7 @@ def thread_name(x: Any) -> str:
 
 @blueprint.activity_trigger(input_name="x")
 async def async_threads(x: Any) -> list[str]:
-    """The thread of an async function, and the one that asyncio.to_thread gives it."""
+    """The names of the thread of an async function and of the thread that asyncio.to_thread uses."""
     return [threading.current_thread().name, await asyncio.to_thread(lambda: threading.current_thread().name)]
 
 

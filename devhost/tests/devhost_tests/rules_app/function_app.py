@@ -1,4 +1,4 @@
-"""Small orchestrators for the rules of the engine that no recording shows. Imports nothing but the SDK."""
+"""Small orchestrators for the rules of the engine that no recording shows. They import only the SDK."""
 
 import datetime
 from collections.abc import Generator

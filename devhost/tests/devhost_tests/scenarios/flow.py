@@ -37,7 +37,8 @@ def uncancelled_timer(w: World) -> None:
 
 @scenario
 def poll_loop(w: World) -> None:
-    """A polling orchestrator: a wake or a timer, cancel the loser, a new generation every third turn."""
+    """A polling orchestrator: it waits for an event or a timer, cancels the other one, and begins a new generation
+    every third turn."""
     i = w.start("PollLoop", {"turn": 0, "last": 9})
     w.until(i, lambda b: (b["customStatus"] or {}).get("turn") == 4, timeout=30)
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/wake-4", json_body="now")
@@ -66,7 +67,7 @@ def wake_between_generations(w: World) -> None:
 
 @scenario
 def window(w: World) -> None:
-    """A sliding window over task_any: the host waits for the newest job only, so job 3 starts after the 8 s."""
+    """A sliding window over task_any: the host waits only for the newest job, so job 3 starts after 8 s."""
     i = w.start("Window", [3, 1, 8, 1])
     t = time.time()
     w.end(i, timeout=40, label="order of ends of jobs of 3, 1, 8, 1 s", history=True)
@@ -137,7 +138,7 @@ def terminated_parent_and_child(w: World) -> None:
     w.until(c, lambda b: b["customStatus"] == "waiting")
     w.client("terminate", i, reason="stop the parent")
     w.end(i)
-    w.until(w.start("Chain", id="meanwhile"))  # everything that the termination caused would have arrived by now
+    w.until(w.start("Chain", id="meanwhile"))  # by now, all consequences of the termination would have arrived
     w.note("child of a terminated parent", w.status(c)[1])
     j = w.start("SubForever", id="parent2")
     w.until(j + "-child", lambda b: b["customStatus"] == "waiting")
@@ -162,7 +163,7 @@ def terminated_during_activity(w: World) -> None:
     w.until(later, lambda b: b["runtimeStatus"] == "Running")
     w.client("terminate", i, reason="stop")
     w.end(i, timeout=3, label="at once")
-    w.until(later)  # so the nap that began before it has ended, too
+    w.until(later)  # so the nap that began before it has also ended
     w.end(i, timeout=3, label="after the activity ended")
 
 

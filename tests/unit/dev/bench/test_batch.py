@@ -1,10 +1,10 @@
-"""The measurement of batches: a batch costs little beside its requests, and keeps to its limit."""
+"""The measurement of batches: a batch costs little in addition to its requests, and respects its limit."""
 
 from dev.bench.batch import measure
 
 
 def test_a_batch_costs_a_tenth_of_its_requests_at_most() -> None:
-    """Six models of five minutes, two at a time: in three rounds, and no faster than that."""
+    """Six models of five minutes each, two at a time, take three rounds and no less."""
     alone = measure(6, 300, 2, together=False)
     batch = measure(6, 300, 2, together=True)
     assert alone.refreshing == batch.refreshing

@@ -41,7 +41,7 @@ def test_the_app_follows_a_known_refresh_with_few_calls(usual: float) -> None:
 
 
 def test_history_saves_calls_and_a_fixed_pace_is_kept() -> None:
-    """The rows of the table differ as their names say."""
+    """The rows of the table differ as their names suggest."""
     of = {
         way.name: follow(3, 3_600, way.limits, earlier=way.earlier)
         for way in (WITH_HISTORY, WITHOUT_HISTORY, *FIXED[1:])
@@ -53,7 +53,7 @@ def test_history_saves_calls_and_a_fixed_pace_is_kept() -> None:
 
 
 def test_a_seed_measures_the_same_again() -> None:
-    """Another seed gives other results."""
+    """A different seed gives different results."""
     once = follow(1, 300, Limits(), earlier=EARLIER)
     assert once == follow(1, 300, Limits(), earlier=EARLIER)
     assert once != follow(2, 300, Limits(), earlier=EARLIER)
@@ -61,13 +61,13 @@ def test_a_seed_measures_the_same_again() -> None:
 
 @pytest.mark.parametrize("part", FAILURE_POINTS)
 def test_an_early_failure_is_noticed_within_reason(part: float) -> None:
-    """Within two and a half times its duration, plus the delay of the history, and within a sixth of the usual time."""
+    """It is noticed within 2.5 times its duration (plus the delay of the history) and a sixth of the usual time."""
     late = follow(1, 3_600, Limits(), earlier=EARLIER, part=part).delay
     assert late <= min(2.5 * part * 3_600 + 20, 3_600 / 6 + 6)
 
 
 def test_durations_differ_as_the_caption_says() -> None:
-    """Within 15 %, except for one in thirty that takes longer."""
+    """Durations differ by at most 15 %, except for one refresh in thirty, which takes longer."""
     chance = random.Random(1)  # noqa: S311
     found = [duration(chance, 1_000) for _ in range(6_000)]
     assert min(found) >= 850
@@ -92,12 +92,12 @@ def test_table_and_plot_show_every_way(tmp_path: Path) -> None:
     ("calls", "delay", "on_target"), [(30, 72.0, True), (31, 1.0, False), (5, 72.1, False), (1, 0.1, True)]
 )
 def test_the_target_is_calls_and_delay(calls: int, delay: float, on_target: bool) -> None:
-    """Both must be met."""
+    """A row is on target only if both limits are met."""
     assert Measured("1 h", WITH_HISTORY, [calls] * 20, [delay] * 20).on_target is on_target
 
 
 def test_expensive_rows_are_measured_less_often() -> None:
-    """Otherwise the table would take an hour."""
+    """With as many refreshes as in other rows, the table would take an hour."""
     counts: list[int] = []
 
     def run(_one: object, count: int) -> list[Followed]:
@@ -112,7 +112,7 @@ def test_expensive_rows_are_measured_less_often() -> None:
 def test_the_command_measures_prints_and_draws(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With short refreshes only."""
+    """The test uses only short refreshes."""
     for name in DURATIONS:
         monkeypatch.setitem(DURATIONS, name, 20.0)
     output = tmp_path / "new" / "plot.png"
@@ -127,7 +127,7 @@ def test_the_command_measures_prints_and_draws(
 
 
 def test_a_plot_is_a_png(capsys: pytest.CaptureFixture[str]) -> None:
-    """Refused before anything is measured."""
+    """A different file name is refused before anything is measured."""
     with pytest.raises(SystemExit) as ended:
         polling.main(["--output", "plot.pdf"])
     assert ended.value.code == 2

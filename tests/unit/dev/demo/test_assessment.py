@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from dev.demo.assessment import Assessment, Refresh, assess, exit_code, numbers, parse_time, shared_with
-from dev.demo.callers import Order, Report
+from dev.demo.callers import RefreshRequest, Report
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ORDER = Order("Load orders", "Sales", "w", "d")
+REQUEST = RefreshRequest("Load orders", "Sales", "w", "d")
 BODY = {
     "status": "Completed",
     "refreshId": "R1",
@@ -34,8 +34,8 @@ def refresh(state: str = "Completed", refresh_id: str = "r1", seconds: float = 5
 
 
 def test_a_correct_success() -> None:
-    """Correct, with the times that the caller received."""
-    assessment = assess(ORDER, report(), [refresh()])
+    """The outcome is correct, and has the times that the caller received."""
+    assessment = assess(REQUEST, report(), [refresh()])
     assert (assessment.correct, assessment.status, assessment.waited, assessment.refreshed) == (
         True,
         "Completed",
@@ -46,7 +46,7 @@ def test_a_correct_success() -> None:
 
 def test_a_correct_failure() -> None:
     """A failure is correct if the refresh is Failed in Power BI; its message is kept."""
-    assessment = assess(ORDER, report(FAILED, 424), [refresh("Failed")])
+    assessment = assess(REQUEST, report(FAILED, 424), [refresh("Failed")])
     assert (assessment.correct, assessment.message) == (True, "credentials")
 
 
@@ -58,7 +58,7 @@ def test_a_correct_failure() -> None:
         (report(), [refresh("InProgress")], "the refresh is InProgress in Power BI"),
         (report(), [refresh(seconds=-1)], "that refresh started before the request was sent"),
         (report(), [refresh(refresh_id="r2")], "Power BI has no such refresh"),
-        (report({"status": "Completed"}), [refresh()], "it names no refresh"),
+        (report({"status": "Completed"}), [refresh()], "the outcome names no refresh"),
         (report(FAILED, 200), [refresh("Failed")], "HTTP 200 contradicts the status Failed"),
         (report(code=424), [refresh()], "HTTP 424 contradicts the status Completed"),
         (report(problem="refused"), [refresh()], "refused"),
@@ -69,33 +69,33 @@ def test_a_correct_failure() -> None:
 )
 def test_an_incorrect_outcome(received: Report, refreshes: list[Refresh] | None, reason: str) -> None:
     """Each kind of contradiction is found and named."""
-    assessment = assess(ORDER, received, refreshes)
+    assessment = assess(REQUEST, received, refreshes)
     assert (assessment.correct, assessment.reason) == (False, reason)
 
 
 def test_a_difference_of_clocks_is_tolerated() -> None:
-    """Between two machines a start one second too early proves nothing."""
-    assert assess(ORDER, report(), [refresh(seconds=-1)], timedelta(seconds=2)).correct is True
-    assert assess(ORDER, report(), [refresh(seconds=-3)], timedelta(seconds=2)).correct is False
+    """If the clocks of two machines differ, a start one second too early proves nothing."""
+    assert assess(REQUEST, report(), [refresh(seconds=-1)], timedelta(seconds=2)).correct is True
+    assert assess(REQUEST, report(), [refresh(seconds=-3)], timedelta(seconds=2)).correct is False
 
 
 def test_exit_code_is_0_only_if_every_outcome_is_correct() -> None:
     """Unchecked successes pass, unchecked failures and an empty list do not."""
-    correct = assess(ORDER, report(), [refresh()])
-    correct_failure = assess(ORDER, report(FAILED, 424), [refresh("Failed")])
-    incorrect = assess(ORDER, report(), [refresh("Failed")])
+    correct = assess(REQUEST, report(), [refresh()])
+    correct_failure = assess(REQUEST, report(FAILED, 424), [refresh("Failed")])
+    incorrect = assess(REQUEST, report(), [refresh("Failed")])
     assert exit_code([correct, correct_failure]) == 0
     assert exit_code([correct, incorrect]) == 1
     assert exit_code([]) == 1
-    assert exit_code([assess(ORDER, report(), None)]) == 0
-    assert exit_code([assess(ORDER, report(FAILED, 424), None)]) == 1
+    assert exit_code([assess(REQUEST, report(), None)]) == 0
+    assert exit_code([assess(REQUEST, report(FAILED, 424), None)]) == 1
 
 
 def test_shared_refreshes_have_the_same_number() -> None:
     """Numbers follow the order of the callers; a caller without a refresh shares none."""
 
     def received(refresh_id: str) -> Assessment:
-        return assess(ORDER, report({**BODY, "refreshId": refresh_id}), [])
+        return assess(REQUEST, report({**BODY, "refreshId": refresh_id}), [])
 
     assessments = [received("b"), received("a"), received("b"), received(""), received("")]
     assert numbers(assessments) == {"b": 1, "a": 2}
@@ -110,5 +110,5 @@ def test_times_without_an_offset_are_utc(text: str) -> None:
 
 @pytest.mark.parametrize("value", [None, 5, "", "soon"])
 def test_values_that_are_not_times(value: object) -> None:
-    """They give None."""
+    """Other values give None."""
     assert parse_time(value) is None

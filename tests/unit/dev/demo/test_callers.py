@@ -1,4 +1,4 @@
-"""A caller of the demo, against a small server that answers according to the app's HTTP contract."""
+"""A caller of the demo, with a small server that answers by the app's HTTP contract."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from typing import Any
 
 import pytest
 
-from dev.demo.callers import Caller, Order, Report
+from dev.demo.callers import Caller, RefreshRequest, Report
 
 Answer = tuple[int, Any]
-ORDER = Order("Load orders", "Sales", "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-00000000000a")
+REQUEST = RefreshRequest(
+    "Load orders", "Sales", "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-00000000000a"
+)
 WAITS = (202, {"status": "WaitingForIdle", "position": 0})
 QUEUED = (202, {"status": "Queued", "position": 2})
 
 
 class App:
-    """Answers the POST with the first answer, each GET with the next one, and repeats the last one."""
+    """A server that answers the POST with the first answer, each GET with the next one, and repeats the last one."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
@@ -69,7 +71,7 @@ def call(app: App) -> Callable[[list[Answer]], Report]:
 
     def run(answers: list[Answer]) -> Report:
         app.answers = answers
-        caller = Caller(ORDER, app.base, poll_seconds=0.001)
+        caller = Caller(REQUEST, app.base, poll_seconds=0.001)
         caller.start()
         caller.join()
         return caller.report
@@ -80,8 +82,8 @@ def call(app: App) -> Callable[[list[Answer]], Report]:
 def test_from_the_request_to_the_outcome(app: App, call: Callable[[list[Answer]], Report]) -> None:
     """It requests a refresh of its model under its name, and polls until the request has ended."""
     report = call([QUEUED, WAITS, (202, {"status": "Refreshing"}), (200, {"status": "Completed"})])
-    assert app.bodies == [ORDER.body()]
-    assert ORDER.body()["caller"]["pipeline"] == "Load orders"
+    assert app.bodies == [REQUEST.body()]
+    assert REQUEST.body()["caller"]["pipeline"] == "Load orders"
     assert (report.over, report.code, report.status, report.problem) == (True, 200, "Completed", "")
     assert report.sent
     assert report.ended
@@ -95,9 +97,9 @@ def test_from_the_request_to_the_outcome(app: App, call: Callable[[list[Answer]]
         ([(500, "")], "refused with HTTP 500: (no body)"),
         ([QUEUED, (404, {"error": {"message": "no such request"}})], "the status is HTTP 404: no such request"),
         ([QUEUED, (500, "oh")], "the status is HTTP 500: oh"),
-        ([(202, "oh")], "the answer is not as documented"),
-        ([QUEUED, (200, [])], "the answer is not as documented"),
-        ([QUEUED, (200, "oh")], "the answer is not as documented"),
+        ([(202, "oh")], "the answer does not have the documented form"),
+        ([QUEUED, (200, [])], "the answer does not have the documented form"),
+        ([QUEUED, (200, "oh")], "the answer does not have the documented form"),
     ],
 )
 def test_no_outcome(call: Callable[[list[Answer]], Report], answers: list[Answer], problem: str) -> None:
@@ -115,9 +117,9 @@ def test_a_failure_is_an_outcome(call: Callable[[list[Answer]], Report]) -> None
 
 
 def test_an_unreachable_app() -> None:
-    """Reported as a problem; the thread does not crash."""
+    """The caller reports a problem; its thread does not crash."""
     # nothing listens on port 9 (discard)
-    caller = Caller(ORDER, "http://127.0.0.1:9")
+    caller = Caller(REQUEST, "http://127.0.0.1:9")
     caller.start()
     caller.join()
     assert caller.report.problem.startswith("the app cannot be reached")
@@ -136,7 +138,7 @@ def test_an_unreachable_app() -> None:
     ],
 )
 def test_phases_as_shown_to_people(body: dict[str, Any], phase: str, position: str) -> None:
-    """The phase and the place in the queue; an unknown status is shown unchanged."""
+    """The output has the phase and the position in the queue; an unknown status is shown unchanged."""
     report = Report(sent=datetime.now(UTC), body=body)
     assert (report.phase, report.position) == (phase, position)
     assert Report(body=body).phase == "not sent yet"

@@ -1,4 +1,4 @@
-"""What `dev.py run --stay` adds to the demo: models that the service and the app accept, and its end."""
+"""`dev.py run --stay`: the service and the app accept its models, and it ends correctly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ APP = "http://127.0.0.1:9"
 
 
 def test_the_models_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service takes their knobs and external refreshes, the app could take their requests."""
+    """The service accepts their knobs and external refreshes, and the app would accept their requests."""
     models: list[str] = []
     post = stay._post
 
@@ -45,20 +45,20 @@ def test_the_models_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Server:
-    """A server of the demo, after so many looks at it."""
+    """A server of the demo that ends after this many checks."""
 
     def __init__(self, looks: int, end: type[BaseException]) -> None:
         self.looks, self.end = looks, end
 
     def check(self) -> None:
-        """As a server does."""
+        """Raises an exception if the server has ended."""
         self.looks -= 1
         if self.looks < 0:
             raise self.end
 
 
 def test_it_goes_on_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asking again and again; Ctrl-C is its end, and one of a server is an error."""
+    """It repeats requests. Ctrl-C ends it; the end of a server is an error."""
     models: list[str] = []
     monkeypatch.setattr(stay, "fill", lambda base, service: None)
     monkeypatch.setattr(stay, "request", lambda base, model, caller: models.append(model.name))
@@ -76,7 +76,7 @@ def test_it_goes_on_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_for_the_demo_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    """A real model is refreshed once."""
+    """With a real model, there is only one refresh."""
     assert commands.parse(["run", "--stay"]).stay is True
     assert commands.parse(["run"]).stay is False
     with pytest.raises(SystemExit):

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from dev.demo import real_power_bi, story, view
 from dev.demo.assessment import Refresh, assess
-from dev.demo.callers import Caller, Order, Report
+from dev.demo.callers import Caller, RefreshRequest, Report
 from refresh.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def caller(order: Order, status: str, *, over: bool = False) -> Caller:
-    found = Caller(order, "http://127.0.0.1:9")
+def caller(request: RefreshRequest, status: str, *, over: bool = False) -> Caller:
+    found = Caller(request, "http://127.0.0.1:9")
     found.report = Report(sent=NOON, ended=NOON if over else None, body={"status": status, "position": 0})
     return found
 
@@ -40,7 +40,7 @@ def test_settings_of_the_demo_are_its_own() -> None:
 
 
 def test_the_real_run_keeps_the_login() -> None:
-    """Power BI is that of the cloud; AZURE_CLIENT_ID may be part of the login."""
+    """Power BI is that of the selected cloud; AZURE_CLIENT_ID is kept, because it may be part of the login."""
     environ = {"AZURE_CLIENT_ID": "me", "POWER_BI_API_URL": "http://127.0.0.1:1"}
     settings = Settings.from_environment(story.environment(environ, {"POWER_BI_CLOUD": "gcc"}))
     assert (settings.power_bi_cloud, settings.power_bi_api_url, settings.azure_client_id) == ("gcc", None, "me")
@@ -56,14 +56,14 @@ def test_the_real_run_keeps_the_login() -> None:
     ],
 )
 def test_the_late_order_is_sent_when_the_refresh_has_started(statuses: list[str], due: bool) -> None:
-    """Earlier it would share that refresh. It is sent as well if no refresh can start any more."""
-    sales = [caller(story.FIRST_ORDERS[0], status, over=status == "Failed") for status in statuses]
-    stock = caller(story.FIRST_ORDERS[3], "Refreshing")
-    assert story.late_order_is_due([*sales, stock]) is due
+    """If it were sent earlier, it would share that refresh. It is also sent if no refresh can start any more."""
+    sales = [caller(story.FIRST_REQUESTS[0], status, over=status == "Failed") for status in statuses]
+    stock = caller(story.FIRST_REQUESTS[3], "Refreshing")
+    assert story.late_request_is_due([*sales, stock]) is due
 
 
 def test_activity_of_power_bi() -> None:
-    """For each model: scheduled refresh, our refresh, or idle."""
+    """The line shows for each model a scheduled refresh, a refresh of ours, or that it is idle."""
     ended = Refresh("a", "Completed", NOON, NOON, external=True)
     external, ours = Refresh("b", "InProgress", NOON, external=True), Refresh("c", "InProgress", NOON)
     known = {story.SALES: [ended, external], story.STOCK: [ours]}
@@ -73,9 +73,9 @@ def test_activity_of_power_bi() -> None:
 
 
 def test_log_has_a_line_for_each_change() -> None:
-    """If the output is not a terminal."""
+    """This is the output if it is not a terminal."""
     where, out = console(120)
-    one = caller(story.FIRST_ORDERS[0], "WaitingForIdle")
+    one = caller(story.FIRST_REQUESTS[0], "WaitingForIdle")
     with view.live(where, [one]) as update:
         update("Sales: idle")
         update("Sales: idle")
@@ -93,7 +93,7 @@ def test_log_has_a_line_for_each_change() -> None:
 def test_live_table_fits_a_narrow_terminal() -> None:
     """At 80 columns no cell is cut."""
     where, out = console(80, terminal=True)
-    callers = [caller(ask, "WaitingForIdle") for ask in story.FIRST_ORDERS]
+    callers = [caller(ask, "WaitingForIdle") for ask in story.FIRST_REQUESTS]
     with view.live(where, callers) as update:
         update("Sales: scheduled refresh running; Stock: our refresh running")
     text = out.getvalue()
@@ -105,7 +105,7 @@ def test_live_table_fits_a_narrow_terminal() -> None:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_table_of_outcomes(width: int) -> None:
-    """Outcome, shared refreshes, times, correct or not, and the reason of an incorrect one."""
+    """The table has the outcome, shared refreshes, times, whether it is correct, and the reason if it is not."""
     where, out = console(width)
     body = {"refreshId": "r1", "requestedAt": "2026-03-01T12:00:00Z", "startedAt": "2026-03-01T12:00:07Z"}
     good = Report(
@@ -115,20 +115,20 @@ def test_table_of_outcomes(width: int) -> None:
         sent=NOON, ended=NOON, code=424, body={"status": "OutcomeUnknown", "error": {"message": "[lost] it is"}}
     )
     recorded = [Refresh("r1", "Completed", NOON + timedelta(seconds=7))]
-    assessments = [assess(story.FIRST_ORDERS[0], good, recorded), assess(story.FIRST_ORDERS[1], good, recorded)]
-    view.show_assessments(where, [*assessments, assess(story.FIRST_ORDERS[3], bad, recorded)])
+    assessments = [assess(story.FIRST_REQUESTS[0], good, recorded), assess(story.FIRST_REQUESTS[1], good, recorded)]
+    view.show_assessments(where, [*assessments, assess(story.FIRST_REQUESTS[3], bad, recorded)])
     lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
     assert "Load orders Sales Completed #1, 2 callers 7.0 s 6.0 s yes" in lines
     assert "Load warehouses Stock OutcomeUnknown NO" in lines
     assert "Load warehouses received this error:\n  [lost] it is" in out.getvalue()
-    assert "Load warehouses: incorrect: it names no refresh" in out.getvalue()
+    assert "Load warehouses: incorrect: the outcome names no refresh" in out.getvalue()
 
 
 def test_the_conclusion() -> None:
-    """One incorrect outcome is enough, and an unchecked one is not called correct."""
+    """One incorrect outcome makes it negative, and an unchecked outcome is not called correct."""
     received = Report(sent=NOON, ended=NOON, code=200, body={"status": "Completed", "refreshId": "r1"})
     correct, unchecked, incorrect = (
-        assess(story.LATE_ORDER, received, known) for known in ([Refresh("r1", "Completed", NOON)], None, [])
+        assess(story.LATE_REQUEST, received, known) for known in ([Refresh("r1", "Completed", NOON)], None, [])
     )
     assert story.conclusion([correct, correct]) == "All outcomes are correct: Power BI's own records agree."
     assert story.conclusion([correct, unchecked]) == "The outcomes could not be checked."

@@ -74,7 +74,7 @@ def test_the_command_line_says_what_to_play(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_invalid_arguments_are_refused(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With exit code 2 and a message that names the argument."""
+    """The exit code is 2, and the message names the argument."""
     with pytest.raises(SystemExit) as ended:
         commands.parse(["simulate", *arguments])
     assert ended.value.code == 2
@@ -84,7 +84,7 @@ def test_invalid_arguments_are_refused(arguments: list[str], sentence: str, caps
 def test_days_without_a_violation_end_with_0() -> None:
     """The output has the counts, the speed, and the events that never occurred."""
     first = result(10, counts={"wake_lost": 3, "requests": 1200})
-    second = result(11, counts={"wake_lost": 1, "told Completed": 2})
+    second = result(11, counts={"wake_lost": 1, "outcome Completed": 2})
     ended = [first, None, second]
     clock = iter(range(100)).__next__
     code, text = output_of(lambda where: many(where, PLAN, ended, lambda: float(clock())))
@@ -102,7 +102,7 @@ def test_days_without_a_violation_end_with_0() -> None:
 
 @pytest.mark.parametrize("level", [None, "light"])
 def test_the_smallest_failing_seed_is_shown(level: Level | None) -> None:
-    """Its timeline, and the command that replays it; a level determined by the seed is not part of the command."""
+    """The output has its timeline and the command that replays it, with the level only if it was given."""
     ended = [result(12, "6: late"), result(11, "3: two at once", "heavy"), result(10)]
     code, text = output_of(lambda where: many(where, Plan(range(10, 14), level, 2), ended))
     assert code == 1
@@ -123,7 +123,7 @@ def test_ctrl_c_shows_what_was_done_so_far() -> None:
 
 
 def test_a_dead_process_is_a_failure() -> None:
-    """Its days are missing."""
+    """The days of the dead process are missing."""
 
     def dying() -> Iterator[Result]:
         yield result(10)
@@ -136,7 +136,7 @@ def test_a_dead_process_is_a_failure() -> None:
 
 
 def test_a_log_gets_a_line_after_the_first_day_and_every_ten_seconds() -> None:
-    """Even while no day ends."""
+    """It does so even if no day ends."""
     clock = iter([0.0, 0.0, 0.0, 4.0, 10.0, 14.0, 23.0, 25.0, 25.0]).__next__
     ended = [result(10), result(11), None, None, result(12)]
     _, text = output_of(lambda where: many(where, PLAN, ended, clock))
@@ -150,7 +150,7 @@ def test_a_log_gets_a_line_after_the_first_day_and_every_ten_seconds() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_everything_fits_on_a_terminal(width: int) -> None:
     """No line is too long and no cell is cut, even with large counts."""
-    counts = dict.fromkeys([*FAULTS, "told Completed", "requests"], 20_000)
+    counts = dict.fromkeys([*FAULTS, "outcome Completed", "requests"], 20_000)
     ended = [result(seed, counts=counts) for seed in PLAN.seeds]
     _, text = output_of(lambda where: many(where, PLAN, ended), width, terminal=True)
     assert max(map(len, text.splitlines())) <= width
@@ -188,7 +188,7 @@ def test_one_seed_shows_its_whole_timeline() -> None:
 
 
 def test_an_error_of_the_app_is_a_violation() -> None:
-    """Its traceback stands in place of the timeline."""
+    """Its traceback is shown instead of the timeline."""
 
     def broken(seed: int, level: Level | None) -> Result:
         raise ZeroDivisionError("a mistake")
@@ -199,14 +199,14 @@ def test_an_error_of_the_app_is_a_violation() -> None:
 
 
 def test_only_days_that_fail_send_their_timeline() -> None:
-    """The others send their counts only."""
+    """Other days send only their counts."""
     good = play_lean(3, None, lambda seed, level: result(seed, counts={"posts": 2}))
     assert (good.timeline, good.counts["posts"]) == ([], 2)
     assert play_lean(3, None, lambda seed, level: result(seed, "4: twice")).timeline
 
 
 def test_no_day_is_started_after_one_failed() -> None:
-    """Days that had started before are completed: one of them may have a smaller seed and fail, too."""
+    """Days that have already started are completed: one of them may have a smaller seed and fail, too."""
     started = []
 
     def start(seed: int) -> Future[Result]:
@@ -220,7 +220,7 @@ def test_no_day_is_started_after_one_failed() -> None:
 
 
 def test_days_are_played_by_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real days, not influenced by app settings of the shell."""
+    """The days are real, and app settings of the shell have no effect on them."""
     monkeypatch.setenv("POLL_MIN_SECONDS", "nonsense")
     monkeypatch.setenv("ALLOWED_WORKSPACES", "nonsense")
     found = [played for played in days.in_parallel(Plan(range(100, 103), "none", 2)) if played]
@@ -232,6 +232,6 @@ def test_days_are_played_by_other_processes(monkeypatch: pytest.MonkeyPatch) -> 
 def test_counts_with_an_unknown_name_are_shown() -> None:
     """No count is hidden."""
     tally = Tally()
-    tally.add(result(0, counts={"gremlins": 1, "told Nothing": 1}))
+    tally.add(result(0, counts={"gremlins": 1, "outcome Nothing": 1}))
     assert tally.faults()[-1] == "gremlins"
-    assert tally.outcomes()[-1] == "told Nothing"
+    assert tally.outcomes()[-1] == "outcome Nothing"

@@ -1,4 +1,4 @@
-"""Batches for tests: made from a body as callers send it, and played without an engine."""
+"""Batches for tests: built from a body as callers send it, and played without an engine."""
 
 import random
 from typing import Any
@@ -24,7 +24,7 @@ def dataset(number: int) -> str:
 
 
 def listed(dependencies: dict[str, list[str]], **more: Any) -> list[Json]:
-    """The key `models` for models by name, with those that each depends on."""
+    """The value of `models` for models by name, each with its dependencies."""
     return [
         {"name": name, "datasetId": dataset(number), "dependsOn": before, **more}
         for number, (name, before) in enumerate(dependencies.items())
@@ -47,19 +47,19 @@ def batch(dependencies: dict[str, list[str]], **keys: Any) -> BatchState:
 
 
 def outcome(status: Final, code: str | None = None) -> RequestOutcome:
-    """How a request ended; `code` of its error, by default one that a person has to act on."""
+    """How a request ended. `code`: of its error, by default one that a person has to correct."""
     if status == "Completed":
         return RequestOutcome(status=status, refresh_id="r", ended_at=AT)
     return RequestOutcome(status=status, error=failure(code or "CredentialsRejected", dataset(0)), ended_at=AT)
 
 
 def statuses(state: BatchState) -> dict[str, str]:
-    """The models by name."""
+    """The statuses of the models by name."""
     return {model.name: progress.status for model, progress in zip(state.models, state.progress, strict=True)}
 
 
 def begin(state: BatchState) -> BatchState:
-    """The state after one turn without news: what can be skipped is, what can be started is."""
+    """The state after one turn without news: models that can be skipped or started are."""
     state = machine.note_stop(machine.skip_blocked(state))
     if state.stop and not state.settled:
         state = machine.settle(state, [], AT)
@@ -67,14 +67,15 @@ def begin(state: BatchState) -> BatchState:
 
 
 def end(state: BatchState, **ends: Final) -> BatchState:
-    """The state after these models have ended, by name, and the turn that follows."""
+    """The state after these models (by name) have ended, and after the turn that follows."""
     numbers = {model.name: number for number, model in enumerate(state.models)}
     found = [RequestSeen(number=numbers[name], outcome=outcome(status)) for name, status in ends.items()]
     return begin(machine.note_ends(state, found))
 
 
 def played(state: BatchState, chance: random.Random, ends: list[Final]) -> tuple[BatchState, list[int]]:
-    """A batch whose models end in any order, and the numbers of its models in the order of their starts."""
+    """Plays a batch whose models end in any order. Returns it, and the numbers of its models in the order of their
+    starts."""
     order: list[int] = []
     state = begin(state)
     while state.started:

@@ -1,4 +1,4 @@
-"""A model is started after all that it depends on has completed, and has one outcome; the batch agrees with them."""
+"""A model is started after all its dependencies have completed, and has one outcome; the batch's outcome agrees."""
 
 import random
 from datetime import timedelta
@@ -51,7 +51,7 @@ def ended(state: BatchState) -> BatchState:
     ],
 )
 def test_a_workspace_that_cannot_be_listed(answer: Throttled | Unavailable | Broke, code: str, seconds: float) -> None:
-    """The batch tries again as long as an outage may last, and does not blame Power BI for an exception of the app."""
+    """The batch tries again as long as an outage may last. It does not blame Power BI for an exception of the app."""
     state = BatchState(spec=parsed(all=True), read_token="r", cancel_token="c", requested_at=AT)
     state, pause = machine.note_unlisted(state, answer, AT)
     assert (state.ended_at, pause) == (None, seconds)
@@ -66,7 +66,7 @@ def test_a_workspace_that_cannot_be_listed(answer: Throttled | Unavailable | Bro
 
 
 def test_a_diamond_is_refreshed_from_its_top() -> None:
-    """D waits for both."""
+    """The model at the bottom waits for both models above it."""
     state = begin(batch(DIAMOND))
     assert statuses(state) == {"A": "Started", "B": "Waiting", "C": "Waiting", "D": "Waiting"}
     state = end(state, A="Completed")
@@ -80,7 +80,7 @@ def test_a_diamond_is_refreshed_from_its_top() -> None:
 
 
 def test_what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() -> None:
-    """With the reason, even behind another one that was skipped."""
+    """A skipped model has a reason, even if it depends on another skipped model."""
     state = begin(batch({**DIAMOND, "E": []}))
     state = end(state, A="Completed")
     state = end(state, B="Failed")
@@ -97,7 +97,7 @@ def test_what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() -> None:
 
 
 def test_a_whole_branch_is_skipped_at_once() -> None:
-    """However long the chain."""
+    """This is so for a chain of any length."""
     names = [f"m{number}" for number in range(30)]
     chain = {name: names[number - 1 : number] if number else [] for number, name in enumerate(names)}
     state = end(begin(batch(chain)), m0="TimedOut")
@@ -106,7 +106,7 @@ def test_a_whole_branch_is_skipped_at_once() -> None:
 
 
 def test_a_batch_may_stop_at_the_first_failure() -> None:
-    """Requests in progress continue to their end, nothing else is started."""
+    """Requests in progress continue to their end; no further model is started."""
     state = begin(batch({"A": [], "B": [], "C": []}, onFailure="stop", maxConcurrent=2))
     state = end(state, A="Failed")
     assert statuses(state) == {"A": "Failed", "B": "Started", "C": "Skipped"}
@@ -117,14 +117,14 @@ def test_a_batch_may_stop_at_the_first_failure() -> None:
 
 
 def test_no_more_than_allowed_go_on_at_once() -> None:
-    """In the order in which they are listed."""
+    """Models are started in the order in which they are listed."""
     state = begin(batch({name: [] for name in "ABCD"}, maxConcurrent=2))
     assert state.started == (0, 1)
     assert end(state, B="Completed").started == (0, 2)
 
 
 def test_a_cancelled_batch_waits_for_its_requests() -> None:
-    """Their true outcomes count: what completes before it is cancelled has completed."""
+    """Their true outcomes count: a request that completes before it is cancelled has completed."""
     state = begin(batch({"A": [], "B": [], "C": ["A"]}))
     state = machine.note_stop(state, cancelled=True)
     state = machine.settle(state, [], AT)
@@ -137,7 +137,7 @@ def test_a_cancelled_batch_waits_for_its_requests() -> None:
 
 
 def test_a_cancellation_that_comes_too_late_changes_nothing() -> None:
-    """All models had completed."""
+    """All models have completed before."""
     state = machine.note_stop(begin(batch({"A": []})), cancelled=True)
     found = outcome_of(ended(end(machine.settle(state, [], AT), A="Completed")))
     assert found is not None
@@ -145,7 +145,7 @@ def test_a_cancellation_that_comes_too_late_changes_nothing() -> None:
 
 
 def test_the_deadline_skips_what_was_not_started() -> None:
-    """And the batch may be sent again."""
+    """The batch may be sent again."""
     state = machine.note_stop(begin(batch({"A": [], "B": ["A"]})), late=True)
     state = end(machine.settle(state, [], AT), A="Completed")
     found = outcome_of(ended(state))
@@ -155,7 +155,7 @@ def test_the_deadline_skips_what_was_not_started() -> None:
 
 
 def test_a_start_that_the_batch_does_not_know_of_is_looked_for() -> None:
-    """A lost episode may have started what depended on something that had completed by then; nothing else."""
+    """A lost episode may have started models whose dependencies had completed; the batch looks for these only."""
     state = begin(batch({"A": [], "B": ["A"], "C": ["B"], "D": []}, maxConcurrent=1))
     assert statuses(state) == {"A": "Started", "B": "Waiting", "C": "Waiting", "D": "Waiting"}
     state = machine.note_stop(state, cancelled=True)
@@ -182,14 +182,14 @@ def test_a_workspace_without_models_to_refresh(refreshable: int, detail: str) ->
 
 
 def test_an_outcome_never_changes() -> None:
-    """A late look says nothing new of a model that has ended."""
+    """A late look changes nothing about a model that has ended."""
     state = end(begin(batch({"A": []})), A="Completed")
     again = machine.note_ends(state, [RequestSeen(number=0, outcome=outcome("Failed"))])
     assert again == state
 
 
 def test_failures_that_may_all_pass_free_the_key() -> None:
-    """One that a person has to correct does not."""
+    """If a person has to correct one of them, the key is not freed."""
     transient = machine.note_ends(
         begin(batch({"A": []})), [RequestSeen(number=0, outcome=outcome("Failed", "Throttled"))]
     )
@@ -204,7 +204,7 @@ def test_failures_that_may_all_pass_free_the_key() -> None:
 
 
 def test_a_key_is_one_batch() -> None:
-    """New, the same in progress, or a conflict."""
+    """A start with a key is a new batch, the same batch in progress, or a conflict."""
     spec = parsed(models=[dataset(0)], idempotencyKey="k")
     known = StoredBatch(id="b", engine_status="Running", state=state_of(spec).replace(digests=spec.digests))
     assert decide(spec, None, 3) == NewBatch(4)
@@ -213,7 +213,7 @@ def test_a_key_is_one_batch() -> None:
 
 
 def test_a_terminated_batch_names_the_requests_that_continue() -> None:
-    """Its requests are not terminated with it."""
+    """Its requests are not terminated together with it."""
     state = end(begin(batch({"A": [], "B": []})), A="Completed")
     found = outcome_by_engine(state, "Terminated", AT)
     assert found.error is not None
@@ -223,7 +223,7 @@ def test_a_terminated_batch_names_the_requests_that_continue() -> None:
 
 
 def test_what_completed_before_is_not_refreshed_again() -> None:
-    """Of a model with the same name, dataset and options; what depends on it may start at once."""
+    """This applies to a model with the same name, dataset and options. Models that depend on it may start at once."""
     before = begin(batch({"A": [], "B": ["A"], "C": []}))
     before = end(before, A="Completed", C="Completed")
     before = end(before, B="Failed")
@@ -246,7 +246,7 @@ def all_models(**keys: object) -> AllModels:
 
 
 def test_the_models_of_a_workspace_are_named_by_their_names() -> None:
-    """Sorted; a name that two models have is replaced with their ids; what is left out may be named either way."""
+    """They are sorted. If two models have the same name, their ids are used. `except` takes names and ids."""
     found = [
         (dataset(3), "Sales"),
         (dataset(1), "Stock"),
@@ -263,7 +263,7 @@ def test_the_models_of_a_workspace_are_named_by_their_names() -> None:
 
 
 def test_a_status_shows_what_the_last_turn_found_out() -> None:
-    """But no outcome is taken back."""
+    """No outcome is taken back."""
     state = end(begin(batch({"A": [], "B": []})), A="Completed")
     newer = end(state, B="Completed")
     standing = BatchStanding(
@@ -293,7 +293,7 @@ graphs = st.integers(1, 10).flatmap(
 def test_every_model_has_one_outcome_whatever_happens(
     graph: tuple[list[int], ...], seed: int, on_failure: str, most: int, ends: list[Final]
 ) -> None:
-    """And starts only after those that it depends on, no more than allowed at once."""
+    """A model starts only after its dependencies, and not more models run at a time than allowed."""
     dependencies = {f"m{number}": [f"m{before}" for before in sorted(set(found))] for number, found in enumerate(graph)}
     state, order = played(
         batch(dependencies, onFailure=on_failure, maxConcurrent=most),

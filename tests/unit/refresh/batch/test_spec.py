@@ -1,4 +1,4 @@
-"""A body is taken as it is meant, or refused with the path of the key that is wrong."""
+"""A body is accepted with its meaning, or refused with the path of the wrong key."""
 
 from itertools import pairwise
 from typing import Any
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def test_models_have_the_defaults_beside_them_and_options_of_their_own() -> None:
-    """A dataset id alone is enough; its name is the dataset id."""
+    """A dataset id is enough; it is also the default of the name."""
     spec = parsed(
         refresh={"type": "full"},
         retries=1,
@@ -35,7 +35,7 @@ def test_models_have_the_defaults_beside_them_and_options_of_their_own() -> None
 
 
 def test_dependencies_are_names_in_any_order() -> None:
-    """Names of models of the batch, even of a later one; a dataset id in any case; one name without a list."""
+    """They are names of models of the batch, even of later ones, or dataset ids. One name needs no list."""
     spec = parsed(
         models=[
             {"name": "A", "datasetId": dataset(0), "dependsOn": ["B", "B"]},
@@ -47,7 +47,7 @@ def test_dependencies_are_names_in_any_order() -> None:
 
 
 def test_all_models_of_a_workspace() -> None:
-    """With options for all of them; a dataset id in `except` is written in lower case."""
+    """There are options for all models. A dataset id in `except` is stored in lower case."""
     spec = parsed(all=True, refresh={"type": "full"}, **{"except": ["Old", dataset(1).upper()]})
     assert spec.models == ()
     assert spec.all_models is not None
@@ -96,7 +96,7 @@ BAD: list[tuple[Json, str | None, str]] = [
 
 @pytest.mark.parametrize(("keys", "target", "words"), BAD)
 def test_what_cannot_be_served_is_refused_with_its_path(keys: Json, target: str | None, words: str) -> None:
-    """The message says what is wrong, and the target where."""
+    """The message says what is wrong, the target says where."""
     with pytest.raises(BadRequestError) as caught:
         parsed(**keys)
     assert caught.value.target == target
@@ -105,7 +105,7 @@ def test_what_cannot_be_served_is_refused_with_its_path(keys: Json, target: str 
 
 
 def test_a_workspace_that_is_not_allowed_has_the_path_of_its_model() -> None:
-    """And its own code."""
+    """It also has a code of its own."""
     settings = Settings.from_environment({"ALLOWED_WORKSPACES": WORKSPACE})
     other = {"datasetId": dataset(1), "workspaceId": dataset(9)}
     with pytest.raises(BadRequestError) as caught:
@@ -132,7 +132,7 @@ edges = st.integers(1, 12).flatmap(
 
 @given(edges)
 def test_a_cycle_is_found_where_there_is_one(dependencies: list[tuple[int, ...]]) -> None:
-    """Each step of the path is a dependency, its end is its beginning; without a cycle there is an order."""
+    """Each step of the path is a dependency, and it ends where it begins. Without a cycle there is an order."""
     cycle = cycle_in(dependencies)
     if cycle:
         assert cycle[0] == cycle[-1]
@@ -145,13 +145,13 @@ def test_a_cycle_is_found_where_there_is_one(dependencies: list[tuple[int, ...]]
 
 
 def test_a_chain_of_all_models_is_no_cycle() -> None:
-    """As deep as a batch may be."""
+    """The chain is as long as a batch may be."""
     assert cycle_in([(), *((number,) for number in range(MAX_MODELS - 1))]) == []
 
 
 @given(st.integers(1, 40), st.booleans())
 def test_a_batch_survives_being_stored(count: int, own: bool) -> None:
-    """Plain while it is small, compressed when it is large."""
+    """A small batch is stored as plain JSON, a large batch is compressed."""
     more: Json = {"refresh": {"type": "full", "objects": [{"table": "Sales"}]}} if own else {}
     spec = parsed(models=listed({f"model {number}": [] for number in range(count)}, **more), caller={"a": "b"})
     state = state_of(spec)
@@ -161,7 +161,7 @@ def test_a_batch_survives_being_stored(count: int, own: bool) -> None:
 
 
 def test_a_large_batch_stays_small_where_it_is_kept() -> None:
-    """500 models in 30,000 characters, from which on the engine would keep the state in a blob."""
+    """A batch of 500 models takes less than 30,000 characters, from which on the engine would store it in a blob."""
     names = {
         f"Model of department {number}": [f"Model of department {number - 1}"][: number % 2] for number in range(500)
     }
@@ -170,7 +170,7 @@ def test_a_large_batch_stays_small_where_it_is_kept() -> None:
 
 
 def test_what_batches_under_one_key_have_to_agree_on() -> None:
-    """What is refreshed, not how long the caller waits for it."""
+    """They have to agree on what is refreshed, not on how long the caller waits."""
     one = parsed(models=ONE)
     assert one.digests == parsed(models=ONE, onFailure="stop", maxConcurrent=2, caller={"a": "b"}).digests
     other = parsed(models=[{"datasetId": dataset(0), "refresh": {"type": "full"}}])

@@ -1,4 +1,4 @@
-"""A capacity group: which run gets a place, which waits, duplicates and late messages, and when the group is closed."""
+"""A capacity group: which run gets a place, which run waits, late and repeated messages, and when the group closes."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,8 @@ NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
 class Desk:
-    """A group, its clock, and messages of runs. Each operation goes through the stored form, and is repeated."""
+    """A group, its clock, and messages of runs. Each operation is repeated, and the state is stored and loaded each
+    time."""
 
     def __init__(self, refreshes: int = 1) -> None:
         self.refreshes = refreshes
@@ -35,7 +36,7 @@ class Desk:
         self.now += timedelta(**amount)
 
     def asker(self, run: str, incarnation: int = 1, number: int | None = None) -> Asker:
-        """The next message of a run, or one with a number."""
+        """The sender of a run's next message, or of a message with a given number."""
         if number is None:
             number = self.numbers[run] = self.numbers.get(run, 0) + 1
         return Asker(run=run, incarnation=incarnation, number=number)
@@ -68,13 +69,13 @@ class Desk:
         return answer
 
     def free(self, *askers: Asker) -> PlacesFree:
-        """The timer found runs that have ended."""
+        """The timer removes runs that have ended."""
         answer = self.apply(FreePlaces(at=instant(self.now), askers=askers))
         assert isinstance(answer, PlacesFree)
         return answer
 
     def apply(self, operation: TakePlace | LeavePlace | FreePlaces) -> object:
-        """The answer; a repeat does not change the group."""
+        """The answer to an operation. A repeat of it must not change the group."""
         before = msgspec.json.encode(self.group)
         after, answer = apply(self.group, operation, self.now)
         assert msgspec.json.encode(self.group) == before
@@ -91,7 +92,7 @@ class Desk:
 
 
 def test_no_more_runs_than_the_limit() -> None:
-    """The next one waits, and gets the runs in front."""
+    """The next run waits, and learns which runs are ahead of it."""
     desk = Desk(2)
     assert desk.take("a") == Placed(since=instant(NOON), new=True)
     desk.pass_time(seconds=1)
@@ -108,7 +109,7 @@ def test_no_more_runs_than_the_limit() -> None:
 
 
 def test_a_place_that_is_given_back_goes_to_the_first_in_line() -> None:
-    """It is notified; another one that asks before it does not overtake it."""
+    """The first run is notified. Another run that asks before it does not overtake it."""
     desk = Desk()
     for run in "abc":
         desk.take(run)
@@ -121,7 +122,7 @@ def test_a_place_that_is_given_back_goes_to_the_first_in_line() -> None:
 
 
 def test_a_run_that_holds_a_place_gets_it_again() -> None:
-    """In any incarnation."""
+    """This is so in any incarnation of the run."""
     desk = Desk()
     assert desk.take("a") == Placed(since=instant(NOON), new=True)
     desk.pass_time(hours=1)
@@ -132,7 +133,7 @@ def test_a_run_that_holds_a_place_gets_it_again() -> None:
 
 
 def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
-    """It does not know when the run began to wait. The group does, and the run gets its place before later ones."""
+    """The incarnation does not know when the run began to wait. The group does, so the run precedes later runs."""
     desk = Desk()
     desk.take("a")
     desk.pass_time(seconds=1)
@@ -150,7 +151,7 @@ def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
 
 
 def test_several_free_places_are_given_out_at_once() -> None:
-    """Each run that gets one notifies the next."""
+    """Each run that gets a place notifies the next run."""
     desk = Desk(2)
     for run in "abcd":
         desk.take(run)
@@ -164,7 +165,7 @@ def test_several_free_places_are_given_out_at_once() -> None:
 
 
 def test_priority_counts_as_half_an_hour_of_waiting() -> None:
-    """A later run of high priority goes first, but not before one that has waited long enough: no run starves."""
+    """A later run of high priority goes first, but not before a run that has waited long enough: no run starves."""
     desk = Desk()
     desk.take("holder")
     desk.take("low", "low")
@@ -191,7 +192,7 @@ def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
 
 
 def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
-    """It keeps its position, and is dropped after an hour without a message."""
+    """It keeps its position for an hour without a message, and is then dropped."""
     desk = Desk()
     for run in ("holder", "dead"):
         desk.take(run)
@@ -208,7 +209,7 @@ def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
 
 
 def test_late_messages_change_nothing() -> None:
-    """Neither does an old question bring a run back into line, nor an old answer take its place away."""
+    """An old request for a place does not bring a run back, and an old return does not take its place away."""
     desk = Desk()
     desk.take("a", number=1)
     desk.leave("a", number=2)
@@ -224,7 +225,7 @@ def test_late_messages_change_nothing() -> None:
 
 
 def test_a_run_that_left_is_known_for_half_an_hour() -> None:
-    """Longer than the engine can delay a duplicate."""
+    """The engine cannot delay a duplicate for that long."""
     desk = Desk()
     desk.take("a", number=1)
     desk.leave("a", number=2)
@@ -235,7 +236,7 @@ def test_a_run_that_left_is_known_for_half_an_hour() -> None:
 
 
 def test_places_of_runs_that_are_over_are_free() -> None:
-    """But not of one that has asked since it was looked at."""
+    """This does not apply to a run that has sent a message since it was checked."""
     desk = Desk(2)
     desk.take("a")
     desk.take("b")
@@ -248,7 +249,7 @@ def test_places_of_runs_that_are_over_are_free() -> None:
 
 
 def test_an_external_refresh_counts_while_it_is_seen() -> None:
-    """Not beside a place of the same model, and not against its own model; it is forgotten when its time is over."""
+    """It does not count if the same model has a place, nor against its own model. It expires after a time."""
     desk = Desk()
     desk.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
     assert isinstance(desk.take("b"), Waits)
@@ -260,7 +261,7 @@ def test_an_external_refresh_counts_while_it_is_seen() -> None:
 
 
 def test_a_capacity_that_has_reached_its_limits_is_left_alone() -> None:
-    """For a minute, then two, up to fifteen; a refresh that completes ends the growth."""
+    """The pauses are one minute, two minutes, up to fifteen minutes. A completed refresh resets them."""
     desk = Desk()
     pauses = []
     for _ in range(6):
@@ -282,7 +283,7 @@ def test_a_capacity_that_has_reached_its_limits_is_left_alone() -> None:
 
 
 def test_a_group_can_close_any_number_of_times_in_a_row() -> None:
-    """The pause is the longest one, however often the capacity has reached its limits."""
+    """The pause stays at its maximum, no matter how often the capacity has reached its limits."""
     desk = Desk()
     desk.take("a")
     desk.group.closings = 1024
@@ -291,7 +292,7 @@ def test_a_group_can_close_any_number_of_times_in_a_row() -> None:
 
 
 def test_refusals_of_refreshes_that_ran_together_close_the_group_once() -> None:
-    """They are not a reason to wait longer; and Power BI may say for how long, within a bound."""
+    """Such refusals do not make the pause longer. Power BI may give the pause, within a limit."""
     desk = Desk(3)
     for run in "abc":
         desk.take(run)
@@ -308,7 +309,7 @@ def test_refusals_of_refreshes_that_ran_together_close_the_group_once() -> None:
 
 
 def test_a_smaller_bound_holds_from_the_next_question_on() -> None:
-    """Runs that have places keep them."""
+    """Runs that already have places keep them."""
     desk = Desk(3)
     for run in "abc":
         desk.take(run)
@@ -322,7 +323,7 @@ def test_a_smaller_bound_holds_from_the_next_question_on() -> None:
 
 
 def test_a_very_long_line_is_bounded() -> None:
-    """Of more, each asks again; none is refused."""
+    """Further runs ask again later; none is refused."""
     desk = Desk()
     desk.take("holder")
     late = Group(at=instant(NOON), places=desk.group.places)
@@ -337,7 +338,7 @@ def test_a_very_long_line_is_bounded() -> None:
 
 
 def test_a_group_with_nothing_to_remember_is_deleted() -> None:
-    """After half an hour in which nothing came."""
+    """It is deleted after half an hour without a message."""
     desk = Desk()
     desk.take("a")
     desk.leave("a")
@@ -347,7 +348,7 @@ def test_a_group_with_nothing_to_remember_is_deleted() -> None:
 
 
 def test_a_clock_that_is_wrong_closes_nothing_for_long() -> None:
-    """Neither a sender's nor a stored one."""
+    """This applies to the clock of a sender and to a stored time."""
     desk = Desk()
     far = instant(NOON + timedelta(days=300))
     group = Group(at=instant(NOON), closed_until=far)
@@ -372,7 +373,7 @@ def test_a_clock_that_is_wrong_closes_nothing_for_long() -> None:
     ],
 )
 def test_what_newer_code_wrote_is_left_as_it_is(stored: object, name: str, value: object) -> None:
-    """And is answered so that the sender tries again."""
+    """The answer makes the sender try again."""
     handled = handle(stored, name, value, NOON)
     assert handled.answer == {"answer": "not_understood"}
     assert handled.state == ("keep" if stored else None)

@@ -1,4 +1,4 @@
-"""One failure of each code, made by its own cause, so that docs/errors.md shows the real errors."""
+"""One failure of each code, produced by its own cause, so that docs/errors.md shows real errors."""
 
 from collections.abc import Callable, Mapping
 
@@ -27,7 +27,7 @@ def _request(code: str, detail: str | None = None, link: str = ": ") -> Failure:
 
 
 def _batch(status: Final) -> Failure:
-    """The end of a batch of three models, of which one ends so and another one is skipped."""
+    """The end of a batch of three models, one of which ends with this failure and one of which is skipped."""
     state = batch({"Sales": [], "Margins": ["Sales"], "Stock": []})
     bad = Progress(status=status, error=failure("CredentialsRejected", MODEL, names=NAMES))
     skipped = Progress(status="Skipped", reason="Sales, which it depends on, ended as Failed")

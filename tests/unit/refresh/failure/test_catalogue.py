@@ -1,4 +1,4 @@
-"""The catalogue of errors is complete, documented, and its codes are used by name."""
+"""The catalogue of errors is complete and documented, and the code uses its names."""
 
 import ast
 import re
@@ -15,18 +15,18 @@ APP = ("refresh", "power_bi", "activities", "orchestrators", "entities", "trigge
 
 OF_BATCHES = ("ModelsNotRefreshed", "TooManyModels", "NoRefreshableModels")
 DEPENDS = {"ModelsNotRefreshed": "yes, if every failure is"}
-"""Codes of which `retryable` depends on other errors: those of the models (refresh/batch/outcome.py)."""
+"""The codes whose `retryable` depends on other errors: those of the models (refresh/batch/outcome.py)."""
 
 
 def rows_of(first: str) -> list[list[str]]:
-    """The rows of the table of docs/errors.md whose head begins with these cells."""
+    """The rows of the table in docs/errors.md whose header begins with these cells."""
     page = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
     block = page.split(f"\n| {first} |", 1)[1].split("\n\n", 1)[0]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in block.splitlines()[2:]]
 
 
 def test_the_documentation_has_every_code() -> None:
-    """The same codes, order and texts."""
+    """It has the same codes and texts in the same order."""
     assert rows_of("code | meaning | retryable") == [
         [f"`{e.code}`", e.meaning, DEPENDS.get(e.code) or ("yes" if e.retryable else "no"), e.action]
         for e in CATALOGUE.values()
@@ -41,7 +41,7 @@ def test_the_documentation_shows_real_errors() -> None:
 
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_an_example_is_of_its_code(code: str) -> None:
-    """A case that is recognised as another one would document the wrong error."""
+    """If a case were recognised as a different one, the wrong error would be documented."""
     error = EXAMPLES[code]()
     assert (error.code, error.retryable) == (code, CATALOGUE[code].retryable)
     assert error.action
@@ -51,7 +51,7 @@ def test_an_example_is_of_its_code(code: str) -> None:
 
 
 def documented_signs() -> list[tuple[str, str, str]]:
-    """Cause, `code` or `text`, and its sign according to docs/errors.md."""
+    """The documented signs in docs/errors.md: the cause, `code` or `text`, and the sign."""
     found = []
     for cause, codes, words in rows_of("cause | codes, for example"):
         found += [(cause.strip("`"), "code", sign) for sign in re.findall(r"`([^`]+)`", codes)]
@@ -72,7 +72,7 @@ def test_causes_are_recognised_as_documented(cause: str, kind: str, sign: str) -
 
 @pytest.mark.parametrize("code", CATALOGUE)
 def test_an_entry_results_in_whole_sentences(code: str) -> None:
-    """The meaning continues "Semantic model X: ", the action is one or more complete sentences."""
+    """The meaning continues the text "Semantic model X: "; the action is one or more complete sentences."""
     entry = CATALOGUE[code]
     assert entry.code == code
     assert not entry.meaning.endswith(".")
@@ -82,7 +82,7 @@ def test_an_entry_results_in_whole_sentences(code: str) -> None:
 
 
 def test_every_code_in_use_is_in_the_catalogue() -> None:
-    """A code that is used in the app but missing here would be reported with the advice of another one."""
+    """A code that is used in the app but missing in the catalogue would be reported with the advice of another code."""
     used: set[object] = set()
     for folder in APP:
         for path in (ROOT / folder).rglob("*.py"):

@@ -1,4 +1,4 @@
-"""Causes are recognised by the families of codes and by words, never by parts of names."""
+"""Causes are recognised by families of codes and by words, never by parts of names."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ CODES: dict[str, str] = {
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_code_alone(code: str) -> None:
-    """Flat or nested, in any case; Power BI's own code is kept beside ours."""
+    """The code may be flat or nested and is case-insensitive. Power BI's own code is kept with ours."""
     for row in (described("", code), nested(code), nested(code.lower()), nested(code.upper())):
         error = failure_of(row)
         assert error.code == CODES[code]
@@ -127,7 +127,8 @@ WORDS: dict[str, str] = {
 
 @pytest.mark.parametrize("text", WORDS)
 def test_words_of_a_cause(text: str) -> None:
-    """In any case, before a suffix, after the service's excuse, in marks, and with a code that only wraps them."""
+    """They are case-insensitive, and found before a suffix, after an excuse, in marks, and with a code that only
+    wraps."""
     expected = WORDS[text]
     for variant in (
         text,
@@ -158,7 +159,7 @@ NAMES = ["PasswordHash", "App Credentials", "Login Failed", "Bad Gateway", "Acce
     ],
 )
 def test_a_name_is_not_a_sign(name: str, text: str) -> None:
-    """For any name of a table, a column or a partition."""
+    """This is so for any name of a table, a column or a partition."""
     assert failure_of(described(text.format(name))).code == "RefreshFailed"
 
 
@@ -166,7 +167,7 @@ def test_a_name_is_not_a_sign(name: str, text: str) -> None:
     "number", ["503 rows were odd", "row 504 is odd", "order 40613 is odd", "12.502 is odd", "item 401"]
 )
 def test_a_number_is_not_a_status_of_a_source(number: str) -> None:
-    """Only if it is the status of an answer."""
+    """It counts only if it is the status of an answer."""
     assert failure_of(described(f"Something is odd: {number}.")).code == "RefreshFailed"
 
 
@@ -182,7 +183,7 @@ def test_a_number_is_not_a_status_of_a_source(number: str) -> None:
     ],
 )
 def test_an_excuse_counts_as_a_transient_failure(excuse: str) -> None:
-    """If the service reports nothing else; any other text outranks it."""
+    """This is so only if the service reports nothing else; any other text has priority."""
     assert (failure_of(described(excuse)).code, failure_of(described(excuse)).retryable) == ("SourceUnavailable", True)
     lasting = failure_of(described(f"{TRANSIENT} The flux is out of phase. Table: Sales."))
     assert (lasting.code, lasting.retryable) == ("RefreshFailed", False)
@@ -193,21 +194,21 @@ def test_an_excuse_counts_as_a_transient_failure(excuse: str) -> None:
 
 
 def test_permanent_causes_have_priority() -> None:
-    """An error with signs of both kinds is not retried; nor is a refresh with errors of both kinds."""
+    """An error with signs of both kinds is not retried, and neither is a refresh with errors of both kinds."""
     assert failure_of(described("Login failed, and the gateway timed out.")).code == "CredentialsRejected"
     messages = [{"code": "0xC11C0020", "message": "x has been evicted"}, {"message": "Login failed."}]
     assert failure_of({"messages": messages}).code == "CredentialsRejected"
 
 
 def test_advice_of_the_service_is_not_a_sign() -> None:
-    """It mentions possible causes; it counts only without any other text."""
+    """Advice mentions possible causes, so it counts only if there is no other text."""
     text = "The gateway is offline. Please check that the credentials are correct."
     assert failure_of(described(text)).code == "GatewayTimedOut"
     assert failure_of(described("Please check the credentials.")).code == "CredentialsRejected"
 
 
 def test_a_number_of_azure_sql_in_the_details_is_a_sign() -> None:
-    """It is not shown."""
+    """The number is not shown."""
     error = failure_of(
         nested(
             "DM_GWPipeline_Gateway_MashupDataAccessError",
@@ -220,7 +221,7 @@ def test_a_number_of_azure_sql_in_the_details_is_a_sign() -> None:
 
 
 def test_memory_sizes_are_reported() -> None:
-    """Users decide by them, so the service's advice before them is cut first."""
+    """Users need them to decide, so the service's advice before them is cut first."""
     text = (
         "Resource Governing: This operation was canceled because there wasn't enough memory to finish "
         "running it. Either "
@@ -238,7 +239,7 @@ def test_memory_sizes_are_reported() -> None:
 
 
 def test_every_recognised_code_is_in_the_catalogue() -> None:
-    """And transient ones are retryable."""
+    """The transient codes are retryable."""
     assert {*signs.LASTING, *signs.TRANSIENT, *BY_CODE, *BY_FAMILY} <= set(CATALOGUE)
     assert all(CATALOGUE[code].retryable for code in signs.TRANSIENT)
     assert not any(CATALOGUE[code].retryable for code in signs.LASTING if code != "SourceTablesMissing")

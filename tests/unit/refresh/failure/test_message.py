@@ -1,4 +1,4 @@
-"""The message is complete within 500 characters, and its parts are cut in a fixed order."""
+"""The message fits into 500 characters, and its parts are cut in a fixed order."""
 
 import re
 from typing import Any
@@ -23,7 +23,7 @@ def with_sentence(length: int, **more: Any) -> Failure:
 
 
 def test_the_order() -> None:
-    """The model and its table, the failure, the service's text, the remedy, the ids."""
+    """The order is: the model and its table, the failure, the service's text, the remedy, the ids."""
     error = failure(
         "CredentialsRejected",
         MODEL,
@@ -48,7 +48,7 @@ def test_the_order() -> None:
 
 
 def test_the_id_replaces_a_missing_name() -> None:
-    """And is not repeated."""
+    """The id is not repeated at the end."""
     message = failure("RefreshFailed", MODEL).message
     assert message.startswith(f"Semantic model {MODEL}: ")
     assert message.count(MODEL) == 1
@@ -75,7 +75,7 @@ def test_ids_are_cut_first_then_the_advice_then_the_sentence() -> None:
 
 
 def test_a_sentence_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
-    """Names and numbers are at its end."""
+    """The end contains names and numbers."""
     detail = f"First it broke. {'Then it went on and on. ' * 40}At last: 'customers', 134 MB"
     message = failure("RefreshFailed", MODEL, detail=detail).message
     assert "First it broke." in message
@@ -113,7 +113,7 @@ def test_keys_without_a_value_are_left_out() -> None:
 
 
 def test_a_newer_code_is_kept() -> None:
-    """A newer version wrote it; its advice is not known."""
+    """A newer version wrote it, and its advice is not known here."""
     error = failure("SomethingNewer", MODEL)
     assert (error.code, error.action) == ("SomethingNewer", CATALOGUE["InternalError"].action)
 
@@ -129,7 +129,7 @@ def test_a_newer_code_is_kept() -> None:
     ],
 )
 def test_secrets_are_not_shown(text: str, secret: str) -> None:
-    """A gateway may quote the request that it refuses, a source its connection string."""
+    """A gateway may quote the request that it refuses, and a data source its connection string."""
     message = failure("UnexpectedAnswer", MODEL, detail=text).message
     assert secret not in message
     assert "failed" in message
@@ -160,7 +160,7 @@ def test_texts_of_others_stay_in_one_line(
     ],
 )
 def test_some_sentences_have_their_own_advice(code: str, sentence: str, advice: str) -> None:
-    """More precise than that of their code."""
+    """It is more precise than the advice of their code."""
     error = failure(code, MODEL, detail=sentence)
     assert advice in (error.action or "")
     assert advice in error.message

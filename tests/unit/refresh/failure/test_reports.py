@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def row_of(report: Json) -> Json:
-    """The row that reading the failed refresh returns."""
+    """The row that is read for the failed refresh."""
     failed = {key: value for key, value in report["failed"].items() if key != "enhanced"}
     if "serviceExceptionJson" in failed:
         failed["serviceExceptionJson"] = text_of(failed["serviceExceptionJson"])
@@ -29,7 +29,7 @@ def row_of(report: Json) -> Json:
 
 @pytest.mark.parametrize("name", OF_REFRESHES)
 def test_a_failed_refresh(name: str) -> None:
-    """Code, table, whether a retry helps, and the service's own text."""
+    """The error has the code, the table, whether a retry helps, and the service's own text."""
     expected = first_expectation(REPORTS[name])
     if expected.get("http") == 200:
         # a retry succeeds: the first failure must count as a transient one
@@ -41,7 +41,7 @@ def test_a_failed_refresh(name: str) -> None:
 
 @pytest.mark.parametrize("name", OF_CALLS)
 def test_a_refused_call(name: str) -> None:
-    """Answers before a refresh starts: throttling, or a refusal with its reason."""
+    """These are answers before a refresh starts: a throttle, or a refusal with its reason."""
     report = REPORTS[name]
     ((kind, answers),) = report["answers"].items()
     for status, headers, body in (answer for answer in answers if answer != "works"):
@@ -70,7 +70,7 @@ def test_only_the_request_for_the_failed_table_fails() -> None:
 
 
 def test_all_kinds_are_present() -> None:
-    """No kind is missing in the file."""
+    """The file has reports of each kind."""
     assert len(REPORTS) >= 28
     assert len(OF_REFRESHES) + len(OF_CALLS) == len(REPORTS)
     assert json.dumps(REPORTS)

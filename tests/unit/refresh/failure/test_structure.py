@@ -1,4 +1,4 @@
-"""JSON inside texts, details, parameters: the wrappers of Power BI's errors are opened at any place."""
+"""JSON inside texts, details and parameters: the wrappers of Power BI's errors are removed at any place."""
 
 import json
 from typing import Any
@@ -60,7 +60,7 @@ PLACES: dict[str, Json] = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_json_is_opened_at_any_place(place: str) -> None:
-    """The message has the text in it, without its wrapping."""
+    """The message has the text from inside the JSON, without the wrapper."""
     error = failure_of(PLACES[place])
     assert error.code == "CredentialsRejected"
     assert error.service_code == SOURCE
@@ -86,7 +86,7 @@ def test_json_is_opened_at_any_place(place: str) -> None:
     ],
 )
 def test_broken_json_is_a_text(text: str) -> None:
-    """It has few details, and breaks nothing."""
+    """It gives few details and causes no exception."""
     for row in ({"serviceExceptionJson": text}, described(text), {"messages": [{"message": text}]}):
         error = failure_of(row)
         assert error.code in ("RefreshFailed", "GatewayFailed")
@@ -101,7 +101,8 @@ def test_json_of_the_data_stays() -> None:
 
 
 def test_details_are_labelled_or_left_out() -> None:
-    """The name of a server needs a label; ids, numbers and times do not help users."""
+    """For example, the name of a server gets a label; ids, numbers and times are left out, because they help no
+    user."""
     error = failure_of(
         nested(
             "DMTS_DatasourceHasNoCredentialError",
@@ -127,7 +128,7 @@ def test_details_are_labelled_or_left_out() -> None:
 
 
 def test_labels_follow_the_sentence() -> None:
-    """The place after the cause."""
+    """They come after the cause."""
     message = failure_of(
         nested(SOURCE, underlying("Login failed."), ("DM_ErrorDetailNameCode_DataSourceName", "sql01"))
     ).message
@@ -147,19 +148,19 @@ def test_labels_follow_the_sentence() -> None:
     "text", ["All is broken here.", "All is broken here. Table: Wrong.", "All is 'x' in table 'Wrong'."]
 )
 def test_parameters_name_the_table(parameters: object, text: str) -> None:
-    """And outrank the suffix of the text."""
+    """They have priority over the suffix of the text."""
     error = failure_of(nested("DM_GWPipeline_UnknownError", underlying(text), parameters=parameters))
     assert (error.table, error.partition) == ("Program Summary", "p.1")
     assert "All is" in error.message
 
 
 def test_details_may_name_the_table() -> None:
-    """Like parameters."""
+    """They name it in the same way as parameters."""
     assert failure_of(nested("X", ("TableName", "Sales"), underlying("It is all broken."))).table == "Sales"
 
 
 def test_odata_details_are_read() -> None:
-    """`error.details[]` with codes and messages of their own, and a message with its language."""
+    """They are in `error.details[]`, with codes and messages of their own. A message may have a language."""
     value = {
         "error": {
             "code": "BadRequest",

@@ -1,4 +1,4 @@
-"""Lists of errors, consequences, and names: the texts of the engine, in every order and form."""
+"""The texts of the engine with lists of errors, consequences and names, in every order and form."""
 
 import time
 from typing import Any
@@ -59,7 +59,7 @@ def test_the_cause_is_found_at_any_place(form: str) -> None:
 
 
 def test_every_line_is_read_before_the_text_is_cut() -> None:
-    """Thousands of partitions were cancelled, and the cause comes last; the time for that is not noticeable."""
+    """The cause may come after thousands of cancelled partitions. Reading them takes no noticeable time."""
     lines = [f"0xC112001C: {CANCELLED} Table: T{number}. Partition: T{number}-0a1b." for number in range(4000)]
     began = time.process_time()
     error = failure_of(described("\n".join([*lines, f"0xC136003E: {DUPLICATE}"])))
@@ -68,7 +68,8 @@ def test_every_line_is_read_before_the_text_is_cut() -> None:
 
 
 def test_the_same_messages_one_by_one() -> None:
-    """`messages[]` of an enhanced refresh: a warning, codes as decimals, and a message without a code."""
+    """The errors are in `messages[]` of an enhanced refresh, with a warning, decimal codes, and a message without a
+    code."""
     messages = [
         {"message": RETRY_LIMIT, "type": "Warning"},
         {"code": "0xC11C0006", "message": SIBLING, "type": "Error"},
@@ -82,7 +83,7 @@ def test_the_same_messages_one_by_one() -> None:
 
 
 def test_a_cancellation_with_its_own_reason_is_a_cause() -> None:
-    """Its reason is missing memory, or a user, and not another operation."""
+    """For example, the reason is missing memory or a user, not another operation."""
     memory = "Resource Governing: This operation was canceled because there wasn't enough memory to finish running it."
     assert failure_of(described(f"{SIBLING}\n{memory}")).code == "OutOfMemory"
     by_user = "The operation was cancelled by the user."
@@ -97,7 +98,7 @@ def test_a_cause_may_have_the_code_of_cancelled_operations() -> None:
 
 
 def test_a_cancellation_is_reported_without_another_cause() -> None:
-    """It is the only text of the service."""
+    """In that case it is the only text of the service."""
     error = failure_of(described(f"0xC112001C: {LEDGER}"))
     assert (error.code, error.table, error.retryable) == ("RefreshFailed", "Ledger", False)
     assert "operation was canceled" in error.message
@@ -128,7 +129,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("marked", [False, True])
 def test_the_suffix_names_table_and_partition(name: str, marked: bool) -> None:
-    """Read from the end, and complete: names may contain dots, apostrophes and brackets."""
+    """The suffix is read from its end, and completely: names may contain dots, apostrophes and brackets."""
     marked_name = f"<oii>{name}</oii>" if marked else name
     error = failure_of(described(f"Something broke. {RAISED} Table: {marked_name}. Partition: {marked_name}-0.1."))
     assert (error.table, error.partition) == (name, f"{name}-0.1")
@@ -148,7 +149,7 @@ def test_the_suffix_names_table_and_partition(name: str, marked: bool) -> None:
     ],
 )
 def test_a_text_after_the_suffix_is_not_part_of_a_name(tail: str) -> None:
-    """Ids, links and consequences sometimes follow it."""
+    """Ids, links and consequences can follow the suffix."""
     error = failure_of(described(f"Something broke. Table: dbo.Sales. Partition: p.1.{tail}"))
     assert (error.table, error.partition) == ("dbo.Sales", "p.1")
     assert ACTIVITY not in error.message
@@ -165,7 +166,7 @@ def test_a_text_after_the_suffix_is_not_part_of_a_name(tail: str) -> None:
     ],
 )
 def test_an_m_expression_does_not_name_the_table(text: str) -> None:
-    """Its tables are those of the source, or values; only the engine's own suffix counts."""
+    """Tables in an M expression are those of the source, or values. Only the engine's own suffix counts."""
     assert failure_of(described(text)).table is None
     assert failure_of(described(f"{text} {RAISED} Table: Stores.")).table == "Stores"
 
@@ -182,7 +183,7 @@ def test_an_m_expression_does_not_name_the_table(text: str) -> None:
     ],
 )
 def test_the_table_in_a_sentence_is_the_last_choice(text: str, table: str) -> None:
-    """Only if neither the structure nor a suffix names one."""
+    """It is used only if neither the structure nor a suffix names a table."""
     assert failure_of(described(text)).table == table
     assert failure_of(described(f"{text} Table: Other.")).table == "Other"
 
@@ -209,7 +210,7 @@ OBJECTS = [
     ],
 )
 def test_the_objects_outrank_the_texts(messages: list[Json]) -> None:
-    """Failed objects outrank cancelled ones, and the suffix of a text."""
+    """Failed objects have priority over cancelled objects and over the suffix of a text."""
     error = failure_of({"messages": messages, "objects": OBJECTS})
     assert (error.table, error.partition) == ("Actuals", "a")
     assert "Worse" not in error.message
@@ -217,7 +218,7 @@ def test_the_objects_outrank_the_texts(messages: list[Json]) -> None:
 
 
 def test_of_several_failed_partitions_the_one_in_the_text_is_reported() -> None:
-    """If it is one of them."""
+    """This is so if the text names one of them."""
     objects = [{"table": "Sales", "partition": part, "status": "Failed"} for part in ("2024", "2025")]
     for named, expected in (("2025", "2025"), ("2023", "2024")):
         error = failure_of({"messages": [{"message": f"Odd. Table: Sales. Partition: {named}."}], "objects": objects})
@@ -233,7 +234,7 @@ def test_of_several_failed_partitions_the_one_in_the_text_is_reported() -> None:
     ],
 )
 def test_hostile_texts_cost_no_more_than_their_length(part: str) -> None:
-    """A quarter of a million characters with which patterns begin, as a description and as messages."""
+    """The texts have a quarter of a million characters with which patterns begin, as a description and as messages."""
     text = (part * 250_000)[:250_000]
     began = time.process_time()
     service_error(described(text))

@@ -1,4 +1,4 @@
-"""Errors of Power BI in its own structure, and the resulting errors for callers."""
+"""Errors of Power BI in its own structure, and the errors that callers get for them."""
 
 import json
 from typing import Any
@@ -39,14 +39,14 @@ def described(text: str, code: str = GENERIC) -> Json:
 
 
 def power_bi_error(code: str, *details: tuple[str, str], parameters: object = None) -> Json:
-    """The nested form with `pbi.error`; `details` are names and values."""
+    """The nested form with `pbi.error`. `details`: names and values."""
     listed = [{"code": name, "detail": {"type": 1, "value": value}} for name, value in details]
     inner = {"code": code, "parameters": parameters or {}, "details": listed, "exceptionCulprit": 1}
     return {"error": {"code": code, "pbi.error": inner}}
 
 
 def nested(code: str, *details: tuple[str, str], parameters: object = None) -> Json:
-    """The same as `serviceExceptionJson`."""
+    """The nested form as a `serviceExceptionJson`."""
     return {"serviceExceptionJson": json.dumps(power_bi_error(code, *details, parameters=parameters))}
 
 

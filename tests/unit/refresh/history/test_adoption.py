@@ -38,7 +38,7 @@ def row(name: str, start: datetime | None = NOON, status: str = "Unknown", kind:
 
 
 def after(seconds: float, name: str = "r", status: str = "Unknown", kind: str = "ViaApi") -> RefreshRow:
-    """A row that began this many seconds after noon."""
+    """A row of a refresh that began this many seconds after noon."""
     return row(name, NOON + seconds * SECOND, status, kind)
 
 
@@ -72,25 +72,25 @@ def test_a_model_is_idle_if_no_refresh_runs() -> None:
 
 
 def test_the_newest_running_refresh_is_the_blocker() -> None:
-    """Of any kind, and with any status for running."""
+    """It may be of any kind, and have any status that means running."""
     rows = [row("done", status="Completed"), row("new", status="NotStarted"), row("old")]
     assert blocker(rows, NOON) == rows[1]
 
 
 @pytest.mark.parametrize(("age", "blocks"), [(0, True), (23.99, True), (24, False), (900, False)])
 def test_a_row_without_end_blocks_for_a_day(age: float, blocks: bool) -> None:
-    """Rows that never get an end stay in the history."""
+    """Such rows stay in the history."""
     found = row("stuck", NOON - timedelta(hours=age))
     assert (blocker([found], NOON) == found) is blocks
 
 
 def test_a_running_row_without_start_blocks() -> None:
-    """It may just have been accepted."""
+    """Its refresh may just have been accepted."""
     assert blocker([row("queued", None)], NOON) is not None
 
 
 def test_a_blocker_is_shown_by_id_kind_and_start() -> None:
-    """As far as known."""
+    """Facts that are not known are left out."""
     assert external_refresh(row("a")) == ExternalRefresh(
         refresh_id="a", refresh_type="ViaApi", started_at=instant(NOON)
     )
@@ -101,7 +101,7 @@ def test_a_blocker_is_shown_by_id_kind_and_start() -> None:
 
 
 def test_only_refreshes_after_the_look_are_new() -> None:
-    """By the service's clock in whole seconds, so the second of the look itself does not count."""
+    """Times are compared in whole seconds of the service's clock, so the second of the look itself does not count."""
     look = look_at([after(5, "known")], NOON, NOON)
     rows = [
         after(5, "known"),
@@ -114,7 +114,7 @@ def test_only_refreshes_after_the_look_are_new() -> None:
 
 
 def test_only_rows_that_could_look_new_are_stored() -> None:
-    """The stored look stays small, however long the history is."""
+    """So the stored look stays small, no matter how long the history is."""
     old = [row(f"old-{number}", NOON - timedelta(minutes=number + 1), "Completed") for number in range(100)]
     ended = row("now", status="Completed")
     look = look_at([ended, row("no start", None, "Completed"), *old], NOON, NOON - 2 * SECOND)
@@ -124,13 +124,13 @@ def test_only_rows_that_could_look_new_are_stored() -> None:
 
 
 def test_a_look_names_the_refresh_that_keeps_the_model_busy() -> None:
-    """A run that posts nevertheless then knows which refresh causes the refusal."""
+    """A run that posts nevertheless knows which refresh causes the refusal."""
     assert look_at([row("done", status="Completed"), row("busy")], NOON, NOON).running == "busy"
     assert look_at([row("stuck", NOON - timedelta(days=2))], NOON, NOON).running is None
 
 
 def test_a_row_that_was_there_before_is_never_new() -> None:
-    """Even if it gets its start only later, or the service's clock goes back."""
+    """This is so even if its start appears later, or if the service's clock goes back."""
     look = look_at([row("queued", None), row("future", NOON + timedelta(hours=1))], NOON, NOON)
     assert new_rows([after(3, "queued"), row("future", NOON + timedelta(hours=1))], look) == []
 
@@ -146,7 +146,7 @@ histories = st.lists(st.builds(row, st.sampled_from("abcdef"), times | st.none()
 
 @given(histories, histories, times)
 def test_refreshes_of_a_look_are_never_new(before: list[RefreshRow], later: list[RefreshRow], now: datetime) -> None:
-    """However the rows change: only ids that were absent, begun in a later second."""
+    """No matter how the rows change, only refreshes count whose ids were absent and that began in a later second."""
     look = look_at(before, now, now)
     for found in new_rows(later, look):
         assert found.start is not None
@@ -171,7 +171,7 @@ def test_refreshes_of_a_look_are_never_new(before: list[RefreshRow], later: list
     ],
 )
 def test_the_kind_of_a_refresh_decides_whether_it_may_be_equivalent(kind: str, standard: bool, enhanced: bool) -> None:
-    """Refreshes through XMLA may have any scope."""
+    """For example, refreshes through XMLA may have any scope."""
     assert may_cover(row("r", kind=kind), None) is standard
     assert may_cover(row("r", kind=kind), WHOLE) is enhanced
 
@@ -193,13 +193,13 @@ def test_candidates_are_new_and_running_or_completed() -> None:
 
 
 def test_completed_candidates_come_first_then_the_oldest() -> None:
-    """An external one could only begin after ours; a completed one cannot fail any more."""
+    """An external refresh could only begin after ours, and a completed refresh cannot fail any more."""
     rows = [after(9, "d"), after(8, "c", "Completed"), after(7, "b"), after(6, "a", "Completed")]
     assert [found.request_id for found, _ in candidates(rows, LOOK, None, None)] == ["a", "c", "b", "d"]
 
 
 def test_a_candidate_may_be_ours_if_its_start_fits() -> None:
-    """And only if an answer was lost."""
+    """This is so only if an answer was lost."""
     window = LostWindow(since=instant(NOON + 5 * SECOND), until=instant(NOON + 8 * SECOND))
     rows = [after(9, "c"), after(6, "b"), after(2, "a")]
     assert [ours for _, ours in candidates(rows, LOOK, None, window)] == [False, True, False]
@@ -211,7 +211,7 @@ FRAMED = [row(f"f-{number}", NOON - timedelta(minutes=number + 1), kind="DirectL
 
 
 def test_a_direct_lake_model_is_identified_by_its_history() -> None:
-    """Its history at the look contains only framing, and at least one."""
+    """Its history at the look contains at least one framing and no other refreshes."""
     assert look_at(FRAMED, NOON, NOON).direct_lake
     assert not look_at([*FRAMED, row("old", NOON - timedelta(hours=1))], NOON, NOON).direct_lake
     assert not look_at([], NOON, NOON).direct_lake
@@ -219,7 +219,7 @@ def test_a_direct_lake_model_is_identified_by_its_history() -> None:
 
 @pytest.mark.parametrize("options", [None, WHOLE])
 def test_a_framing_counts_if_it_may_be_ours(options: RefreshOptions | None) -> None:
-    """On a model without data, after a lost answer, begun when ours can have."""
+    """The model has no data of its own, an answer was lost, and the framing began when ours can have begun."""
     framing = after(5, "new", kind="DirectLakeFraming")
     look = look_at(FRAMED, NOON, NOON)
     assert candidates([framing, *FRAMED], look, options, ANY_TIME) == [(framing, True)]
@@ -232,7 +232,8 @@ def test_a_framing_counts_if_it_may_be_ours(options: RefreshOptions | None) -> N
 
 
 def test_a_refresh_is_the_lost_one_only_if_its_start_fits() -> None:
-    """Between the two times, as far as they are known, with a second for the clock; never without a start."""
+    """The start must be between the two times, if known, with a second for the clock. A row without a start never
+    fits."""
     since, until = instant(NOON + 30 * SECOND), instant(NOON + 40 * SECOND)
     for second, both, only_since, only_until in (
         (28, False, False, True),
@@ -271,7 +272,7 @@ def test_a_refresh_is_the_lost_one_only_if_its_start_fits() -> None:
 def test_an_enhanced_refresh_covers_a_scope(
     found: RefreshRow, options: RefreshOptions, ours: bool, covered: bool
 ) -> None:
-    """Same type, same commit mode, and every object of the scope."""
+    """It has the same type, the same commit mode, and every object of the scope."""
     assert covers(found, options, ours=ours, known=None) is covered
 
 
@@ -289,14 +290,14 @@ def test_a_refresh_with_listed_partitions_is_adopted_only_with_proof(options: Re
 
 @pytest.mark.parametrize("options", [WHOLE, TABLE])
 def test_an_external_refresh_does_not_count_as_one_of_the_whole(options: RefreshOptions) -> None:
-    """Its caller may have listed all partitions that it knew; meanwhile there may be others."""
+    """Its caller may have listed all partitions that it knew, but there may be more by now."""
     known = digest_of(objects("Sales/2025"))
     assert not covers(details("Sales/2025"), options, ours=False, known=known)
 
 
 @pytest.mark.parametrize("options", [WHOLE, TABLE])
 def test_without_an_earlier_refresh_of_ours_none_is_adopted_for_the_whole(options: RefreshOptions) -> None:
-    """Not even one that lists no objects."""
+    """This includes a refresh that lists no objects."""
     assert not covers(details("Sales/2025"), options, ours=True, known=None)
     assert not covers(details(), options, ours=True, known=None)
     assert not covers(details(), options, ours=True, known=digest_of(objects("Sales/2025")))
@@ -307,18 +308,18 @@ def test_without_an_earlier_refresh_of_ours_none_is_adopted_for_the_whole(option
     "found", [details("Sales/2025", type_="Calculate"), details("Sales/2025", mode="PartialBatch")]
 )
 def test_a_refresh_of_another_type_or_commit_mode_is_not_equivalent(options: RefreshOptions, found: RefreshRow) -> None:
-    """Although its objects are the same."""
+    """It is not equivalent, although its objects are the same."""
     assert not covers(found, options, ours=True, known=digest_of(found.objects))
 
 
 def test_a_table_that_is_listed_without_partitions_is_covered() -> None:
-    """A table without partitions of its own has none in its row."""
+    """If a table was requested without partitions, its row has none."""
     found = RefreshRow("r", "ViaEnhancedApi", "Unknown", type="Full", objects=(RefreshObject("Sales", None, "x"),))
     assert covers(found, TABLE, ours=False, known=None)
 
 
 def test_a_digest_identifies_a_set_of_objects() -> None:
-    """In any order, with any statuses, and with any names."""
+    """The order and the statuses do not matter, and names may be any text."""
     assert digest_of(objects("A/1", "B/2")) == digest_of(objects("B/2", "A/1", "A/1"))
     assert digest_of([RefreshObject("A", "1", "Failed")]) == digest_of(objects("A/1"))
     different = [objects("A/1"), objects("A/2"), objects("A/1", "B/2"), (RefreshObject("A", None, "Completed"),)]
@@ -339,7 +340,7 @@ def test_the_clock_of_the_service_is_known_from_the_look() -> None:
 
 
 def test_a_refresh_has_rolled_over_if_all_rows_are_newer() -> None:
-    """A short history is complete, and one older row proves that ours is not too old."""
+    """A short history is complete, and one older row proves that our refresh is not too old."""
     newer = [after(number + 1, f"n-{number}") for number in range(20)]
     assert rolled_over(newer, NOON)
     assert not rolled_over(newer[1:], NOON)

@@ -1,4 +1,4 @@
-"""The progress of an enhanced refresh: counts and a few names, small for every model."""
+"""The progress of an enhanced refresh: counts and a few names, which stay small for every model."""
 
 import json
 
@@ -24,12 +24,12 @@ def json_of(found: Progress | None) -> str:
 
 
 def test_a_refresh_without_objects_has_no_progress() -> None:
-    """Standard ones never have any, enhanced ones only after they have begun."""
+    """Standard refreshes never have objects; enhanced refreshes have them only after they have begun."""
     assert progress([]) is None
 
 
 def test_running_and_failed_tables_are_named() -> None:
-    """The failed ones first; completed and waiting ones are only counted."""
+    """The failed tables come first. Completed and waiting tables are only counted."""
     found = progress(
         objects(
             ("Sales", "Completed"),
@@ -57,7 +57,7 @@ def test_running_and_failed_tables_are_named() -> None:
 
 
 def test_undocumented_statuses_count_as_unknown() -> None:
-    """In any spelling."""
+    """The spelling of the status does not matter."""
     found = progress(objects(("A", "inprogress"), ("B", "Canceled"), ("C", "Reticulating"), ("D", "$type")))
     assert found is not None
     assert found.by_status == {"InProgress": 1, "Cancelled": 1, "Unknown": 2}
@@ -69,7 +69,7 @@ words = st.sampled_from(["NotStarted", "InProgress", "Completed", "Failed", "Can
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=300), words), min_size=1, max_size=300))
 def test_it_is_small_for_any_model(entries: list[tuple[str, str]]) -> None:
-    """Under 4 KB as JSON with escapes, with the counts of all."""
+    """It has less than 4 KB as JSON with escapes, and counts all objects."""
     found = progress(objects(*entries))
     assert found is not None
     assert len(json_of(found)) < 3_500

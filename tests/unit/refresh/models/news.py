@@ -53,7 +53,7 @@ def refreshes(run: str, minutes: float) -> RunRefreshes:
 def ended(
     run: str, minutes: float, status: Status = "Completed", *, took: float = 10, loads: bool = True, requests: int = 1
 ) -> RunEnded:
-    """A run ended; its refresh took this many minutes."""
+    """A run ended, and its refresh took this many minutes."""
     outcome = Outcome(
         status=status,
         refresh_id=f"refresh of {run}",

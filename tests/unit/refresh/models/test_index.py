@@ -1,4 +1,4 @@
-"""The index of models: limited in size, and the same for repeated and late operations."""
+"""The index of models has a limited size, and repeated and late operations do not change it."""
 
 import logging
 import random
@@ -49,7 +49,7 @@ def dropped(run: str, minutes: float, incarnation: int = 1) -> RunDropped:
 
 
 def test_a_day_of_a_model() -> None:
-    """Success, failures in a row, days, durations, and activity."""
+    """The entry has the success, the failures in a row, the days, the durations, and the activity."""
     entry = entry_after(*DAY)
     assert (entry.workspace_id, entry.names, entry.expected_every_hours) == (WORKSPACE, NAMES, 24)
     assert (entry.known_since, entry.at) == (at(300), at(20))
@@ -67,7 +67,7 @@ def test_a_day_of_a_model() -> None:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_repeated_and_late_operations_change_nothing(seed: int) -> None:
-    """Operations of a day, each up to three times, the repeats at any later moment."""
+    """The operations of a day come up to three times each, the repeats at any later moment."""
     dice = random.Random(seed)  # noqa: S311
     operations: list[tuple[float, IndexOperation]] = [(float(place), one) for place, one in enumerate(DAY)]
     for place, one in enumerate(DAY):
@@ -78,7 +78,7 @@ def test_repeated_and_late_operations_change_nothing(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_ends_may_come_in_any_order(seed: int) -> None:
-    """Runs end one after the other, but their news may overtake each other: counts and streak are the same."""
+    """Runs end one after the other, but their news may overtake each other. Counts and streak stay the same."""
     dice = random.Random(seed)  # noqa: S311
     ends: list[IndexOperation] = [one for one in DAY if one in (DAY[2], DAY[5], DAY[8], DAY[10])]
     right = entry_after(*ends)
@@ -89,7 +89,7 @@ def test_ends_may_come_in_any_order(seed: int) -> None:
 
 
 def test_a_run_with_the_id_of_a_former_one() -> None:
-    """Its request was purged and began again under its key: it is active, and its success counts."""
+    """Its request was purged and its key began again. The run is active, and its success counts."""
     first: list[IndexOperation] = [waits("a", 100), ended("a", 90)]
     late = refreshes("a", 95)
     active = entry_after(*first, late, waits("a", 50), late).active
@@ -103,7 +103,7 @@ def test_a_run_with_the_id_of_a_former_one() -> None:
 
 
 def test_the_streak_is_longer_than_the_stored_runs() -> None:
-    """Thirty failures in a row, of which twenty are stored; a success ends the streak, a cancelled run does not."""
+    """After thirty failures in a row, twenty are stored. A success ends the streak, a cancelled run does not."""
     failures = [ended(f"f{number}", 500 - number, "Failed") for number in range(30)]
     entry = entry_after(ended("good", 600), *failures)
     assert (entry.failures, len(entry.recent), entry.days["2026-03-31"]) == (30, index.MAX_RECENT, (1, 30))
@@ -113,21 +113,21 @@ def test_the_streak_is_longer_than_the_stored_runs() -> None:
 
 
 def test_days_are_bounded() -> None:
-    """The newest fourteen with a completed or failed run."""
+    """The newest fourteen days with a completed or failed run are kept."""
     daily = [ended(f"d{number}", (40 - number) * 24 * 60) for number in range(40)]
     entry = entry_after(*daily, ended("x", 1, "Cancelled"))
     assert sorted(entry.days) == [f"2026-03-{day}" for day in range(17, 31)]
 
 
 def test_a_run_that_loads_no_data_is_not_a_success() -> None:
-    """It completed nevertheless: the model does not fail."""
+    """It has completed, so the model does not count as failing."""
     entry = entry_after(ended("a", 60), ended("calculation", 30, loads=False))
     assert entry.success is not None
     assert (entry.success.ended_at, entry.last and entry.last.at) == (at(60), at(30))
 
 
 def test_a_run_that_is_dropped_waits_no_more() -> None:
-    """Unless its next incarnation has sent news, or it is another run."""
+    """This is so unless its next incarnation has sent news, or another run is active."""
     assert entry_after(waits("a", 10), dropped("a", 5)).active is None
     assert entry_after(waits("a", 10), dropped("b", 5)).active is not None
     second = waits("a", 4, incarnation=2)
@@ -137,7 +137,7 @@ def test_a_run_that_is_dropped_waits_no_more() -> None:
 
 
 def test_a_reopened_run_keeps_its_number_of_requests() -> None:
-    """It waits again without knowing its current number."""
+    """It waits again, although it does not know its current number of requests."""
     again = replace(waits("a", 5), requests=None)
     entry = entry_after(waits("a", 10), refreshes("a", 8), again)
     assert entry.active is not None
@@ -145,7 +145,7 @@ def test_a_reopened_run_keeps_its_number_of_requests() -> None:
 
 
 def test_expectations_are_set_changed_and_removed() -> None:
-    """By the newest operation with a number; 0 removes it."""
+    """The newest operation with a number counts; 0 removes the expectation."""
     assert entry_after(waits("a", 9, expected=24), ended("a", 5)).expected_every_hours == 24
     assert entry_after(waits("a", 9, expected=24), waits("b", 5, expected=6)).expected_every_hours == 6
     assert entry_after(waits("b", 5, expected=6), waits("a", 9, expected=24)).expected_every_hours == 6
@@ -153,7 +153,7 @@ def test_expectations_are_set_changed_and_removed() -> None:
 
 
 def test_an_overdue_model_is_noted_once_in_each_period() -> None:
-    """The index decides, so a timer may run twice; after a success in between nothing is logged."""
+    """The index decides this, so the timer may run twice. After a success in between, nothing is logged."""
     note = NoteOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
     shard = shard_after(ended("a", 180), ended("b", 100, "Failed"))
     noted = index.apply(shard, note, NOW)
@@ -180,14 +180,14 @@ def test_an_overdue_model_is_noted_once_in_each_period() -> None:
 
 
 def test_a_model_without_requests_can_be_overdue() -> None:
-    """From the time at which the app first saw it; a repeat does not start a new period."""
+    """The time counts from when the app first saw the model. A repeated operation does not start a new period."""
     shard = shard_after(Expect(at=at(180), dataset_id=MODEL), Expect(at=at(10), dataset_id=MODEL))
     note = NoteOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
     assert index.apply(shard, note, NOW).event is not None
 
 
 def test_old_models_are_removed() -> None:
-    """Except for those that are to be kept."""
+    """A model without recent news is removed, unless it is in `keep` or its run is active."""
     shard = shard_after(ended("a", 600))
     forget = Forget(at=at(0), before=at(60))
     assert index.apply(shard, forget, NOW).shard.models == {}
@@ -197,14 +197,14 @@ def test_old_models_are_removed() -> None:
 
 
 def test_a_wrong_clock_does_not_block_the_others() -> None:
-    """A time far ahead counts as a few minutes ahead."""
+    """A time that is far ahead counts as a few minutes ahead."""
     entry = entry_after(waits("a", -10_000), waits("b", -AHEAD.total_seconds() / 60 - 1))
     assert entry.active is not None
     assert entry.active.at <= instant(NOW + AHEAD)
 
 
 def test_models_are_spread_over_all_shards() -> None:
-    """Five hundred of them evenly enough, and the keys are the listed ones."""
+    """Five hundred models are spread evenly enough over the listed shards."""
     dice = random.Random(1)  # noqa: S311
     keys = [index.shard_of(f"{dice.getrandbits(128):032x}") for _ in range(500)]
     assert set(keys) == set(index.shard_keys())
@@ -212,7 +212,7 @@ def test_models_are_spread_over_all_shards() -> None:
 
 
 def test_operations_change_no_shard() -> None:
-    """The argument is not changed."""
+    """The shard that is passed in stays unchanged."""
     shard = shard_after(*DAY)
     before = msgspec.json.encode(shard)
     for one in (*DAY, dropped("e", 1), ended("e", 1), Forget(at=at(0), before=at(0))):

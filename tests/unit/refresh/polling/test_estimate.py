@@ -1,4 +1,4 @@
-"""The earlier refreshes that show how long the next one takes."""
+"""Earlier refreshes show how long the next one takes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,12 +23,12 @@ FULL = RefreshOptions()
 
 
 def sales(partition: str | None = None, mode: CommitMode | None = None) -> RefreshOptions:
-    """The options of a refresh of the table Sales, or of one of its partitions."""
+    """The options of a refresh of the table Sales or of one of its partitions."""
     return RefreshOptions(commit_mode=mode, objects=(TableRef("Sales", partition),))
 
 
 def row(kind: str, seconds: float | None, status: str = "Completed", number: int = 0) -> RefreshRow:
-    """A row of the history; without an end if `seconds` is None."""
+    """A row of the history. It has no end if `seconds` is None."""
     end = None if seconds is None else NOON + timedelta(seconds=seconds)
     return RefreshRow(f"r{number}", kind, status, start=NOON, end=end)
 
@@ -46,7 +46,7 @@ def enhanced(*seconds: float) -> list[RefreshRow]:
 
 @pytest.mark.parametrize("kind", ["ViaApi", "Scheduled", "OnDemand", "onDemand"])
 def test_standard_refreshes_are_alike_however_they_were_started(kind: str) -> None:
-    """All are of the whole model."""
+    """All of them refreshed the whole model."""
     assert of_standard([row(kind, 100), row("ViaApi", 200)]) == (100, 200)
 
 
@@ -72,17 +72,17 @@ def test_standard_refreshes_are_alike_however_they_were_started(kind: str) -> No
     ],
 )
 def test_refreshes_of_another_kind_or_not_completed_do_not_count(other: RefreshRow) -> None:
-    """Nor do impossible times."""
+    """Impossible times do not count either."""
     assert of_standard([other, row("ViaApi", 100)]) == (100,)
 
 
 def test_no_more_durations_are_stored_than_needed() -> None:
-    """The newest ones; they are part of the state of the run."""
+    """The newest durations are stored, as part of the state of the run."""
     assert of_standard([row("ViaApi", n + 1) for n in range(60)]) == tuple(n + 1 for n in range(MAX_DURATIONS))
 
 
 def test_the_kind_of_an_external_refresh_must_be_known() -> None:
-    """Enhanced ones and those through XMLA may have any scope."""
+    """Enhanced refreshes and those through XMLA may have any scope."""
     rows = [*enhanced(100, 100, 100), row("Scheduled", 50)]
     assert of_blocker(rows, row("OnDemand", None, "Unknown")) == (50,)
     for kind in ("ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"):
@@ -90,7 +90,7 @@ def test_the_kind_of_an_external_refresh_must_be_known() -> None:
 
 
 def test_only_a_few_enhanced_refreshes_are_read_and_only_if_that_saves_calls() -> None:
-    """Without them, short ones need as few calls."""
+    """Short refreshes need as few calls without them."""
     rows = [row("ViaApi", 5_000), *enhanced(*[600.0] * 9)]
     assert [entry.request_id for entry in to_read(rows)] == [f"r{n}" for n in range(MAX_READ)]
     assert to_read(enhanced(20, 30, 299)) == []
@@ -98,7 +98,7 @@ def test_only_a_few_enhanced_refreshes_are_read_and_only_if_that_saves_calls() -
 
 
 def test_enhanced_refreshes_count_if_they_were_of_the_same_objects() -> None:
-    """And the same type and commit mode."""
+    """They must also have the same type and commit mode."""
     rows = enhanced(600, 610, 620, 630, 640)
     details = [
         read(0, ("Sales", "2025"), ("Sales", "2026")),
@@ -122,14 +122,15 @@ def test_a_scope_of_partitions_is_compared_by_partitions() -> None:
 
 
 def test_refreshes_of_a_part_do_not_count_for_the_whole_model() -> None:
-    """They are listed in the same way, so only the widest ones count as whole."""
+    """The history lists both in the same way, so only those with the most tables count as refreshes of the whole
+    model."""
     rows = enhanced(60, 3_600, 50)
     details = [read(0, ("Sales", "a")), read(1, ("Sales", "a"), ("DimDate", "b")), read(2, ("DimDate", "b"))]
     assert of_enhanced(rows, FULL, details) == (3_600,)
 
 
 def test_if_all_read_refreshes_are_alike_earlier_ones_are_too() -> None:
-    """Except for far shorter or longer ones, which may have been something else."""
+    """Far shorter or longer refreshes do not count: they may have been different."""
     rows = enhanced(600, 610, 620, 630, 640, 700, 100, 650, 9_000)
     details = [read(number, ("Sales", "a")) for number in range(MAX_READ)]
     assert of_enhanced(rows, FULL, details) == (600, 610, 620, 630, 640, 700, 650)
@@ -138,13 +139,13 @@ def test_if_all_read_refreshes_are_alike_earlier_ones_are_too() -> None:
 
 
 def test_a_duration_is_never_negative_nor_invented() -> None:
-    """A refresh without a start or end, or with an end before its start, has none."""
+    """A refresh without a start or an end, or with an end before its start, has no duration."""
     assert seconds_of(row("ViaApi", 61.5)) == 61.5
     assert seconds_of(row("ViaApi", -5)) == seconds_of(row("ViaApi", None)) == 0
 
 
 def test_whatever_times_a_history_has_an_end_can_be_estimated() -> None:
-    """An estimate is only shown: it must never end a run."""
+    """An estimate is only information, so it must never end a run."""
     odd = [
         RefreshRow(f"r{n}", "ViaApi", "Completed", start=NOON, end=datetime(9998, 12, 31, tzinfo=UTC)) for n in range(5)
     ]

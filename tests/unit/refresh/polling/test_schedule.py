@@ -33,7 +33,7 @@ limits = st.tuples(st.floats(0.01, 60), st.floats(1, 20)).map(
 
 
 def looks(durations: list[float], until: float, at: Limits = LIMITS) -> list[float]:
-    """The times of the looks until this many seconds have passed, and one more."""
+    """The times of the looks, up to the first one after this many seconds."""
     times = [at.poll_min]
     while times[-1] < until:
         times.append(times[-1] + planned_wait(times[-1], durations, at))
@@ -41,24 +41,24 @@ def looks(durations: list[float], until: float, at: Limits = LIMITS) -> list[flo
 
 
 def test_a_wait_is_a_tenth_of_the_time_spent() -> None:
-    """After five minutes, a delay of half a minute is not noticeable."""
+    """After five minutes, a delay of half a minute is hardly noticeable."""
     assert [next_wait(spent, LIMITS) for spent in (0, 50, 300, 600, 36_000)] == [5, 5, 30, 60, 60]
 
 
 def test_repeated_failures_double_the_wait() -> None:
-    """Up to the longest one, however many there are."""
+    """The waits grow up to the longest wait, no matter how many failures there are."""
     assert [backoff(failures, LIMITS) for failures in (1, 2, 3, 4, 5, 1_000_000)] == [5, 10, 20, 40, 60, 60]
 
 
 def test_the_pauses_between_attempts_of_a_request_grow() -> None:
-    """From poll_max to fifteen times that: the cause of an eviction lasts for minutes."""
+    """They grow from poll_max to fifteen times poll_max, because the cause of an eviction lasts for minutes."""
     pauses = [pause_before_attempt(failed, LIMITS) for failed in (1, 2, 3, 4, 5, 100)]
     assert pauses == [60, 120, 240, 480, 900, 900]
 
 
 @given(spans, spans)
 def test_waits_grow_and_keep_the_limits(one: float, other: float) -> None:
-    """Also if clocks differ and the elapsed time is negative."""
+    """This is so even if clocks differ and the elapsed time is negative."""
     assert LIMITS.poll_min <= next_wait(one, LIMITS) <= LIMITS.poll_max
     shorter, longer = sorted((one, other))
     assert next_wait(shorter, LIMITS) <= next_wait(longer, LIMITS)
@@ -74,14 +74,14 @@ def test_fractions_of_seconds_are_kept() -> None:
 
 @given(spans, st.lists(st.floats(0.1, 86_400), max_size=ENOUGH - 1), limits)
 def test_too_few_earlier_refreshes_are_ignored(spent: float, durations: list[float], at: Limits) -> None:
-    """Two do not show the variation."""
+    """Two refreshes do not show how much durations vary."""
     assert expectation(durations) is None
     assert planned_wait(spent, durations, at) == next_wait(spent, at)
 
 
 @given(histories.filter(lambda known: len(known) >= ENOUGH))
 def test_the_usual_end_is_the_median(durations: list[float]) -> None:
-    """Between an early and a late one, in any order of the history."""
+    """The usual end is the median, between an early and a late end, for any order of the history."""
     expected = expectation(durations)
     assert expected is not None
     assert 0 <= expected.early <= expected.usual <= expected.late <= 1.3 * expected.usual
@@ -90,7 +90,7 @@ def test_the_usual_end_is_the_median(durations: list[float]) -> None:
 
 
 def test_single_refreshes_that_took_far_longer_change_little() -> None:
-    """One of ten, ten times as long."""
+    """Here, one of ten refreshes took ten times as long."""
     plain, odd = expectation([600.0 + n for n in range(10)]), expectation([600.0 + n for n in range(9)] + [6_000.0])
     assert plain is not None
     assert odd is not None
@@ -101,7 +101,7 @@ def test_single_refreshes_that_took_far_longer_change_little() -> None:
 
 @given(spans, histories, limits)
 def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], at: Limits) -> None:
-    """Never shorter than POLL_MIN, and never longer than a sixth of the usual time, or POLL_MAX if that is more."""
+    """It is at least POLL_MIN, and at most the longer of a sixth of the usual time and POLL_MAX."""
     wait = planned_wait(spent, durations, at)
     usual = quantile(sorted(durations), 0.5) if durations else 0
     assert wait >= at.poll_min
@@ -110,7 +110,7 @@ def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], a
 
 @given(histories, limits)
 def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
-    """For any variation of earlier refreshes."""
+    """This is so for any variation of earlier refreshes."""
     expected = expectation(durations)
     if expected is None or expected.usual > 5_000 * at.poll_min:
         return
@@ -121,7 +121,7 @@ def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float
 
 @given(alike, limits)
 def test_in_the_span_of_usual_ends_every_wait_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
-    """If they do not vary by more than fifteen of them."""
+    """This is so if their ends vary by at most fifteen such waits."""
     expected = expectation(durations)
     assert expected is not None
     if expected.late - expected.early > NEAR_LOOKS * at.poll_max or expected.usual > 5_000 * at.poll_min:
@@ -133,7 +133,7 @@ def test_in_the_span_of_usual_ends_every_wait_is_at_most_poll_max(durations: lis
 
 @pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600, 86_000])
 def test_an_early_end_is_noticed_in_time(usual: float) -> None:
-    """Within two and a half times its duration, and within a sixth of the usual time."""
+    """It is noticed within 2.5 times its duration, and within a sixth of the usual time."""
     times = looks([usual * part for part in (0.9, 1, 1.1)], usual)
     for now, then in pairwise(times):
         assert then - now <= max(2.5 * now, 5) + 5
@@ -142,7 +142,7 @@ def test_an_early_end_is_noticed_in_time(usual: float) -> None:
 
 @pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600])
 def test_an_overdue_refresh_is_read_less_and_less_often(usual: float) -> None:
-    """Until it has taken three times as long, and never with longer waits than before the usual end."""
+    """This is so until it has taken three times as long. The waits are never longer than before the usual end."""
     times = looks([usual * part for part in (0.9, 1, 1.1)], 3 * usual)
     overdue = [then - now for now, then in pairwise(times) if now > 1.3 * usual]
     assert overdue == sorted(overdue)
@@ -150,7 +150,7 @@ def test_an_overdue_refresh_is_read_less_and_less_often(usual: float) -> None:
 
 
 def polled(seed: int, usual: float, earlier: int) -> tuple[int, float]:
-    """Calls from the POST on and delay, as `dev.bench.polling_run` measures them, but with the schedule alone."""
+    """The calls from the POST on and the delay, measured like `dev.bench.polling_run`, but with only the schedule."""
     chance = random.Random(f"plan {seed} {usual}")  # noqa: S311
     durations = [duration(chance, usual) for _ in range(earlier)]
     ends, visible = duration(chance, usual), chance.uniform(0, HIDDEN_SECONDS)
@@ -179,6 +179,6 @@ def test_a_known_refresh_takes_few_calls_and_a_short_delay(usual: float, earlier
 
 
 def test_without_history_it_takes_many_calls() -> None:
-    """The savings of the schedule: the measurement can distinguish a good one from a bad one."""
+    """This shows what the schedule saves, and that the measurement distinguishes good from bad."""
     found = [polled(seed, 3_600, 0) for seed in range(20)]
     assert min(calls for calls, _ in found) > 60

@@ -1,4 +1,4 @@
-"""A queue for tests: short calls, its own clock, and invariants after every operation."""
+"""A queue for tests, with short calls, a clock of its own, and invariants after every operation."""
 
 import hashlib
 import json
@@ -82,12 +82,12 @@ def failed(*objects: TableRef, refresh_id: str | None = "r", code: str = "Refres
 
 
 class Desk:
-    """A queue. Each call applies an operation like the entity, and checks that nothing else was changed."""
+    """A queue. Each call applies an operation like the entity, and checks that nothing else has changed."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
         self.clock: datetime | None = None
-        """The clock of the queue's host, if it differs from that of the senders."""
+        """The clock of the queue's host; None if it is that of the senders."""
         self.stored: Any = None
 
     @property
@@ -102,7 +102,7 @@ class Desk:
 
     @property
     def runs(self) -> list[Run]:
-        """Its runs."""
+        """The ids of its runs."""
         return self.queue.runs
 
     @property
@@ -193,7 +193,7 @@ class Desk:
         return Holder(**{"run": run, "incarnation": 1, "token": "life", **more})
 
     def restart(self, run: str, incarnation: int = 1) -> Turn | None:
-        """A request found an incarnation of a run dead; returns the one to start."""
+        """A request found an incarnation of a run dead. Returns the incarnation to start."""
         return self.do(Restart(at=self.at, turn=Turn(run=run, incarnation=incarnation))).next
 
     def claim(self, run: str, **holder: Any) -> bool:
@@ -212,13 +212,13 @@ class Desk:
         return isinstance(answer, Closed)
 
     def take(self, run: str, execution: str, permit: int = 1, **holder: Any) -> str | None:
-        """An execution asks for the permit; returns the holder afterwards."""
+        """An execution asks for the permit. Returns the holder afterwards."""
         holding = self.holder(run, **holder)
         self.do(TakePermit(at=self.at, holder=holding, permit=permit, execution=execution))
         return self.runs[0].execution
 
     def give_back(self, run: str, execution: str, permit: int = 1, **holder: Any) -> str | None:
-        """An execution returns the permit; returns the holder afterwards."""
+        """An execution returns the permit. Returns the holder afterwards."""
         holding = self.holder(run, **holder)
         self.do(ReturnPermit(at=self.at, holder=holding, permit=permit, execution=execution))
         return self.runs[0].execution
@@ -264,7 +264,7 @@ class Desk:
         return answer
 
     def post(self, run: str) -> str:
-        """A run from its claim to its refresh."""
+        """Takes a run from its claim to its refresh."""
         assert self.claim(run)
         assert self.close(run)
         self.record(run)
@@ -327,7 +327,7 @@ class Crowd:
         return Leave(at=self.at, request=self.name(number), token=self.token(number), reason="TimedOut")
 
     def post(self) -> None:
-        """The first run from its claim to its refresh."""
+        """Takes the first run from its claim to its refresh."""
         self.do(Claim(at=self.at, holder=self.holder))
         self.do(Close(at=self.at, holder=self.holder, permit=1, look=LOOK))
         self.do(Record(at=self.at, holder=self.holder, permit=1, refresh_id="r", posted_at=self.at))

@@ -37,17 +37,17 @@ from tests.unit.refresh.queue.queues import COMPLETED, LOOK, NOON, Crowd, enhanc
 TABLES = 1_000
 OBJECTS = 300
 MEMBERS = 1_000
-MOST_SECONDS = 0.2
-"""Four times the maximum for an operation on an idle machine, where most take 0.015."""
+MAX_SECONDS = 0.2
+"""The limit in seconds: four times the slowest operation on an idle machine, where most take 0.015."""
 
 
 def scattered(number: int) -> Scope:
-    """A scope of 300 of the same 1,000 tables, a different one for each member."""
+    """A scope of 300 of 1,000 tables, different for each member."""
     return enhanced(*(f"Table {each}" for each in random.Random(number).sample(range(TABLES), OBJECTS)))  # noqa: S311
 
 
 def few_objects(number: int) -> Scope:
-    """A scope of three of the same hundred tables."""
+    """A scope of three of 100 tables."""
     return enhanced(*(f"Table {each}" for each in random.Random(number).sample(range(100), 3)))  # noqa: S311
 
 
@@ -92,7 +92,7 @@ CASES = [(stage, case) for stage, makers in MAKERS.items() for case in makers]
 
 @cache
 def crowd_at(stage: str, size: int, scope: Callable[[int], Scope]) -> Crowd:
-    """A queue at a stage. Shared by the tests, which do not change it."""
+    """A queue at this stage. The tests share it and do not change it."""
     crowd = Crowd(0)
     crowd.__dict__.update(vars(Crowd(size, scope) if stage == "waiting" else crowd_at("waiting", size, scope)))
     if stage != "waiting":
@@ -104,25 +104,26 @@ def crowd_at(stage: str, size: int, scope: Callable[[int], Scope]) -> Crowd:
 
 
 def cost(text: str, operation: AnyOperation, crowd: Crowd) -> float:
-    """The CPU seconds of an operation with all steps of the entity; if slow, the minimum of three."""
+    """The CPU seconds of an operation with all steps of the entity. If it is slow, the minimum of three
+    measurements."""
     value, least = msgspec.to_builtins(operation), float("inf")
     for _ in range(3):
         began = time.process_time()
         handled = handle(json.loads(text), tag_of(operation), value, crowd.now)
         json.dumps([handled.answer, handled.state])
         least = min(least, time.process_time() - began)
-        if least < MOST_SECONDS:
+        if least < MAX_SECONDS:
             break
     return least
 
 
 def test_a_thousand_members_of_three_hundred_objects_cost_little() -> None:
-    """Reading, any operation, and writing."""
+    """This includes reading the state, any operation, and writing the state."""
     slow = {}
     for stage, case in CASES:
         crowd = crowd_at(stage, MEMBERS, scattered)
         seconds = cost(json.dumps(dump(crowd.queue)), MAKERS[stage][case](crowd), crowd)
-        if seconds > MOST_SECONDS:
+        if seconds > MAX_SECONDS:
             slow[case] = seconds
     assert len(crowd_at("waiting", MEMBERS, scattered).queue.runs) == 1
     assert slow == {}
@@ -130,7 +131,7 @@ def test_a_thousand_members_of_three_hundred_objects_cost_little() -> None:
 
 @pytest.mark.parametrize(("stage", "case"), CASES)
 def test_the_work_grows_no_faster_than_the_members(stage: str, case: str) -> None:
-    """Counted in steps of the interpreter, which are the same on every machine."""
+    """The work is counted in steps of the interpreter, which are the same on every machine."""
     few, many = (steps_of(crowd_at(stage, size, few_objects), MAKERS[stage][case]) for size in (60, 240))
     assert few < many < 4.4 * few
 
@@ -161,18 +162,18 @@ def steps_of(crowd: Crowd, make: Make) -> int:
 
 
 def test_runs_of_a_thousand_objects_each_cost_little() -> None:
-    """Thirty runs of a thousand objects each that cannot be merged; the new request is compared with each."""
+    """There are thirty runs of a thousand objects each, which cannot be merged; a new request is compared with each."""
     crowd = Crowd(30, lambda number: enhanced(*(f"Table {number}-{each}" for each in range(1_000))))
     assert len(crowd.queue.runs) == 30
     text = json.dumps(dump(crowd.queue))
     scope = enhanced("Table 7-7", TableRef("Table 29-1", "2026"))
-    assert cost(text, Enroll(at=crowd.at, request="new", token="t", scope=scope), crowd) < MOST_SECONDS
+    assert cost(text, Enroll(at=crowd.at, request="new", token="t", scope=scope), crowd) < MAX_SECONDS
     assert len(text) < 200_000
     assert load(json.loads(text)) == crowd.queue
 
 
 def test_the_cost_of_leaving_for_each_member() -> None:
-    """At the end no member and no part of their scopes is left."""
+    """In the end there is no member, and no part of their scopes."""
     crowd = Crowd(120, few_objects)
     crowd.leave()
     assert (crowd.queue.runs, crowd.queue.scopes.objects, crowd.queue.scopes.extents) == ([], [], [])

@@ -1,4 +1,4 @@
-"""The entity function as the SDK calls it: one JSON text in with a batch of operations, one out."""
+"""The entity function as the SDK calls it: it gets one JSON text with a batch of operations, and returns one."""
 
 import json
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def batch(state: str | None, *operations: Operation[Any] | tuple[str, str | None]) -> tuple[Any, list[Any]]:
-    """The SDK's answer to a batch: the state (its JSON text, None if it is to be deleted) and the results."""
+    """The SDK's answer to a batch: the state (a JSON text, None if it is to be deleted) and the results."""
     sent = [
         operation
         if isinstance(operation, tuple)
@@ -62,7 +62,7 @@ FUNCTION = _function()
 
 
 def test_a_batch_of_operations() -> None:
-    """Each gets the state after the previous one."""
+    """Each operation gets the state that the previous one left."""
     state, answers = batch(None, ENROLL, AskToLeave(at=AT, request="a"), ENROLL)
     assert [answer["answer"] for answer in answers] == ["enrolled", "done", "enrolled"]
     assert [answer.get("leaving", False) for answer in answers] == [False, False, True]
@@ -70,7 +70,7 @@ def test_a_batch_of_operations() -> None:
 
 
 def test_an_idle_queue_is_deleted_and_starts_again() -> None:
-    """Also within one batch, and from the empty text that a deleted state reads as."""
+    """This also happens within one batch, and from the empty text that the engine returns for a deleted state."""
     for nothing in (None, '""'):
         state, answers = batch(nothing, Tidy(at=AT))
         assert (state, answers) == (None, [{"answer": "done"}])
@@ -91,7 +91,7 @@ def test_an_idle_queue_is_deleted_and_starts_again() -> None:
 def test_an_unknown_operation_does_not_change_the_state(
     operation: tuple[str, str | None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It gets an answer, and is logged; the operations around it take effect."""
+    """The operation gets an answer and is logged. The operations before and after it take effect."""
     state, _ = batch(None, ENROLL)
     after, answers = batch(state, operation)
     assert answers == [{"answer": "not_understood"}]
@@ -104,7 +104,7 @@ def test_an_unknown_operation_does_not_change_the_state(
 
 
 def test_a_state_of_newer_code_is_not_changed() -> None:
-    """Byte for byte."""
+    """It stays the same, byte for byte."""
     newer = '{"schema":2,"everything":"else"}'
     state, answers = batch(newer, ENROLL, Tidy(at=AT))
     assert answers == [{"answer": "not_understood"}] * 2
@@ -112,7 +112,7 @@ def test_a_state_of_newer_code_is_not_changed() -> None:
 
 
 def test_the_clock_of_the_host_limits_that_of_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The entity reads it; an entity is never replayed."""
+    """The entity may read the clock, because an entity is never replayed."""
     state, _ = batch(None, AskToLeave(at=instant(NOON + timedelta(days=700)), request="a"))
     later: list[datetime] = [NOON + timedelta(minutes=40)]
     monkeypatch.setattr(clock, "now", lambda: later[0])
@@ -120,5 +120,5 @@ def test_the_clock_of_the_host_limits_that_of_the_sender(monkeypatch: pytest.Mon
 
 
 def test_the_name_of_the_entity() -> None:
-    """According to `durable.names`."""
+    """It is the name in `durable.names`."""
     assert FUNCTION.get_function_name() == names.DATASET_QUEUE

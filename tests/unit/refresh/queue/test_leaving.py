@@ -31,14 +31,14 @@ def test_a_member_that_leaves_a_shared_run_affects_no_other(desk: Desk) -> None:
 def test_a_refresh_is_cancelled_only_if_every_member_cancels(
     desk: Desk, cancels: tuple[bool, bool], cancelled: str | None
 ) -> None:
-    """A member that left without cancelling still counts on it."""
+    """A member that left without cancelling still needs the refresh."""
     desk.posted("a", "b")
     desk.leave("a", cancel=cancels[0])
     assert desk.left("b", cancel=cancels[1]).cancel_refresh_id == cancelled
 
 
 def test_a_member_that_left_before_the_post_does_not_prevent_a_cancellation(desk: Desk) -> None:
-    """The refresh was never its own: the only remaining member may cancel it."""
+    """The refresh was never for that member, so the only remaining member may cancel it."""
     desk.enroll("early")
     run = desk.enrolled("b").run
     desk.leave("early", cancel=False)
@@ -47,7 +47,7 @@ def test_a_member_that_left_before_the_post_does_not_prevent_a_cancellation(desk
 
 
 def test_a_member_that_left_a_dropped_refresh_does_not_prevent_a_later_cancellation(desk: Desk) -> None:
-    """The refresh on which it counted no longer exists."""
+    """The refresh that it needed no longer exists."""
     run = desk.posted("a", "b")
     desk.leave("a", cancel=False)
     desk.reopen(run)
@@ -67,7 +67,7 @@ def test_an_adopted_refresh_is_never_cancelled(desk: Desk) -> None:
 
 
 def test_a_refresh_whose_members_left_during_the_post_is_cancelled_by_the_run(desk: Desk) -> None:
-    """Its id is not known yet; the answer to its record tells the run to cancel it."""
+    """When they leave, its id is not known yet. The answer to its record tells the run to cancel it."""
     run = desk.enrolled("a").run
     desk.claim(run)
     desk.close(run)
@@ -77,7 +77,7 @@ def test_a_refresh_whose_members_left_during_the_post_is_cancelled_by_the_run(de
 
 
 def test_a_cancel_from_before_the_record_does_not_cancel_an_adopted_refresh(desk: Desk) -> None:
-    """It came before the owner of the refresh was known."""
+    """The cancellation came before it was known whose refresh it is."""
     run = desk.enrolled("a").run
     desk.claim(run)
     desk.close(run)
@@ -94,7 +94,7 @@ def test_a_restarted_run_is_told_to_cancel_its_refresh(desk: Desk) -> None:
 
 
 def test_a_run_without_members_is_removed_unless_it_may_have_posted(desk: Desk) -> None:
-    """A refresh that may be running is followed to its end; otherwise none is started."""
+    """A refresh that may be running is followed to its end. If none was started, none will be."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.enroll("c", scope=SALES)
@@ -105,7 +105,7 @@ def test_a_run_without_members_is_removed_unless_it_may_have_posted(desk: Desk) 
 
 
 def test_the_last_member_to_leave_the_active_run_starts_the_next(desk: Desk) -> None:
-    """No orchestration of the removed run would, and it may never have existed."""
+    """The orchestration of the removed run would not do it, and may never have existed."""
     desk.enroll("a")
     desk.enroll("b", scope=SALES)
     turn = Turn(run="b-r1", incarnation=1)
@@ -115,7 +115,7 @@ def test_the_last_member_to_leave_the_active_run_starts_the_next(desk: Desk) -> 
 
 
 def test_a_run_without_members_is_stopped_by_its_next_operation(desk: Desk) -> None:
-    """The answer also says which run to start instead."""
+    """The answer also says which run to start."""
     desk.enroll("a")
     desk.enroll("b", scope=SALES)
     desk.claim("a-r1")
@@ -125,7 +125,7 @@ def test_a_run_without_members_is_stopped_by_its_next_operation(desk: Desk) -> N
 
 @pytest.mark.parametrize("token", ["t", "second life"])
 def test_a_repeated_leave_gets_the_same_answer(desk: Desk, token: str) -> None:
-    """The outcome must depend neither on the copy of the answer that arrives, nor on the incarnation that asks."""
+    """The outcome must depend neither on which copy of the answer arrives, nor on which incarnation asks."""
     run = desk.posted("a", "b")
     first = desk.left("a", reason="Cancelled")
     desk.finish(run)
@@ -137,7 +137,7 @@ def test_a_repeated_leave_gets_the_same_answer(desk: Desk, token: str) -> None:
 
 
 def test_each_request_that_left_gets_its_own_answer_again(desk: Desk) -> None:
-    """Although the common parts of the answers are stored once."""
+    """This is so although the common parts of the answers are stored only once."""
     desk.posted("a", "b", "c")
     answers = {request: desk.left(request, cancel=True) for request in "abc"}
     assert [answer.shared_with for answer in answers.values()] == [2, 1, 0]
@@ -158,7 +158,7 @@ def test_leave_repeated_after_expiry_has_no_effect(desk: Desk) -> None:
 
 
 def test_a_request_that_left_without_having_enrolled_has_left(desk: Desk) -> None:
-    """A late enrolment or a second incarnation of it gets the same outcome."""
+    """A late enrolment of it, or of a second incarnation, gets the same outcome."""
     left = Left(reason="Cancelled")
     assert desk.leave("a", reason="Cancelled") == left
     assert desk.enroll("a") == left
@@ -167,7 +167,7 @@ def test_a_request_that_left_without_having_enrolled_has_left(desk: Desk) -> Non
 
 
 def test_another_incarnation_of_an_enrolled_request_is_refused(desk: Desk) -> None:
-    """Two orchestrations with one id would end twice."""
+    """Two orchestrations with one id would end the request twice."""
     desk.posted("a")
     assert desk.enroll("a", token="other") == Taken()
     assert desk.leave("a", token="other") == Taken()
@@ -175,7 +175,7 @@ def test_another_incarnation_of_an_enrolled_request_is_refused(desk: Desk) -> No
 
 
 def test_an_outcome_is_the_same_whichever_incarnation_asks(desk: Desk) -> None:
-    """A request has one outcome; and the first incarnation may still try again after a second one has asked."""
+    """A request has only one outcome. The first incarnation may still try again after a second one has asked."""
     run = desk.posted("a")
     desk.finish(run)
     ended = Ended(run=run, outcome=COMPLETED, shared_with=0, served_by="own")
@@ -187,7 +187,7 @@ def test_an_outcome_is_the_same_whichever_incarnation_asks(desk: Desk) -> None:
 
 
 def test_an_outcome_is_stored_as_long_as_a_request_that_has_it(desk: Desk) -> None:
-    """Half an hour after it was collected, not after the run ended."""
+    """It is stored for half an hour after it was collected, not after the run ended."""
     desk.finish(desk.posted("a"))
     desk.later(minutes=29).ended("a")
     desk.later(minutes=15).tidy()
@@ -195,7 +195,7 @@ def test_an_outcome_is_stored_as_long_as_a_request_that_has_it(desk: Desk) -> No
 
 
 def test_a_request_with_an_expired_outcome_is_unknown(desk: Desk) -> None:
-    """It has got its outcome, so it is not enrolled again; the answer says which run to start."""
+    """It already has its outcome, so it is not enrolled again. The answer says which run to start."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.finish(run)
@@ -206,14 +206,14 @@ def test_a_request_with_an_expired_outcome_is_unknown(desk: Desk) -> None:
 
 
 def test_a_cancelled_request_gets_the_cancellation_when_it_next_asks(desk: Desk) -> None:
-    """The event that notifies it sooner may be lost."""
+    """The event that would notify it sooner may be lost."""
     desk.enroll("a")
     desk.ask_to_leave("a")
     assert desk.enrolled("a").leaving
 
 
 def test_a_request_can_be_cancelled_before_it_is_enrolled(desk: Desk) -> None:
-    """Its orchestration may not have had its first turn."""
+    """Its orchestration may not have had its first turn yet."""
     desk.ask_to_leave("a")
     assert desk.later(minutes=5).enrolled("a").leaving
     assert desk.enrolled("a").leaving
@@ -221,7 +221,7 @@ def test_a_request_can_be_cancelled_before_it_is_enrolled(desk: Desk) -> None:
 
 
 def test_cancelling_a_request_that_has_ended_changes_nothing(desk: Desk) -> None:
-    """The cancellation and the outcome may cross."""
+    """The cancellation and the outcome may overtake each other."""
     run = desk.posted("a")
     desk.finish(run)
     ended = Ended(run=run, outcome=COMPLETED, shared_with=0, served_by="own")
@@ -231,7 +231,7 @@ def test_cancelling_a_request_that_has_ended_changes_nothing(desk: Desk) -> None
 
 
 def test_cancelling_a_request_that_has_left_is_not_stored(desk: Desk) -> None:
-    """It never enrolls again."""
+    """Such a request never enrolls again."""
     desk.enroll("a")
     desk.leave("a")
     desk.ask_to_leave("a")
@@ -239,7 +239,7 @@ def test_cancelling_a_request_that_has_left_is_not_stored(desk: Desk) -> None:
 
 
 def test_a_late_reopen_does_not_remove_a_run_that_has_posted_again(desk: Desk) -> None:
-    """Its members may have left their refresh running; the next run must not start beside it."""
+    """Its members may have left while their refresh was running; the next run must not start at the same time."""
     run = desk.posted("a")
     desk.reopen(run)
     desk.close(run, permit=2)
@@ -250,7 +250,7 @@ def test_a_late_reopen_does_not_remove_a_run_that_has_posted_again(desk: Desk) -
 
 
 def test_a_late_drop_removes_no_member_of_the_next_permit(desk: Desk) -> None:
-    """A request that was dropped and has enrolled again since is active."""
+    """A request that was dropped and has enrolled again is active."""
     run = desk.enrolled("a").run
     desk.enroll("b")
     desk.claim(run)
@@ -289,7 +289,7 @@ def test_a_late_duplicate_enrolls_no_request_again(desk: Desk, end: str) -> None
 
 
 def test_an_idle_queue_becomes_none_after_its_entries_have_expired(desk: Desk) -> None:
-    """So the entity can delete itself."""
+    """Then the entity deletes itself."""
     desk.finish(desk.posted("a"))
     desk.enroll("a")
     desk.ask_to_leave("unknown")
@@ -300,7 +300,7 @@ def test_an_idle_queue_becomes_none_after_its_entries_have_expired(desk: Desk) -
 
 
 def test_the_number_of_entries_is_limited(desk: Desk) -> None:
-    """However many requests come and leave in half an hour, and however many are cancelled: the oldest expire first."""
+    """This is so for any number of requests and cancellations in half an hour. The oldest entries expire first."""
     for number in range(3):
         desk.leave(f"first-{number}")
         desk.ask_to_leave(f"asked-{number}")

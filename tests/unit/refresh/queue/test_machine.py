@@ -1,4 +1,4 @@
-"""Requests and runs use a queue in any order, and every operation is repeated at once and late."""
+"""Requests and runs use a queue in any order. Every operation is repeated, at once and late."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -62,7 +62,7 @@ def does(refresh: Scope, request: Scope) -> bool:
 
 @dataclass
 class Caller:
-    """A request as its orchestration sees it."""
+    """A request with what its orchestration knows."""
 
     name: str
     scope: str
@@ -71,15 +71,15 @@ class Caller:
     run: str = ""
     end: Ended | Left | None = None
     over: bool = False
-    """It has its outcome, has left, or has been terminated."""
+    """Whether it has its outcome, has left, or was terminated."""
     attempt: int = 1
-    """It may try again after a failure."""
+    """The number of its attempt: it may try again after a failure."""
     ended_at: datetime = NOON
 
 
 @dataclass
 class Incarnation:
-    """An orchestration of a run as it sees the run. `dead` ones keep their late duplicates."""
+    """An orchestration of a run with what it knows. A `dead` one may still send late duplicates."""
 
     run: str
     incarnation: int
@@ -91,13 +91,13 @@ class Incarnation:
     adopted: bool = False
     dead: bool = False
     shared: set[str] = field(default_factory=set)
-    """The requests that were enrolled when it closed."""
+    """The requests that were enrolled when the run closed."""
     scope: Scope = WHOLE
-    """Its scope, according to the queue at the close."""
+    """The scope of the run, according to the queue at the close."""
 
     @property
     def holder(self) -> Holder:
-        """Its holder in operations."""
+        """The holder that its operations name."""
         return Holder(run=self.run, incarnation=self.incarnation, token=self.token)
 
 
@@ -118,7 +118,7 @@ class Queue(RuleBasedStateMachine):
     # ---- sending operations ----
 
     def send(self, operation: Operation[A]) -> A:
-        """Each operation twice in a row: the same answer, the same state."""
+        """Sends an operation twice in a row. Answer and state must be the same."""
         answer = self.desk.do(operation)
         once = self.desk.stored
         assert self.desk.do(operation) == answer
@@ -153,7 +153,7 @@ class Queue(RuleBasedStateMachine):
             self.to_start.append(answer.active)
 
     def collected(self, caller: Caller, answer: Ended) -> None:
-        """The outcome is one for which the caller was enrolled in time."""
+        """Checks that the caller was enrolled in time for its outcome."""
         assert caller.end is None
         caller.end, caller.over, caller.ended_at = answer, True, self.desk.now
         life, late_after = self.outcomes[answer.run]
@@ -169,7 +169,7 @@ class Queue(RuleBasedStateMachine):
         assert answer.outcome.refresh_id == life.refresh
 
     def tell(self, life: Incarnation, operation: Operation[A]) -> A:
-        """An operation of an orchestration of a run; a superseded one ends."""
+        """Sends an operation of an orchestration of a run. A superseded orchestration ends."""
         answer = self.send(operation)
         if isinstance(answer, Superseded):
             life.dead = True
@@ -187,7 +187,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(scope=st.sampled_from(sorted(SCOPES)), share=st.booleans() | st.just(True))
     def a_request_arrives(self, scope: str, share: bool) -> None:
-        """And enrolls."""
+        """A new request enrolls."""
         caller = Caller(f"q{len(self.callers)}", scope, share, self.desk.at)
         self.callers.append(caller)
         self.ask(caller)
@@ -195,13 +195,13 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
     def a_request_asks_again(self, data: st.DataObject) -> None:
-        """It was notified, or its recheck is due."""
+        """A request asks because it was notified, or because its recheck is due."""
         self.ask(data.draw(st.sampled_from(self.waiting())))
 
     @precondition(lambda self: self.waiting())
     @rule(data=st.data(), cancel=st.booleans())
     def a_request_leaves(self, data: st.DataObject, cancel: bool) -> None:
-        """Or gets its outcome, if there is one."""
+        """A request leaves, or gets its outcome if there is one."""
         caller = data.draw(st.sampled_from(self.waiting()))
         answer = self.send(
             Leave(at=self.desk.at, request=caller.name, token=caller.name, cancel=cancel, reason="TimedOut")
@@ -216,7 +216,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: any(isinstance(caller.end, Ended) for caller in self.callers))
     @rule(data=st.data())
     def a_request_tries_again(self, data: st.DataObject) -> None:
-        """In its next attempt, after a failure or not: the request decides."""
+        """A request enrolls in its next attempt, after a failure or not, because the request decides that."""
         caller = data.draw(st.sampled_from([caller for caller in self.callers if isinstance(caller.end, Ended)]))
         caller.end, caller.over, caller.attempt = None, False, caller.attempt + 1
         caller.since = self.desk.at
@@ -225,13 +225,13 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
     def a_request_is_terminated(self, data: st.DataObject) -> None:
-        """It sends nothing any more."""
+        """A request that is terminated sends nothing any more."""
         data.draw(st.sampled_from(self.waiting())).over = True
 
     @precondition(lambda self: self.callers)
     @rule(data=st.data())
     def a_caller_cancels(self, data: st.DataObject) -> None:
-        """Whether its request has ended or not."""
+        """A caller cancels a request, which may have ended."""
         caller = data.draw(st.sampled_from(self.callers))
         self.send(AskToLeave(at=self.desk.at, request=caller.name))
         if not caller.over:
@@ -241,7 +241,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
     def a_second_incarnation_of_a_request_leaves(self, data: st.DataObject) -> None:
-        """It only gets an outcome that already exists."""
+        """It gets an outcome only if there is one already."""
         caller = data.draw(st.sampled_from(self.waiting()))
         queue = self.desk.queue
         answer = self.desk.leave(caller.name, token="twin")
@@ -273,7 +273,8 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.to_start)
     @rule(data=st.data())
     def a_run_is_started(self, data: st.DataObject) -> None:
-        """By a request or run that was told to, perhaps again, perhaps after its end; each start has its token."""
+        """A request or run that was told to starts a run, in some cases again or after its end. Each start has its
+        token."""
         turn = data.draw(st.sampled_from(self.to_start))
         self.lives.append(Incarnation(turn.run, turn.incarnation, f"life-{len(self.lives)}"))
 
@@ -284,7 +285,7 @@ class Queue(RuleBasedStateMachine):
         table=st.sampled_from([None, None, "Sales", "DimDate"]),
     )
     def the_active_run_goes_on(self, steps: int, adopted: bool, lateness: bool, table: str | None) -> None:
-        """Up to five steps from its claim to its outcome."""
+        """The active run takes up to five steps from its claim to its outcome."""
         for _ in range(steps):
             if not self.desk.runs:
                 return
@@ -308,11 +309,11 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.awake(claimed=False))
     @rule(data=st.data())
     def a_started_run_claims_its_turn(self, data: st.DataObject) -> None:
-        """Perhaps another orchestration has it, or it has ended."""
+        """An orchestration claims its run. Another one may have it, or the run may have ended."""
         self.claim(data.draw(st.sampled_from(self.awake(claimed=False))))
 
     def claim(self, life: Incarnation) -> None:
-        """The only orchestration of its incarnation gets the run, and the queue's state of it."""
+        """Gives the run, with the queue's state of it, to the only orchestration of its incarnation."""
         if life not in self.lives:
             self.lives.append(life)
         answer = self.tell(life, Claim(at=self.desk.at, holder=life.holder))
@@ -327,7 +328,7 @@ class Queue(RuleBasedStateMachine):
             life.scope = answer.scope
 
     def close(self, life: Incarnation) -> None:
-        """No request joins from now on."""
+        """The run closes, so no request joins any more."""
         operation = Close(at=self.desk.at, holder=life.holder, permit=life.permit + 1, look=LOOK)
         answer = self.tell(life, operation)
         if isinstance(answer, Closed):
@@ -336,7 +337,7 @@ class Queue(RuleBasedStateMachine):
             assert life.shared
 
     def record(self, life: Incarnation, *, adopted: bool) -> None:
-        """Its refresh is known."""
+        """The run reports its refresh."""
         name = f"refresh-{len(self.sent)}"
         operation = Record(
             at=self.desk.at,
@@ -350,7 +351,7 @@ class Queue(RuleBasedStateMachine):
             life.refresh, life.adopted = name, adopted
 
     def drop(self, life: Incarnation) -> None:
-        """No active request needs it."""
+        """The run finds that no active request needs it."""
         requests = tuple(sorted(life.shared))
         operation = Drop(at=self.desk.at, holder=life.holder, permit=life.permit, requests=requests)
         assert isinstance(self.tell(life, operation), Superseded)
@@ -358,7 +359,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: any(life.closed for life in self.awake()))
     @rule(data=st.data())
     def a_run_reopens(self, data: st.DataObject) -> None:
-        """Refused, dropped, or an external refresh failed."""
+        """The run opens again: it was refused or dropped, or an external refresh failed."""
         life = data.draw(st.sampled_from([life for life in self.awake() if life.closed]))
         if self.tell(life, Reopen(at=self.desk.at, holder=life.holder, permit=life.permit)) == Done():
             life.closed, life.refresh, life.adopted, life.shared = False, None, False, set()
@@ -366,7 +367,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: any(life.closed and not life.refresh for life in self.awake()))
     @rule(data=st.data())
     def an_execution_gives_the_run_up(self, data: st.DataObject) -> None:
-        """It knows that it has not posted; if another one took the permit, the run has to search for its refresh."""
+        """The execution has not posted. If another one took the permit, the run has to search for its refresh."""
         life = data.draw(st.sampled_from([life for life in self.awake() if life.closed and not life.refresh]))
         execution = data.draw(st.sampled_from(["x1", "x2", "x3"]))
         before = self.desk.runs[0]
@@ -381,7 +382,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: any(life.closed for life in self.lives))
     @rule(data=st.data(), returns=st.booleans())
     def an_execution_takes_or_returns_the_permit(self, data: st.DataObject, returns: bool) -> None:
-        """At most one has it, and never one that has returned it, in any order of operations."""
+        """At most one execution has the permit, and never one that has returned it, in any order of operations."""
         life = data.draw(st.sampled_from([life for life in self.lives if life.closed]))
         name = data.draw(st.sampled_from(["x1", "x2", "x3"]))
         unique = f"{life.run}/{life.permit}/{name}"
@@ -400,7 +401,8 @@ class Queue(RuleBasedStateMachine):
         assert (run.execution is None) == (run.permit_taken_at is None)
 
     def finish(self, life: Incarnation, lateness: bool, table: str | None = None) -> None:
-        """`lateness`: an adopted refresh for which those that enrolled in the last minute are late; `table` failed."""
+        """The run ends. `lateness`: with an adopted refresh, requests of the last minute are late. `table`: the failed
+        one."""
         late_after = instant(self.desk.now - timedelta(minutes=1)) if lateness and life.adopted else None
         outcome = Outcome(status="Completed", refresh_id=life.refresh)
         if table:
@@ -429,7 +431,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.awake())
     @rule(data=st.data())
     def a_run_dies(self, data: st.DataObject) -> None:
-        """And a request finds it dead."""
+        """A run dies, and a request finds it dead."""
         life = data.draw(st.sampled_from(self.awake()))
         life.dead = True
         self.send(Restart(at=self.desk.at, turn=Turn(run=life.run, incarnation=life.incarnation)))
@@ -437,7 +439,8 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: not self.waiting() and self.desk.runs)
     @rule()
     def the_timer_sweeps(self) -> None:
-        """A queue in which no active request waits, and whose active run has no orchestration that could continue."""
+        """The timer sweeps a queue without active requests, and without an orchestration that could continue its
+        run."""
         active = self.desk.runs[0]
         if any((life.run, life.incarnation) == (active.id, active.incarnation) for life in self.awake()):
             return
@@ -449,13 +452,13 @@ class Queue(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.001, 1, 40, 61, 300]))
     def time_passes(self, seconds: float) -> None:
-        """For all."""
+        """Lets time pass for all."""
         self.desk.later(seconds=seconds)
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def an_old_operation_comes_again(self, data: st.DataObject) -> None:
-        """Up to half an hour late; its answer is dropped, and it enrolls no request again."""
+        """An operation comes again up to half an hour later. Its answer is dropped, and it enrolls no request."""
         old = [operation for at, operation in self.sent if self.desk.now - at < REMEMBERED - timedelta(minutes=1)]
         if not old:
             return
@@ -473,14 +476,14 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def at_most_one_orchestration_may_post(self) -> None:
-        """With any tokens and permits."""
+        """This is so with any tokens and permits."""
         queue = self.desk.queue
         permitted = [life for life in self.lives if queue.permitted(life.holder, life.permit)]
         assert len(permitted) <= 1
 
     @invariant()
     def no_request_joins_a_closed_run(self) -> None:
-        """It would have come after the run may have posted."""
+        """Such a request could have come after the POST."""
         run = self.desk.runs[0] if self.desk.runs else None
         for life in self.awake():
             if run and life.closed and run.is_held_by(life.holder) and run.permit == life.permit:
@@ -488,13 +491,13 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def runs_keep_their_order(self) -> None:
-        """First in, first out; only runs made for members of an ended one go first."""
+        """Runs are first in, first out. Only runs made for members of an ended run go first."""
         runs = [run.id for run in self.desk.runs]
         assert runs == sorted(runs, key=self.order.index)
 
     @invariant()
     def every_active_request_has_a_place(self) -> None:
-        """In one run, or among those that have not collected an outcome."""
+        """It is in one run, or among those that have not collected an outcome."""
         queue = self.desk.queue
         places = [request for run in queue.runs for request in run.members]
         places += [request for ended in queue.ended for request in ended.uncollected]
@@ -505,7 +508,7 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def only_used_scopes_are_stored(self) -> None:
-        """And each once."""
+        """Each of them is stored once."""
         queue = self.desk.queue
         used = {run.scope for run in queue.runs}
         used |= {member.scope for run in queue.runs for member in run.members.values() if member.scope is not None}
@@ -514,7 +517,7 @@ class Queue(RuleBasedStateMachine):
         assert len({queue.scopes.extent(place) for place in kept}) == len(kept)
 
     def teardown(self) -> None:
-        """No request is stuck: each ends if it asks again, and then the queue's entries expire."""
+        """Checks that no request is stuck: each ends if it asks again, and then the entries of the queue expire."""
         for _ in range(3 * len(self.callers) + 3):
             self.desk.later(minutes=5)
             for caller in self.waiting():
@@ -530,7 +533,7 @@ class Queue(RuleBasedStateMachine):
         assert self.desk.stored is None
 
     def carry_through(self) -> None:
-        """The active run until its end."""
+        """Takes the active run to its end."""
         active = self.desk.runs[0]
         life = Incarnation(active.id, active.incarnation, f"last-{len(self.sent)}", claimed=True)
         answer = self.tell(life, Claim(at=self.desk.at, holder=life.holder))
@@ -545,13 +548,13 @@ class Queue(RuleBasedStateMachine):
 
 
 def without_time(queue: Any) -> Any:
-    """A queue without times, for comparisons."""
+    """The queue without times, for comparisons."""
     queue.at = ""
     return queue
 
 
 def without_next(answer: Ended | Left | None) -> Ended | Left | None:
-    """An answer without the run to start, for comparisons."""
+    """The answer without the run to start, for comparisons."""
     return replace(answer, next=None) if isinstance(answer, Left) else answer
 
 

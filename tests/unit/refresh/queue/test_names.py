@@ -9,12 +9,12 @@ BOTH = ModelNames(model="Sales", workspace="Finance")
 
 
 def named(desk: Desk, names: ModelNames = BOTH) -> None:
-    """The run of request `a` closes, and reports these names."""
+    """The run of request `a` closes and reports these names."""
     desk.do(Close(at=desk.at, holder=desk.holder("a-r1"), permit=1, look=LOOK, names=names))
 
 
 def test_every_answer_to_a_request_has_the_names() -> None:
-    """While it waits, when it leaves, and with its outcome."""
+    """It has them while the request waits, when it leaves, and with its outcome."""
     desk = Desk()
     assert desk.enrolled("a").names == ModelNames()
     desk.enrolled("b")
@@ -30,7 +30,7 @@ def test_every_answer_to_a_request_has_the_names() -> None:
 
 
 def test_the_next_run_gets_them() -> None:
-    """Also if one of them could not be read again."""
+    """This is so even if one of the names could not be read again."""
     desk = Desk()
     desk.enrolled("a")
     assert desk.claim("a-r1")

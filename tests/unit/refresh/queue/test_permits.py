@@ -24,7 +24,7 @@ def desk() -> Desk:
 
 
 def test_one_execution_gets_the_permit(desk: Desk) -> None:
-    """Parallel or later executions learn which one has it; the next permit is free again."""
+    """Parallel and later executions learn which one has it. The next permit is free again."""
     assert desk.take(RUN, "other orchestration", token="other") is None
     assert desk.take(RUN, "first") == "first"
     assert desk.take(RUN, "twin") == "first"
@@ -36,7 +36,7 @@ def test_one_execution_gets_the_permit(desk: Desk) -> None:
 
 
 def test_a_returned_permit_is_free_for_the_next_execution(desk: Desk) -> None:
-    """The first one has not posted, and never will: its duplicates change nothing."""
+    """The first execution has not posted and never will, so its duplicates change nothing."""
     desk.take(RUN, "first")
     assert desk.give_back(RUN, "first") is None
     assert desk.runs[0].permit_taken_at is None
@@ -48,14 +48,14 @@ def test_a_returned_permit_is_free_for_the_next_execution(desk: Desk) -> None:
 
 
 def test_a_permit_that_is_returned_before_it_is_taken_is_not_taken(desk: Desk) -> None:
-    """Signals have no order."""
+    """Signals can arrive in any order."""
     assert desk.give_back(RUN, "first") is None
     assert desk.take(RUN, "first") is None
     assert desk.take(RUN, "second") == "second"
 
 
 def test_the_permit_of_another_execution_is_not_returned(desk: Desk) -> None:
-    """An execution can only return its own permit."""
+    """An execution can return only its own permit."""
     desk.take(RUN, "first")
     assert desk.give_back(RUN, "second") == "first"
     assert desk.take(RUN, "second") == "first"
@@ -71,7 +71,7 @@ def test_a_permit_can_be_returned_after_a_restart(desk: Desk) -> None:
 
 
 def test_a_return_applies_to_one_permit_of_one_run(desk: Desk) -> None:
-    """A late one changes neither the next permit nor another run."""
+    """A late return changes neither the next permit nor another run."""
     desk.take(RUN, "first")
     assert desk.give_back("z-r1", "first") == "first"
     assert desk.give_back(RUN, "first", permit=2) == "first"
@@ -84,7 +84,7 @@ def test_a_return_applies_to_one_permit_of_one_run(desk: Desk) -> None:
 
 @pytest.mark.parametrize("returning", [set(), {"first"}, {"second"}, {"first", "second"}])
 def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) -> None:
-    """An execution that returned the permit never has it in the end; another one has it if it ever got it."""
+    """In the end, an execution that returned the permit does not have it; another has it if it ever got it."""
     operations = [("take", "first"), ("take", "second"), *(("return", name) for name in sorted(returning))]
     for order in permutations(operations):
         for twice in (False, True):
@@ -103,7 +103,7 @@ def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) ->
 
 
 def test_a_new_permit_is_free(desk: Desk) -> None:
-    """Also if the run never returned the previous one."""
+    """This is so even if the run never returned the previous permit."""
     desk.give_back(RUN, "zeroth")
     desk.take(RUN, "first")
     desk.close(RUN, permit=2)
@@ -112,7 +112,7 @@ def test_a_new_permit_is_free(desk: Desk) -> None:
 
 
 def test_the_number_of_stored_returns_is_limited(desk: Desk) -> None:
-    """The last ones are stored."""
+    """Only the last returns are stored."""
     for number in range(MAX_RETURNED + 5):
         desk.give_back(RUN, f"e{number}")
     assert len(desk.runs[0].returned) == MAX_RETURNED
@@ -121,7 +121,8 @@ def test_the_number_of_stored_returns_is_limited(desk: Desk) -> None:
 
 @pytest.mark.parametrize("operation", ["reopen", "drop", "finish"])
 def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operation: str) -> None:
-    """That one posts, or has posted: the run has to search for its refresh, and no member leaves meanwhile."""
+    """The other execution posts or has posted. The run has to search for its refresh, and no member leaves
+    meanwhile."""
 
     def tell(execution: str | None) -> Any:
         fields: Any = {"at": desk.at, "holder": desk.holder(RUN), "execution": execution}
@@ -145,7 +146,7 @@ def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operat
 
 
 def test_the_execution_that_took_the_permit_gives_it_up(desk: Desk) -> None:
-    """So does a run that has searched for the refresh of any execution, and one whose permit no execution took."""
+    """A run gives it up, too, if it has searched for the refresh of any execution, or if no execution took it."""
     desk.take(RUN, "first")
     assert desk.reopen(RUN, execution="first") == Done()
     desk.close(RUN, permit=2)
@@ -157,7 +158,7 @@ def test_the_execution_that_took_the_permit_gives_it_up(desk: Desk) -> None:
 
 
 def test_a_late_reopen_of_an_execution_finds_the_next_permit_untouched(desk: Desk) -> None:
-    """Its permit has already been used."""
+    """The permit of that execution has already been used."""
     desk.reopen(RUN, execution="first")
     desk.close(RUN, permit=2)
     desk.take(RUN, "second", permit=2)

@@ -21,13 +21,13 @@ def desk() -> Desk:
 
 
 def test_the_first_request_gets_a_run_and_is_told_to_start_it(desk: Desk) -> None:
-    """No other request would."""
+    """No other request would start it."""
     turn = Turn(run="a-r1", incarnation=1)
     assert desk.enroll("a") == Enrolled(run="a-r1", incarnation=1, position=0, shared_with=0, active=turn, start=True)
 
 
 def test_equal_requests_share_a_run_until_it_is_closed(desk: Desk) -> None:
-    """After the close its refresh may have started before the new request came."""
+    """After the close, the refresh may have started before a new request came."""
     run = desk.enrolled("a").run
     assert desk.enrolled("b").run == run
     desk.claim(run)
@@ -40,14 +40,14 @@ def test_equal_requests_share_a_run_until_it_is_closed(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("scope", "share"), [(SALES, True), (WHOLE, False)])
 def test_another_scope_or_share_false_makes_another_run(desk: Desk, scope: Scope, share: bool) -> None:
-    """No caller gets less than its scope, or shares against its option."""
+    """No caller gets less than its scope, or shares against its own option."""
     desk.enroll("a")
     assert desk.enrolled("b", scope=scope, share=share).run == "b-r1"
     assert desk.enrolled("c").run == "a-r1"
 
 
 def test_a_newcomer_may_join_a_run_that_waits_behind_others(desk: Desk) -> None:
-    """It need not wait behind runs that came after that one."""
+    """It does not have to wait behind runs that came after that run."""
     desk.posted("a")
     desk.enroll("b", scope=SALES)
     desk.enroll("c")
@@ -55,7 +55,7 @@ def test_a_newcomer_may_join_a_run_that_waits_behind_others(desk: Desk) -> None:
 
 
 def test_one_request_at_a_time_is_told_to_start_a_run(desk: Desk) -> None:
-    """The next one is told after the first has had enough time, or if the first asks again."""
+    """The next request is told after the first has had enough time, or if the first asks again."""
     desk.enroll("a")
     assert not desk.later(seconds=29).enrolled("b").start
     assert desk.enrolled("a").start
@@ -66,14 +66,14 @@ def test_one_request_at_a_time_is_told_to_start_a_run(desk: Desk) -> None:
 
 
 def test_a_request_in_the_queue_is_told_to_start_the_run_before_it(desk: Desk) -> None:
-    """If the request that should have started that run has ended, the queue would stop."""
+    """Otherwise the queue would stop if the request that should have started that run has ended."""
     desk.enroll("vanished")
     answer = desk.later(minutes=5).enrolled("b", scope=SALES)
     assert (answer.start, answer.active.run, answer.run) == (True, "vanished-r1", "b-r1")
 
 
 def test_an_outcome_waits_for_each_member(desk: Desk) -> None:
-    """A request that asks again gets it, the same as its notification brings."""
+    """A request that asks again gets the same outcome that its notification brings."""
     run = desk.posted("a", "b")
     ended = Ended(run=run, outcome=COMPLETED, shared_with=1, served_by="own")
     wake = tuple(WakeUp(request=request, event="wake-1", served_by="own") for request in ("a", "b"))
@@ -84,7 +84,7 @@ def test_an_outcome_waits_for_each_member(desk: Desk) -> None:
 
 
 def test_a_request_that_got_the_outcome_by_notification_has_collected_it(desk: Desk) -> None:
-    """It reports that once; a second incarnation of it gets the same outcome, and it is not notified again."""
+    """It reports this once. A second incarnation gets the same outcome, and it is not notified again."""
     run = desk.posted("a", "b")
     desk.finish(run)
     desk.collected("a")
@@ -98,21 +98,21 @@ def test_a_request_that_got_the_outcome_by_notification_has_collected_it(desk: D
 
 @pytest.mark.parametrize("strange", [{"token": "another"}, {"attempt": 2}])
 def test_another_incarnation_collects_nothing(desk: Desk, strange: dict[str, Any]) -> None:
-    """A late duplicate of the attempt before must not take the outcome of this one."""
+    """A late duplicate of an earlier attempt must not collect the outcome of this attempt."""
     desk.finish(desk.posted("a"))
     desk.collected("a", **strange)
     assert [[*ended.uncollected] for ended in desk.queue.ended] == [["a"]]
 
 
 def test_an_outcome_that_is_not_collected_is_kept_for_a_day(desk: Desk) -> None:
-    """Requests that were terminated by hand would fill the queue."""
+    """Otherwise requests that were terminated by hand would fill the queue."""
     desk.finish(desk.posted("a"))
     desk.later(hours=24, seconds=1).enroll("z")
     assert desk.queue.ended == []
 
 
 def test_the_next_run_is_handed_over_when_one_ends(desk: Desk) -> None:
-    """By its id and incarnation, so that the receiver of the answer can start it."""
+    """The answer has its id and incarnation, so that the receiver can start it."""
     run = desk.posted("a")
     desk.enroll("b")
     turn = Turn(run="b-r1", incarnation=1)
@@ -140,7 +140,7 @@ def test_members_too_late_for_an_external_refresh_go_before_those_that_came_late
 
 
 def test_a_late_member_whose_run_had_its_name_gets_a_run_of_another_name(desk: Desk) -> None:
-    """A run id names one run: the orchestration of the old one may still exist."""
+    """A run id identifies one run, because the orchestration of the old run may still exist."""
     desk.enroll("a")
     desk.claim("a-r1")
     desk.close("a-r1")
@@ -150,7 +150,7 @@ def test_a_late_member_whose_run_had_its_name_gets_a_run_of_another_name(desk: D
 
 
 def test_the_first_orchestration_to_claim_a_run_keeps_it(desk: Desk) -> None:
-    """Racing starts and second incarnations are refused, as are all their operations."""
+    """Racing starts, second incarnations and all their operations are refused."""
     run = desk.enrolled("a").run
     assert desk.claim(run, token="one")
     assert not desk.claim(run, token="two")
@@ -172,7 +172,7 @@ def test_the_first_orchestration_to_claim_a_run_keeps_it(desk: Desk) -> None:
 
 
 def test_a_repeated_end_has_all_requests(desk: Desk) -> None:
-    """Also those that have collected the outcome in the meantime, and the time of the first one."""
+    """It includes requests that have collected the outcome meanwhile, and has the time of the first end."""
     run = desk.posted("a", "b")
     first, ended_at = desk.finish(run), desk.at
     desk.later(minutes=1).enroll("a")
@@ -187,7 +187,7 @@ def test_a_repeated_end_has_all_requests(desk: Desk) -> None:
 
 
 def test_only_the_active_run_may_be_claimed(desk: Desk) -> None:
-    """A run that is started early, or again after its end, does nothing."""
+    """A run that is started too early, or again after its end, does nothing."""
     run = desk.posted("a")
     desk.enroll("b")
     assert not desk.claim("b-r1")
@@ -197,7 +197,7 @@ def test_only_the_active_run_may_be_claimed(desk: Desk) -> None:
 
 
 def test_a_dead_run_continues_in_its_next_incarnation(desk: Desk) -> None:
-    """It gets the queue's state of the run; operations of the previous incarnation have no effect any more."""
+    """The next incarnation gets the queue's state of the run. Operations of the previous one have no effect."""
     run = desk.posted("a")
     assert desk.restart(run) == Turn(run=run, incarnation=2)
     assert desk.restart(run) == Turn(run=run, incarnation=2)
@@ -210,7 +210,7 @@ def test_a_dead_run_continues_in_its_next_incarnation(desk: Desk) -> None:
 
 
 def test_a_superseded_run_learns_which_run_to_start(desk: Desk) -> None:
-    """Also from its claim: the orchestration that should have started that one may have died."""
+    """Its claim also tells it: the orchestration that should have started that run may have died."""
     run = desk.posted("a")
     turn = desk.restart(run)
     answer = desk.reopen(run)
@@ -231,7 +231,7 @@ def test_an_unused_permit_opens_the_run_again(desk: Desk) -> None:
 
 
 def test_late_operations_on_an_old_permit_change_nothing(desk: Desk) -> None:
-    """Neither while the run is open again nor with its next permit."""
+    """This is so while the run is open again and with its next permit."""
     run = desk.posted("a")
     desk.take(run, "first")
     desk.reopen(run)
@@ -285,7 +285,7 @@ def test_a_dropped_request_that_is_still_active_enrolls_again(desk: Desk) -> Non
 
 
 def test_an_idle_queue_is_deleted(desk: Desk) -> None:
-    """Half an hour after its last request has collected; until then it keeps its entries."""
+    """It is deleted half an hour after its last request has collected; until then it keeps its entries."""
     run = desk.posted("a")
     desk.finish(run)
     assert desk.ended("a")
@@ -296,7 +296,7 @@ def test_an_idle_queue_is_deleted(desk: Desk) -> None:
 
 
 def test_a_request_that_waits_gets_the_refresh_that_runs_before_it(desk: Desk) -> None:
-    """An external one, until ours may be posted; ours, for requests of later runs."""
+    """It is an external refresh until ours may be posted; requests of later runs get ours."""
     theirs = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled", started_at=instant(NOON))
     run = desk.enrolled("a").run
     desk.enroll("b", share=False)

@@ -1,4 +1,4 @@
-"""The requests that are reminded: those that seem to have lost a message, and no others."""
+"""Only requests that seem to have lost a message are reminded."""
 
 from typing import Any
 
@@ -22,14 +22,14 @@ def reminded(desk: Desk, **later: Any) -> list[str]:
 
 
 def test_a_request_that_waits_for_a_refresh_is_not_reminded(desk: Desk) -> None:
-    """However long it takes, so that a waiting caller costs little."""
+    """This is so however long the refresh takes, so that a waiting caller costs little."""
     desk.posted("a", "b")
     desk.enroll("c")
     assert reminded(desk, hours=9) == []
 
 
 def test_an_outcome_that_is_not_collected_a_minute_later(desk: Desk) -> None:
-    """Until then the notification may be in transit."""
+    """Before that, the notification may be on its way."""
     desk.finish(desk.posted("a", "b"))
     desk.collected("a")
     assert reminded(desk, seconds=60) == []
@@ -39,7 +39,7 @@ def test_an_outcome_that_is_not_collected_a_minute_later(desk: Desk) -> None:
 
 
 def test_a_cancellation_that_the_request_has_not_received(desk: Desk) -> None:
-    """The event may be lost; the queue has it."""
+    """The event may be lost, but the queue has the cancellation."""
     desk.enroll("a")
     desk.enroll("b")
     desk.ask_to_leave("b")
@@ -49,7 +49,7 @@ def test_a_cancellation_that_the_request_has_not_received(desk: Desk) -> None:
 
 
 def test_a_request_that_was_dropped_as_ended(desk: Desk) -> None:
-    """If it is active it enrolls again; otherwise the event has no effect."""
+    """If the request is active, it enrolls again; otherwise the event has no effect."""
     desk.enroll("a")
     desk.sweep("a")
     assert reminded(desk, seconds=1) == ["a"]
@@ -58,7 +58,7 @@ def test_a_request_that_was_dropped_as_ended(desk: Desk) -> None:
 
 
 def test_requests_that_should_have_ended_a_minute_after_their_answer(desk: Desk) -> None:
-    """With their outcome or after they left; the queue remembers them for half an hour. A dropped one got no answer."""
+    """They have their outcome, or have left. The queue remembers them for half an hour. A dropped one got no answer."""
     for request in "abc":
         desk.enroll(request)
     desk.leave("b")
@@ -71,13 +71,13 @@ def test_requests_that_should_have_ended_a_minute_after_their_answer(desk: Desk)
 
 
 def test_a_visit_reminds_a_limited_number(desk: Desk) -> None:
-    """The others are reminded after these have collected."""
+    """The others are reminded after these requests have collected."""
     desk.finish(desk.posted(*(f"request-{number}" for number in range(MAX_REMINDED + 1))))
     assert len(reminded(desk, minutes=2)) == MAX_REMINDED
 
 
 def test_a_run_that_no_orchestration_claims(desk: Desk) -> None:
-    """Its start failed, unless a request was told to start it just now."""
+    """Its start has failed, unless a request was told to start it just now."""
     desk.enroll("a")
     assert not is_unclaimed(desk.runs[0], desk.later(seconds=30).now)
     assert is_unclaimed(desk.runs[0], desk.later(seconds=1).now)

@@ -1,4 +1,4 @@
-"""The content of a queue is limited: a request without room gets the time of its next attempt, and is not stored."""
+"""A queue has limits: a request without room gets the time of its next attempt and is not stored."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def desk() -> Desk:
 
 
 def test_the_number_of_runs_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that joins one still finds room, and an enrolled one keeps its place."""
+    """A request that joins a run still has room, and an enrolled request keeps its place."""
     monkeypatch.setattr(room, "MAX_RUNS", 2)
     desk.enroll("a", share=False)
     desk.enroll("b")
@@ -33,7 +33,7 @@ def test_the_number_of_runs_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_number_of_members_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Although they share one run."""
+    """This is so although they share one run."""
     monkeypatch.setattr(room, "MAX_MEMBERS", 2)
     desk.enroll("a")
     desk.enroll("b")
@@ -43,7 +43,7 @@ def test_the_number_of_members_is_limited(desk: Desk, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("bound", "most"), [("MAX_OBJECTS_WAITING", 2), ("MAX_NAMES", len("DimDateSales"))])
 def test_the_number_of_objects_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int) -> None:
-    """Their number, and that of the characters of their names; a scope of objects that already wait adds none."""
+    """Their number and the characters of their names count. A scope whose objects already wait adds none."""
     monkeypatch.setattr(room, bound, most)
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES, share=False)
@@ -55,7 +55,7 @@ def test_the_number_of_objects_is_limited(desk: Desk, monkeypatch: pytest.Monkey
 
 
 def test_refused_objects_do_not_fill_the_queue(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often they come."""
+    """This is so no matter how often such requests come."""
     monkeypatch.setattr(room, "MAX_OBJECTS_WAITING", 2)
     desk.enroll("a", scope=SALES)
     for number in range(20):
@@ -65,7 +65,7 @@ def test_refused_objects_do_not_fill_the_queue(desk: Desk, monkeypatch: pytest.M
 
 
 def test_a_refused_request_is_not_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither its cancellation, nor the outcome of its previous attempt."""
+    """Its cancellation and the outcome of its previous attempt stay."""
     desk.finish(desk.posted("a"))
     desk.ended("a")
     monkeypatch.setattr(room, "MAX_RUNS", 0)
@@ -77,7 +77,7 @@ def test_a_refused_request_is_not_forgotten(desk: Desk, monkeypatch: pytest.Monk
 
 
 def test_a_start_can_check_in_advance_whether_the_queue_is_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It applies the enrolment to the queue that it has read, which changes nothing."""
+    """It applies the enrolment to its copy of the queue, which changes nothing."""
     monkeypatch.setattr(room, "MAX_RUNS", 1)
     desk.enroll("a")
     operation = Enroll(at=desk.at, request="b", token="t", scope=SALES)
@@ -86,6 +86,6 @@ def test_a_start_can_check_in_advance_whether_the_queue_is_full(desk: Desk, monk
 
 
 def test_the_limits_leave_room_for_large_requests() -> None:
-    """A hundred with bodies of the maximum size, and thirty more with a thousand objects each."""
+    """They allow a hundred requests with bodies of the maximum size, and thirty with a thousand objects each."""
     assert room.MAX_RUNS >= 130
     assert room.MAX_OBJECTS_WAITING >= 100_000

@@ -1,4 +1,4 @@
-"""Which refresh may serve which request, case by case and against the written rule, and which failures count."""
+"""Which refresh may serve which request, by cases and by the written rule, and which failures count."""
 
 from collections.abc import Sequence
 
@@ -71,7 +71,7 @@ SERVES = {
 
 @pytest.mark.parametrize("case", SERVES)
 def test_which_refresh_serves_which_request(case: str) -> None:
-    """The table of docs/architecture.md, and its edge cases."""
+    """These are the cases of the table in docs/architecture.md, and edge cases."""
     wide, narrow, expected = SERVES[case]
     assert serves(wide, narrow) is expected
 
@@ -92,14 +92,14 @@ MERGED = {
 
 @pytest.mark.parametrize("case", MERGED)
 def test_which_requests_are_merged(case: str) -> None:
-    """The objects of both, or no common run."""
+    """The result has the objects of both, or the requests have no common run."""
     first, second, expected = MERGED[case]
     assert merged(first, second) == merged(second, first) == expected
     assert expected is None or (serves(expected, first) and serves(expected, second))
 
 
 def test_a_merged_run_has_no_more_objects_than_a_request_may_have() -> None:
-    """Power BI gets no body that a caller could not send."""
+    """Otherwise Power BI could get a body that no caller may send."""
     many = enhanced(*(f"T{number}" for number in range(MAX_OBJECTS)))
     assert merged(many, SALES) is None
     assert merged(many, enhanced("T7")) == enhanced(*sorted(f"T{number}" for number in range(MAX_OBJECTS)))
@@ -126,7 +126,7 @@ def covers(objects: Sequence[TableRef], ref: TableRef) -> bool:
 
 @given(st.lists(parts, min_size=2, max_size=5))
 def test_a_part_serves_a_part_if_it_has_all_its_objects(several: list[list[TableRef]]) -> None:
-    """With any other objects in the table of the queue, and in any order of additions."""
+    """This is so with any other objects in the table of the queue, and in any order of additions."""
     table = ScopeTable()
     extents = [table.take_in(enhanced(*some)) for some in several]
     for wide, ours in zip(extents, several, strict=True):
@@ -137,14 +137,14 @@ def test_a_part_serves_a_part_if_it_has_all_its_objects(several: list[list[Table
 
 @given(st.lists(parts, min_size=1, max_size=5))
 def test_together_has_the_objects_of_all_and_no_more(several: list[list[TableRef]]) -> None:
-    """In the format for Power BI: sorted, and no partition beside its whole table."""
+    """It has the format for Power BI: sorted, and without partitions of a whole table."""
     everything = canonical_objects(tuple(ref for some in several for ref in some))
     assert together([enhanced(*some) for some in several]) == enhanced(*everything)
 
 
 @given(st.lists(parts, min_size=1, max_size=6), st.data())
 def test_scopes_stay_the_same_when_others_are_removed(several: list[list[TableRef]], data: st.DataObject) -> None:
-    """Objects that only those had are removed from the table."""
+    """Objects that only the removed scopes had are removed from the table."""
     table = ScopeTable()
     scopes = [enhanced(*canonical_objects(tuple(some))) for some in several]
     places = [table.put(table.take_in(scope)) for scope in scopes]
@@ -158,20 +158,20 @@ def test_scopes_stay_the_same_when_others_are_removed(several: list[list[TableRe
 
 
 def test_together_of_what_has_nothing_in_common() -> None:
-    """No scope, so the run keeps its own."""
+    """There is no such scope, so the run keeps its own."""
     assert together([SALES, enhanced("DimDate", max_parallelism=2)]) is None
     assert together([MODEL, WHOLE]) is None
     assert together([]) is None
 
 
 def test_together_of_the_whole_and_its_parts_is_the_whole() -> None:
-    """If it has the same effect on them."""
+    """This is so if it has the same effect on the parts."""
     assert together([SALES, MODEL, DATES]) == MODEL
     assert together([SALES, MODEL, enhanced("Sales", type="DataOnly")]) is None
 
 
 def test_late_objects_move_to_the_places_of_removed_ones() -> None:
-    """And do not change."""
+    """The objects themselves do not change."""
     table = ScopeTable()
     scopes = [enhanced(*(f"T{number}-{each}" for each in range(10 * number))) for number in (1, 4, 2, 1)]
     places = [table.put(table.take_in(scope)) for scope in scopes]
@@ -202,7 +202,7 @@ def refs_of(scope: Scope) -> tuple[TableRef, ...]:
 
 
 def test_a_thousand_scattered_objects_take_little_space() -> None:
-    """An extent has a quarter of a character for each object of the table, and none for those before its first."""
+    """An extent takes a quarter of a character per object of the table, and nothing for objects before its first."""
     table = ScopeTable()
     table.take_in(enhanced(*(f"Early{number}" for number in range(50_000))))
     late = table.take_in(enhanced(*(f"Late{number}" for number in range(1_000))))
@@ -233,7 +233,7 @@ SPARED = {
 
 @pytest.mark.parametrize("case", SPARED)
 def test_which_members_a_failure_spares(case: str) -> None:
-    """No request fails because of another one's mistake, and none is spared its own."""
+    """No request fails because of the mistake of another, and no request is spared its own."""
     narrow, outcome, expected = SPARED[case]
     desk = Desk()
     for request, scope in (("all", MODEL), ("part", narrow)):
@@ -244,7 +244,7 @@ def test_which_members_a_failure_spares(case: str) -> None:
 
 
 def test_a_member_of_all_of_a_run_is_never_spared() -> None:
-    """Alone, it would have failed, too."""
+    """On its own, it would also have failed."""
     desk = Desk()
     desk.enroll("a", scope=SALES)
     desk.finish(desk.post("a-r1"), failed(TableRef("DimDate")))

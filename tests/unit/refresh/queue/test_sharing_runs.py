@@ -1,4 +1,4 @@
-"""Members of a queue with different scopes that share a run; attempts."""
+"""Members with different scopes that share a run, and attempts."""
 
 from datetime import timedelta
 
@@ -31,12 +31,12 @@ SALES_FAILED = failed(TableRef("Sales", "Sales"))
 
 @pytest.fixture
 def desk() -> Desk:
-    """A queue without any operations."""
+    """A new queue."""
     return Desk()
 
 
 def test_partial_scopes_are_merged_until_the_close(desk: Desk) -> None:
-    """Also into a run that waits for an idle model: it gets its scope at the close."""
+    """A scope is merged even into a run that waits for an idle model, which gets its scope at the close."""
     assert desk.enrolled("a", scope=SALES).run == "a-r1"
     assert desk.claimed("a-r1").scope == SALES
     assert desk.enrolled("b", scope=DATES).run == "a-r1"
@@ -48,7 +48,7 @@ def test_partial_scopes_are_merged_until_the_close(desk: Desk) -> None:
 
 
 def test_each_scope_is_kept_once(desk: Desk) -> None:
-    """However many members have it, and as long as one has it."""
+    """It is stored once for any number of members, as long as one of them has it."""
     for number in range(6):
         desk.enroll(f"q{number}", scope=(SALES, DATES, BOTH)[number % 3])
     assert (len(desk.queue.scopes.extents), len(desk.queue.scopes.objects)) == (3, 2)
@@ -67,7 +67,7 @@ def test_each_scope_is_kept_once(desk: Desk) -> None:
     ],
 )
 def test_each_member_gets_what_served_it(desk: Desk, outcome: Outcome, expected: tuple[str | None, str | None]) -> None:
-    """A refresh of its own scope, or of more, or an adopted one; none without a refresh."""
+    """It is a refresh of its own scope or of a wider one, or an adopted one; without a refresh it is nothing."""
     desk.enroll("a", scope=MODEL)
     desk.enroll("b", scope=SALES)
     desk.finish(desk.post("a-r1"), outcome)
@@ -76,7 +76,7 @@ def test_each_member_gets_what_served_it(desk: Desk, outcome: Outcome, expected:
 
 
 def test_members_of_a_merged_run_learn_that_it_was_merged(desk: Desk) -> None:
-    """No member has all of its objects."""
+    """No member requested all of its objects."""
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES)
     desk.finish(desk.post("a-r1"))
@@ -84,7 +84,7 @@ def test_members_of_a_merged_run_learn_that_it_was_merged(desk: Desk) -> None:
 
 
 def test_a_partial_run_is_not_widened_to_the_whole_model(desk: Desk) -> None:
-    """That would turn minutes into hours for the member that came first."""
+    """Otherwise the member that came first would wait hours instead of minutes."""
     desk.enroll("a", scope=SALES)
     assert desk.enrolled("b", scope=MODEL).run == "b-r1"
     assert desk.enrolled("c", scope=DATES).run == "b-r1"
@@ -93,13 +93,13 @@ def test_a_partial_run_is_not_widened_to_the_whole_model(desk: Desk) -> None:
 
 @pytest.mark.parametrize("share", [False, True])
 def test_a_request_that_does_not_share_gets_its_own_run(desk: Desk, share: bool) -> None:
-    """On either side."""
+    """This is so if either of the two requests does not share."""
     desk.enroll("a", scope=MODEL, share=share)
     assert desk.enrolled("b", scope=SALES, share=not share).run == "b-r1"
 
 
 def test_a_run_has_no_more_objects_than_its_remaining_members(desk: Desk) -> None:
-    """Whether it was merged or wider."""
+    """This is so for a merged run and for a wider run."""
     for name, scope in (("a", SALES), ("b", DATES)):
         desk.enroll(name, scope=scope)
     desk.leave("a")
@@ -113,7 +113,7 @@ def test_a_run_has_no_more_objects_than_its_remaining_members(desk: Desk) -> Non
 
 
 def test_a_run_keeps_the_scope_of_its_remaining_member(desk: Desk) -> None:
-    """Although another one with a narrower scope has left."""
+    """This is so although a member with a narrower scope has left."""
     for name, scope in (("a", MODEL), ("b", SALES), ("c", DATES)):
         desk.enroll(name, scope=scope)
     desk.leave("c")
@@ -123,7 +123,7 @@ def test_a_run_keeps_the_scope_of_its_remaining_member(desk: Desk) -> None:
 
 
 def test_a_failure_of_other_members_objects_is_retried_alone(desk: Desk) -> None:
-    """In the order of enrolment, and no request joins; the member whose own objects failed ends."""
+    """The retries are in the order of enrolment, and no request joins. The member whose own objects failed ends."""
     for name, scope in (("a", SALES), ("b", DATES), ("c", DATES), ("z", WHOLE)):
         desk.later(seconds=1).enroll(name, scope=scope)
     answer = desk.finish(desk.post("a-r1"), SALES_FAILED)
@@ -139,7 +139,7 @@ def test_a_failure_of_other_members_objects_is_retried_alone(desk: Desk) -> None
 
 
 def test_each_spared_scope_gets_a_run(desk: Desk) -> None:
-    """In the order of enrolment, between the waiting runs."""
+    """The runs are in the order of enrolment, between the waiting runs."""
     scopes = {"a": SALES, "b": DATES, "y": WHOLE, "c": enhanced("Stores"), "d": DATES, "z": MODEL}
     for name, scope in scopes.items():
         desk.later(seconds=1).enroll(name, scope=scope)
@@ -150,7 +150,7 @@ def test_each_spared_scope_gets_a_run(desk: Desk) -> None:
 
 
 def test_a_member_that_had_only_shared_goes_behind_those_that_came_before_it(desk: Desk) -> None:
-    """An earlier run had included it; on its own it came after the others."""
+    """An earlier run had included it, but on its own it came after the others."""
     for name, scope in (("a", SALES), ("y", WHOLE), ("b", DATES), ("z", MODEL)):
         desk.later(seconds=1).enroll(name, scope=scope)
     desk.finish(desk.post("a-r1"), SALES_FAILED)
@@ -158,7 +158,7 @@ def test_a_member_that_had_only_shared_goes_behind_those_that_came_before_it(des
 
 
 def test_a_member_that_is_late_and_spared_gets_one_run(desk: Desk) -> None:
-    """It is at one place."""
+    """It is in the queue only once."""
     desk.enroll("a", scope=SALES)
     desk.later(seconds=1).enroll("b", scope=DATES)
     desk.finish(desk.post("a-r1"), SALES_FAILED, late_after=instant(NOON))
@@ -167,7 +167,7 @@ def test_a_member_that_is_late_and_spared_gets_one_run(desk: Desk) -> None:
 
 
 def test_new_runs_are_in_the_order_of_enrolment(desk: Desk) -> None:
-    """Not in the order in which the enrolments arrived."""
+    """The order is not that in which the enrolments arrived."""
     for name, scope, seconds in (("a", SALES, 0), ("b", DATES, 10), ("c", enhanced("Stores"), 5)):
         desk.now = NOON + timedelta(seconds=seconds)
         desk.enroll(name, scope=scope)
@@ -176,7 +176,7 @@ def test_new_runs_are_in_the_order_of_enrolment(desk: Desk) -> None:
 
 
 def test_a_run_that_opens_again_has_no_more_objects_than_its_remaining_members(desk: Desk) -> None:
-    """Members that left while it was closed could not change its scope."""
+    """While it was closed, members that left could not change its scope."""
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES)
     desk.post("a-r1")
@@ -187,7 +187,7 @@ def test_a_run_that_opens_again_has_no_more_objects_than_its_remaining_members(d
 
 
 def test_a_run_id_is_never_used_twice(desk: Desk) -> None:
-    """A run for a member that had one before has another id, even after entries have expired."""
+    """A run for a member that had one before has a different id, even after entries have expired."""
     for name, scope in (("a", SALES), ("b", DATES)):
         desk.enroll(name, scope=scope)
     desk.finish(desk.post("a-r1"), failed(TableRef("DimDate", "DimDate")))
@@ -195,7 +195,7 @@ def test_a_run_id_is_never_used_twice(desk: Desk) -> None:
 
 
 def test_a_request_comes_again_in_its_next_attempt(desk: Desk) -> None:
-    """And only then: a late duplicate of the previous attempt changes nothing."""
+    """It comes again only then. A late duplicate of the previous attempt changes nothing."""
     desk.finish(desk.posted("a"))
     assert desk.ended("a")
     assert desk.enrolled("a", attempt=2, wake="wake-7").run == "a-r2"
@@ -208,7 +208,7 @@ def test_a_request_comes_again_in_its_next_attempt(desk: Desk) -> None:
 
 
 def test_a_request_that_backs_off_can_be_cancelled(desk: Desk) -> None:
-    """It learns of it when it enrolls again."""
+    """It learns about the cancellation when it enrolls again."""
     desk.finish(desk.posted("a"))
     desk.enroll("a")
     desk.ask_to_leave("a")
@@ -216,7 +216,7 @@ def test_a_request_that_backs_off_can_be_cancelled(desk: Desk) -> None:
 
 
 def test_the_sweep_removes_ended_requests(desk: Desk) -> None:
-    """And a dead run without a member, posted or not; an active posted run is followed to its end."""
+    """It also removes a dead run without members, posted or not. An active posted run is followed to its end."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.sweep("a", "b")
@@ -226,7 +226,7 @@ def test_the_sweep_removes_ended_requests(desk: Desk) -> None:
 
 
 def test_the_sweep_narrows_the_runs_of_removed_members(desk: Desk) -> None:
-    """They have no more objects than their other members."""
+    """Those runs keep only the objects of their other members."""
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES)
     desk.sweep("a")
@@ -234,7 +234,7 @@ def test_the_sweep_narrows_the_runs_of_removed_members(desk: Desk) -> None:
 
 
 def test_a_claim_gets_the_state_of_the_run(desk: Desk) -> None:
-    """All data that the next incarnation needs to continue."""
+    """The claim returns all data that the next incarnation needs."""
     desk.enroll("a", scope=SALES)
     since = desk.queue.runs[0].since
     assert desk.claimed("a-r1") == Claimed(scope=SALES, since=since, requests=1)
@@ -249,7 +249,7 @@ def test_a_claim_gets_the_state_of_the_run(desk: Desk) -> None:
 
 
 def test_the_next_run_gets_the_objects_of_our_last_refresh(desk: Desk) -> None:
-    """As a digest of its tables and partitions, which the run compares after a lost answer."""
+    """It gets them as a digest of tables and partitions, which it compares after a lost answer."""
     desk.enroll("a", scope=MODEL)
     assert desk.claimed("a-r1").objects is None
     desk.post("a-r1")
@@ -268,7 +268,7 @@ def test_the_next_run_gets_the_objects_of_our_last_refresh(desk: Desk) -> None:
 
 
 def test_objects_of_a_few_scopes_are_stored(desk: Desk) -> None:
-    """The last ones."""
+    """Those of the last scopes are stored."""
     for number in range(MAX_KNOWN_OBJECTS + 2):
         run = desk.enrolled(f"q{number}", scope=enhanced(f"Table {number}")).run
         desk.post(run)
@@ -287,7 +287,7 @@ def known(desk: Desk, request: str) -> str:
 
 
 def test_objects_are_stored_for_sixty_days(desk: Desk) -> None:
-    """After the last enhanced refresh; then the queue is deleted."""
+    """The time counts from the last enhanced refresh; then the queue is deleted."""
     known(desk, "a")
     desk.later(days=59)
     at = known(desk, "b")
@@ -299,7 +299,7 @@ def test_objects_are_stored_for_sixty_days(desk: Desk) -> None:
 
 @pytest.mark.parametrize("at", ["", "2099-01-01T00:00:00.000Z"])
 def test_objects_that_older_code_kept_are_known_from_now_on(desk: Desk, at: str) -> None:
-    """It stored no time; and a time from a wrong clock does not count."""
+    """Older code stored no time with them. A time from a wrong clock does not count."""
     known(desk, "a")
     desk.stored = {**desk.stored, "objects_at": at}
     desk.later(days=1).tidy()

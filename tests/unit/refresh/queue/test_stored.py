@@ -1,4 +1,4 @@
-"""A queue is stored compactly, and read by older and newer code; an unreadable state is not changed."""
+"""A queue is stored compactly and can be read by older and newer code. An unreadable state is not changed."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ from tests.unit.refresh.queue.queues import BOTH, COMPLETED, DATES, NOON, SALES,
 
 NOT_UNDERSTOOD = {"answer": "not_understood"}
 BLOB_CHARACTERS = 30_000
-"""Above it the engine moves a state to a blob. It stores the state's JSON as a text in JSON."""
+"""Above this size the engine moves a state to a blob. It stores the state's JSON as a text in JSON."""
 
 
 def rich() -> Desk:
@@ -49,7 +49,8 @@ def rich() -> Desk:
 
 
 def objects_in(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The JSON objects and arrays in a value, each with its path; keys of maps and places of lists are `*`."""
+    """The JSON objects and arrays in a value, each with its path, in which keys of maps and positions in lists are
+    `*`."""
     yield path, value
     if isinstance(value, dict):
         maps = path and path[-1] in ("members", "uncollected", "departed", "asked")
@@ -66,7 +67,7 @@ ARRAYS = {
     ("departed", "*"),
     ("scopes", "extents", "*"),
 }
-"""The parts that are stored as arrays, where the position of an entry has a meaning."""
+"""The parts that are stored as arrays, in which the position of an entry determines its meaning."""
 
 
 def test_pending_cancellations_keep_their_stored_key() -> None:
@@ -76,7 +77,7 @@ def test_pending_cancellations_keep_their_stored_key() -> None:
 
 
 def test_additions_of_newer_code_are_ignored() -> None:
-    """At every level, in objects and in arrays: newer code was rolled back, or runs beside this code."""
+    """This is so at every level, in objects and in arrays: newer code was rolled back, or runs at the same time."""
     desk = rich()
     newer = copy.deepcopy(desk.stored)
     changed = set()
@@ -103,7 +104,7 @@ def test_additions_of_newer_code_are_ignored() -> None:
 
 
 def test_additions_of_newer_senders_are_ignored() -> None:
-    """At every level."""
+    """This is so at every level."""
     operation = Finish(at="2026-03-31T12:00:00.000Z", holder=Desk().holder("a-r1"), outcome=COMPLETED)
     value = msgspec.to_builtins(operation)
     for part in (value, value["holder"], value["outcome"]):
@@ -118,7 +119,7 @@ def test_additions_of_newer_senders_are_ignored() -> None:
 
 
 def test_fields_missing_in_older_states_have_defaults() -> None:
-    """So fields can be added."""
+    """So new fields can be added."""
     older = {
         "runs": [{"id": "a-r1", "scope": 0, "members": {"a": ["t", "2026-03-31T12:00:00.000Z", "wake-1"]}}],
         "ended": [{"number": 1, "id": "b-r1", "at": "2026-03-31T12:00:00.000Z", "outcome": {"status": "Completed"}}],
@@ -153,7 +154,7 @@ UNREADABLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("case", UNREADABLE)
 def test_an_unreadable_state_is_not_changed(case: str) -> None:
-    """Newer code wrote it, and will come back: until then senders have to repeat every operation."""
+    """Newer code wrote it and will be deployed again. Until then, senders have to repeat every operation."""
     with pytest.raises(UnreadableError):
         load(UNREADABLE[case])
     for operation in every_operation():
@@ -184,7 +185,7 @@ NOT_OPERATIONS: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.parametrize("case", NOT_OPERATIONS)
 def test_an_unknown_operation_changes_nothing(case: str) -> None:
-    """Newer code sent it, or foreign code: the sender tries again later, and gets no exception."""
+    """Newer or foreign code sent it. The sender gets no exception and tries again later."""
     name, value = NOT_OPERATIONS[case]
     desk = rich()
     handled = handle(desk.stored, name, value, NOON)
@@ -195,12 +196,12 @@ def test_an_unknown_operation_changes_nothing(case: str) -> None:
 
 
 def test_a_deleted_queue_is_an_empty_one() -> None:
-    """The engine reads it as an empty text."""
+    """The engine returns an empty text for it."""
     assert load(None) == load("") == load({}) == Queue()
 
 
 def every_operation() -> list[AnyOperation]:
-    """Some."""
+    """Examples of every operation."""
     at = "2026-03-31T12:00:00.000Z"
     return [
         Tidy(at=at),
@@ -226,7 +227,7 @@ SCOPES: dict[str, Any] = {
 
 @pytest.mark.parametrize("case", SCOPES)
 def test_two_hundred_members_fit_in_the_row(case: str) -> None:
-    """While they wait, until they have collected their outcome, and until they expire."""
+    """They fit while they wait, until they have collected their outcome, and until they expire."""
     crowd = Crowd(200, SCOPES[case])
     assert len(crowd.names[0]) == 79
     sizes = [characters(crowd.queue)]
@@ -240,7 +241,7 @@ def test_two_hundred_members_fit_in_the_row(case: str) -> None:
 
 
 def test_two_hundred_members_that_left_fit_in_the_row() -> None:
-    """For each its answer is stored, most of which it shares with the others."""
+    """The answer to each is stored; it shares most of its content with the others."""
     crowd = Crowd(200)
     crowd.post()
     crowd.leave()
@@ -249,7 +250,7 @@ def test_two_hundred_members_that_left_fit_in_the_row() -> None:
 
 
 def test_only_a_large_queue_is_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small one is readable in the storage; both are read in the same way."""
+    """A small queue is readable in the storage. Both are read in the same way."""
     desk = rich()
     assert desk.stored["departed"]
     monkeypatch.setattr(packed_states, "PACKED_ABOVE", 0)

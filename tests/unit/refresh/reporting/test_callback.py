@@ -44,7 +44,7 @@ STATE = RequestState(
     ],
 )
 def test_the_meaning_of_an_answer(status: int, kind: str) -> None:
-    """Whether a retry may get another answer."""
+    """The meaning decides whether a retry may get a different answer."""
     assert kind_of(status) == kind
 
 
@@ -56,7 +56,8 @@ def body(outcome: RequestOutcome) -> Json:
 
 
 def test_a_success() -> None:
-    """Status code 200, no error, and the status in Output and in the body, for both kinds of receivers."""
+    """The status code is 200 without an error, and the status is in Output and in the body, for both kinds of
+    receivers."""
     sent = body(RequestOutcome(status="Completed", refresh_id="r", ended_at="2026-03-31T06:30:00.000Z"))
     assert sent["StatusCode"] == "200"
     assert "Error" not in sent
@@ -67,7 +68,7 @@ def test_a_success() -> None:
 
 
 def test_a_failure_has_its_message() -> None:
-    """As the WebHook activity shows it, and as in our status."""
+    """It has the form that the WebHook activity shows, and is the same as in our status."""
     error = failure("TimedOut", DATASET)
     sent = body(RequestOutcome(status="TimedOut", error=error))
     assert sent["StatusCode"] == "424"
@@ -77,7 +78,7 @@ def test_a_failure_has_its_message() -> None:
 
 
 def test_a_terminated_request() -> None:
-    """Without an outcome of its own."""
+    """It has no outcome of its own."""
     sent = body(outcome_by_engine(STATE, "Terminated", "by hand", "2026-03-31T07:00:00.000Z"))
     assert (sent["StatusCode"], sent["status"]) == ("424", "Terminated")
     assert sent["Error"]["ErrorCode"] == "RequestTerminated"
@@ -92,7 +93,7 @@ def test_no_token_is_sent() -> None:
 
 
 def test_a_callback_has_one_name() -> None:
-    """The same URI of the same request is one callback, a different one is another; the name does not show the URI."""
+    """A URI of a request is one callback, a different URI is a different callback. The name does not show the URI."""
     one, other = "https://a.azure.com/x?sig=1", "https://a.azure.com/x?sig=2"
     assert callback_instance("r", one) == callback_instance("r", one)
     assert len({callback_instance("r", one), callback_instance("r", other), callback_instance("s", one)}) == 3
@@ -106,7 +107,7 @@ def callback(added: datetime = NOW) -> CallbackState:
 
 
 def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
-    """Unless the receiver asks for more time, which is limited, too."""
+    """This is so unless the receiver asks for more time, which is also limited."""
     state = callback()
     pauses = []
     for _ in range(12):
@@ -122,7 +123,7 @@ AGAIN, ENDED, REFUSED = (NotDelivered(kind=kind, response="HTTP") for kind in ("
 
 
 def test_the_app_gives_up_after_a_day() -> None:
-    """Counted from the first failure, not from the registration of the callback; for any answer."""
+    """The day begins with the first failure, not with the registration of the callback, for any answer."""
     state = callback(NOW - timedelta(days=5)).failed(NOW).failed(NOW + timedelta(hours=20))
     for answer in (AGAIN, Broke(error="")):
         assert not state.final(answer, NOW + timedelta(hours=23, minutes=59))
@@ -130,7 +131,7 @@ def test_the_app_gives_up_after_a_day() -> None:
 
 
 def test_a_refusal_ends_the_callback() -> None:
-    """A refusal is retried for the first five minutes, in which a receiver may not listen yet."""
+    """A refusal is retried only in the first five minutes, in which a receiver may not listen yet."""
     state = callback().failed(NOW)
     assert state.final(ENDED, NOW)
     assert not state.final(REFUSED, NOW + timedelta(minutes=4, seconds=59))
@@ -151,7 +152,7 @@ def test_a_notification_before_the_status() -> None:
 
 
 def test_a_state_can_be_stored() -> None:
-    """And read again, by code that knows more or fewer keys."""
+    """Code that knows more or fewer keys can read it."""
     state = callback().failed(NOW).revived()
     stored = json.loads(json.dumps(encode(state)))
     assert decode({**stored, "newer": 1}, CallbackState) == state

@@ -39,7 +39,7 @@ def sentence(
 
 
 def test_behind_an_external_refresh() -> None:
-    """With its kind, and the usual duration of such refreshes if known."""
+    """The sentence has its kind and, if known, the usual duration of such refreshes."""
     run = RunStatus(waits_for=SCHEDULED, waits_since=at(2), usual_wait_seconds=900)
     assert sentence(active=WAITING, run=run) == (
         "Waits behind a scheduled refresh that began 12 min ago and usually takes 15 min."
@@ -51,7 +51,7 @@ def test_behind_an_external_refresh() -> None:
 
 
 def test_waiting_for_other_reasons() -> None:
-    """It has just started, or its last call failed."""
+    """The run has just started, or its last call failed."""
     assert sentence(active=WAITING) == "Has waited 12 min for its refresh to begin."
     place = WaitsForPlace(group="P1", since=at(5), position=2)
     assert sentence(active=WAITING, run=RunStatus(waits_for_place=place)) == (
@@ -62,7 +62,8 @@ def test_waiting_for_other_reasons() -> None:
 
 
 def test_refreshing() -> None:
-    """Its duration, the usual one, and whether it is late; with the run's own estimate if there is one."""
+    """The sentence has the duration, the usual duration, and whether it is late; if there is an estimate, it is
+    used."""
     assert sentence(active=REFRESHING) == "Refreshing for 12 min."
     assert sentence(ended("a", 600, took=15), active=REFRESHING) == "Refreshing for 12 min (usually 15 min)."
     estimate = RunStatus(expected_end=at(12 - 5))
@@ -77,7 +78,7 @@ def test_refreshing() -> None:
 
 
 def test_failing() -> None:
-    """How many in a row, when, and the cause; even while the next refresh is running."""
+    """It has the number in a row, the time and the cause, even while the next refresh is running."""
     assert sentence(ended("a", 60, "Failed")) == (
         "The last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
     )
@@ -93,7 +94,7 @@ def test_failing() -> None:
 
 
 def test_overdue() -> None:
-    """With the last success, or without any; even while it refreshes or fails."""
+    """It has the last success, if any, even while the model refreshes or fails."""
     old = ended("a", 31 * 60)
     assert sentence(old, expected=24) == "Overdue: expected every 24 h, last success 31 h ago."
     assert sentence(old, active=REFRESHING, expected=24) == (
@@ -109,7 +110,7 @@ def test_overdue() -> None:
 
 
 def test_fresh_and_unknown() -> None:
-    """The last event, and when the next success is due."""
+    """It has the last event, and when the next success is due."""
     assert sentence() == "No refresh has ended yet."
     assert sentence(ended("a", 60)) == "Fresh: the last success was 60 min ago, refreshes usually take 10 min."
     assert sentence(ended("a", 60), expected=24) == (
@@ -136,7 +137,7 @@ def test_fresh_and_unknown() -> None:
     ],
 )
 def test_spans(seconds: float, text: str) -> None:
-    """One unit, rounded down beyond seconds."""
+    """A span has one unit and is rounded down, except for seconds."""
     assert span(seconds) == text
 
 

@@ -1,4 +1,4 @@
-"""The list of models: health, filters, counts, order, pages."""
+"""The list of models: its health, filters, counts, order and pages."""
 
 from datetime import timedelta
 from typing import Any
@@ -58,12 +58,12 @@ def listed(**filters: Any) -> list[str]:
     ],
 )
 def test_filters_and_order(filters: dict[str, object], models: str) -> None:
-    """Overdue first, then failing, then the oldest success first, by default."""
+    """By default, overdue models come first, then failing models, then those with the oldest success."""
     assert "".join(listed(**filters)) == models
 
 
 def test_counts_are_those_of_all_states() -> None:
-    """And the total is that of the requested states."""
+    """The total is that of the requested states."""
     models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
     answer = list_json(models, ModelFilters(states=frozenset(["failing"]), limit=1))
     assert answer["counts"] == {"overdue": 1, "failing": 2, "ok": 2, "unknown": 1, "active": 4}
@@ -73,7 +73,7 @@ def test_counts_are_those_of_all_states() -> None:
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_pages_follow_each_other(sort: str) -> None:
-    """In each order, even if a model appears meanwhile; a continuation is only valid for its order."""
+    """This is so in each order, even if a model appears meanwhile. A continuation is valid only for its order."""
     models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
     seen, filters = [], ModelFilters(sort=sort, limit=2)
     while True:
@@ -90,12 +90,12 @@ def test_pages_follow_each_other(sort: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "é", "=", "bm90aGluZw", "W10", encode_key((0.0, "", ""), "name")[:-2]])
 def test_other_continuations_give_none(text: str) -> None:
-    """With any text."""
+    """Any other text gives None."""
     assert decode_key(text, "name") is None
 
 
 def test_models_without_news_are_not_listed() -> None:
-    """Except for those of the setting, which has priority over requests and also lists models without any."""
+    """Models of the setting are listed nevertheless. The setting has priority over requests."""
     entries = {MODEL: entry_after(waits("a", 100, expected=1), ended("a", 90))}
     assert known_models(entries, {}, NOW, NOW - timedelta(minutes=60)) == []
     (kept,) = known_models(entries, {MODEL: 24.0}, NOW, NOW - timedelta(minutes=60))
@@ -114,7 +114,7 @@ def test_models_without_news_are_not_listed() -> None:
 
 
 def test_a_model_in_full() -> None:
-    """All keys, with unchanged names of callers."""
+    """It has all keys. The names of callers are unchanged."""
     entry = replace(ENTRIES["00000000-0000-4000-8000-000000000002"], names=ModelNames(model="<b>", workspace="Ω"))
     (model,) = known_models({MODEL: entry}, {MODEL: 0.5}, NOW, NOW - timedelta(days=30))
     body = model_json(model)

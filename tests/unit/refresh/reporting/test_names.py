@@ -1,4 +1,4 @@
-"""The names of model and workspace are beside their ids in the status and in the list."""
+"""Status and list show the names of model and workspace with their ids."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +35,7 @@ def stored(standing: Standing = Standing(), outcome: RequestOutcome | None = Non
     ],
 )
 def test_the_names_of_a_request_are_beside_the_ids(request_: StoredRequest) -> None:
-    """During the request and at its end, whatever this process knows."""
+    """This is so during the request and at its end, whatever names this process knows."""
     for body in (report(request_, NOON, names=KNOWN).body, summary(request_, names=KNOWN)):
         keys = list(body)
         assert (body["workspaceName"], body["modelName"]) == ("Finance", "Sales")
@@ -44,19 +44,19 @@ def test_the_names_of_a_request_are_beside_the_ids(request_: StoredRequest) -> N
 
 
 def test_a_request_without_names_is_shown_with_those_of_the_process() -> None:
-    """Its queue does not have them yet."""
+    """Its queue does not have the names yet."""
     for body in (report(stored(), NOON, names=KNOWN).body, summary(stored(), names=KNOWN)):
         assert (body["workspaceName"], body["modelName"]) == (KNOWN.workspace, KNOWN.model)
 
 
 def test_unknown_names_are_left_out() -> None:
-    """As are other keys without a value."""
+    """Other keys without a value are left out, too."""
     for body in (report(stored(), NOON).body, summary(stored())):
         assert not {"workspaceName", "modelName"} & set(body)
 
 
 def test_the_run_and_the_queue_have_them_first() -> None:
-    """A poll reads one of them anyway."""
+    """A poll reads one of the two anyway."""
     run = RunStatus(refresh_id="r", **NAMED)
     assert live_by_run(Standing(run_id="x"), run).model_name == "Sales"
     assert live_by_run(Standing(run_id="x", **NAMED), RunStatus()).model_name == "Sales"

@@ -35,7 +35,7 @@ def desk() -> Desk:
 def test_a_start_gets_the_answer_of_its_request(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, scope: Scope, *, share: bool
 ) -> None:
-    """At each limit, for each scope; the queue is not changed."""
+    """This is so at each limit and for each scope. The queue is not changed."""
     monkeypatch.setattr(room, bound, most)
     before = desk.queue
     answer = admit(New(3), spec(scope, share=share), desk.queue, NOON + timedelta(seconds=1))
@@ -45,6 +45,6 @@ def test_a_start_gets_the_answer_of_its_request(
 
 
 def test_a_queue_with_room_costs_only_a_look(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The enrolment is not applied to it."""
+    """The enrolment is not applied to such a queue."""
     monkeypatch.setattr("refresh.request.decision.apply", None)
     assert admit(New(), spec(SALES), desk.queue, NOON) == New()

@@ -1,4 +1,4 @@
-"""The allowed callback URIs: the host that is called is the host that was checked."""
+"""The allowed callback URIs: the called host is the checked host."""
 
 import string
 
@@ -109,7 +109,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("uri", ALLOWED)
 def test_an_allowed_host_is_called(uri: str) -> None:
-    """The called host is the checked one, even for the library that will call it."""
+    """The called host is the checked host, even for the library that calls it."""
     assert check_uri(uri, CLOUD) == uri
     host = str(URL(uri, encoded=True).raw_host).lower()
     assert host == str(URL(uri).raw_host).lower() == host_of(uri)
@@ -119,7 +119,7 @@ def test_an_allowed_host_is_called(uri: str) -> None:
 @pytest.mark.parametrize("uri", REFUSED)
 @pytest.mark.parametrize("settings", [CLOUD, LOCAL], ids=["cloud", "local"])
 def test_no_other_host_is_called(uri: str, settings: Settings) -> None:
-    """And the refusal shows only the host."""
+    """The refusal shows only the host."""
     if settings is LOCAL and "//127.0.0.1" in uri:
         assert check_uri(uri, settings) == uri
         return
@@ -130,7 +130,7 @@ def test_no_other_host_is_called(uri: str, settings: Settings) -> None:
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:8080/x?a=1", "https://127.0.0.1/x", "http://127.0.0.1"])
 def test_this_machine_is_called_in_development_only(uri: str) -> None:
-    """If the service is on this machine, too, and the host is listed."""
+    """This is so if the service is on this machine, too, and the host is listed."""
     assert check_uri(uri, LOCAL) == uri
     for settings in (
         CLOUD,
@@ -144,7 +144,7 @@ def test_this_machine_is_called_in_development_only(uri: str) -> None:
 
 
 def test_a_subdomain_of_a_local_host_is_not_allowed() -> None:
-    """`x.localhost` is another name, to which any resolver may give an address."""
+    """`x.localhost` is a different name, to which any resolver may give an address."""
     settings = Settings(callback_allowed_hosts=("localhost",), power_bi_api_url="http://127.0.0.1:7072")
     for uri in ("http://x.localhost/", "https://x.localhost/", "http://1.127.0.0.1/"):
         with pytest.raises(UriError):
@@ -153,7 +153,7 @@ def test_a_subdomain_of_a_local_host_is_not_allowed() -> None:
 
 @given(st.text(st.sampled_from(string.printable + "\u3002\uff0e\u00ad"), max_size=30))
 def test_no_text_makes_the_library_call_another_host(middle: str) -> None:
-    """With any text between the scheme and an allowed host: refused, or aiohttp calls the checked host."""
+    """Any text between the scheme and an allowed host is refused, or aiohttp calls the checked host."""
     uri = f"https://{middle}azure.com/"
     try:
         check_uri(uri, CLOUD)

@@ -16,19 +16,19 @@ TRANSIENT, LASTING = failure("ModelEvicted", "d"), failure("CredentialsRejected"
 
 
 def known(outcome: RequestOutcome | None = None, spec: RequestSpec = SPEC) -> StoredRequest:
-    """The request with the key."""
+    """The existing request with the key."""
     state = RequestState(spec=spec, token="", read_token="", cancel_token="", requested_at="2026-03-31T12:00:00.000Z")
     return StoredRequest(id="a", engine_status="Running", state=state, outcome=outcome)
 
 
 def test_an_unknown_key_is_a_new_request() -> None:
-    """The first one of the key; or the next, if the purge has deleted the previous ones."""
+    """It is the first one of the key, or the next if the purge has deleted the previous ones."""
     assert decide(SPEC, None) == New(1)
     assert decide(SPEC, None, 3) == New(4)
 
 
 def test_a_request_in_progress_is_the_same() -> None:
-    """Also for a caller that would wait longer or shorter, or not share."""
+    """This is so even for a caller that would wait longer or shorter, or not share."""
     other = RequestSpec(dataset_id="d", scope=SPEC.scope, timeout_minutes=1, share=False, retries=3)
     for spec in (SPEC, other):
         assert decide(spec, known(), 2) == Same(known())
@@ -36,7 +36,7 @@ def test_a_request_in_progress_is_the_same() -> None:
 
 @pytest.mark.parametrize("outcome", [None, RequestOutcome(status="Completed"), RequestOutcome(status="TimedOut")])
 def test_different_options_are_a_conflict_with_any_outcome(outcome: RequestOutcome | None) -> None:
-    """Each key that differs is named."""
+    """The conflict names each key that differs."""
     spec = RequestSpec(dataset_id="d", scope=Scope(workspace_id="x", refresh=RefreshOptions()))
     assert decide(spec, known(outcome), 1) == Conflict(["workspaceId", "refresh"])
     mails = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w", notify_option="MailOnFailure"))
@@ -60,17 +60,17 @@ FOR_GOOD = [
 
 @pytest.mark.parametrize("outcome", AGAIN)
 def test_a_transient_failure_allows_a_new_request_with_the_key(outcome: RequestOutcome) -> None:
-    """A pipeline that runs its activity again wants the next submission."""
+    """A pipeline that runs its activity again expects the next submission."""
     assert decide(SPEC, known(outcome), 7) == New(8)
     assert may_start_again(outcome)
 
 
 @pytest.mark.parametrize("outcome", FOR_GOOD)
 def test_any_other_outcome_is_final(outcome: RequestOutcome) -> None:
-    """A repeat gets it again."""
+    """A repeat gets the same outcome."""
     assert decide(SPEC, known(outcome), 7) == Ended(known(outcome))
 
 
 def test_each_outcome_has_a_row() -> None:
-    """The rows above leave none out."""
+    """The cases above have every outcome."""
     assert {outcome.status for outcome in (*AGAIN, *FOR_GOOD)} == set(get_args(Final))

@@ -1,4 +1,4 @@
-"""The requests that report their end to their model, and that their run has no request left."""
+"""Which requests report their end to their model, and that their run has no request left."""
 
 import pytest
 
@@ -22,7 +22,7 @@ AT = "2026-03-31T06:00:00.000Z"
     ],
 )
 def test_the_last_request_of_a_run_that_waits(left: Left, lost: bool) -> None:
-    """Only that one: otherwise the run continues with others, or with its refresh."""
+    """Only that request reports it; otherwise the run continues with others, or with its refresh."""
     assert run_lost("d", left, AT) == (RunDropped(at=AT, dataset_id="d", run="r", incarnation=2) if lost else None)
 
 
@@ -41,7 +41,7 @@ def test_the_last_request_of_a_run_that_waits(left: Left, lost: bool) -> None:
 def test_a_request_that_does_not_wait_for_its_run(
     status: Final, code: str | None, run: str | None, tells: bool
 ) -> None:
-    """The news of their run include the others."""
+    """The news of the run include all other requests."""
     error = failure(code, "d") if code else None
     outcome = RequestOutcome(status=status, error=error, run_id=run, ended_at=AT)
     expected = RequestsEnded(at=AT, dataset_id="d", request_ids=("q",)) if tells else None

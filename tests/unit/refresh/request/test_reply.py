@@ -1,4 +1,4 @@
-"""How a caller gets the outcome: valid keys, and refusals that name the key."""
+"""How a caller gets the outcome: valid keys, and refusals that name the wrong key."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def test_wait_and_callback_are_optional() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 45, 200, "0", "45", " 0.5 "])
 def test_a_valid_wait(seconds: float | str) -> None:
-    """Fractions and texts, too."""
+    """Fractions and texts are valid, too."""
     assert parse(waitSeconds=seconds).wait_seconds == float(seconds)
 
 
@@ -42,7 +42,7 @@ def test_an_invalid_wait_is_refused(seconds: object) -> None:
 
 
 def test_a_valid_callback() -> None:
-    """Unchanged, because it may be signed."""
+    """The URI stays unchanged, because it may be signed."""
     assert parse(callBackUri=URI, waitSeconds=0).call_back_uri == URI
     assert parse(callBackUri=URI, waitSeconds="0").call_back_uri == URI
 
@@ -54,7 +54,7 @@ def test_an_invalid_uri_is_refused(uri: object) -> None:
 
 
 def test_a_host_that_is_not_allowed_is_refused() -> None:
-    """The message has the host and the setting, but no secret part."""
+    """The message has the host and the setting, but no secret part of the URI."""
     error = refused(callBackUri="https://evil.example/path/inner?sig=secret")
     assert (error.target, error.code) == ("callBackUri", "CallbackHostNotAllowed")
     assert "evil.example" in error.message

@@ -47,7 +47,7 @@ def test_a_request_needs_only_its_ids() -> None:
 
 
 def test_every_key_is_read() -> None:
-    """And survives storage."""
+    """It survives storage."""
     spec = parse(
         refresh={"type": "dataOnly", "objects": [{"table": "Sales"}]},
         timeoutMinutes=0.5,
@@ -95,12 +95,12 @@ def test_numbers_and_booleans_may_be_texts(key: str, value: object, texts: list[
     [("maxParallelism", 3, "3"), ("retryCount", 1, "1"), ("applyRefreshPolicy", False, "False")],
 )
 def test_options_may_be_texts_too(option: str, value: object, text: str) -> None:
-    """One rule for all keys."""
+    """The same rule applies to all keys."""
     assert parse(refresh={option: text}) == parse(refresh={option: value})
 
 
 def test_objects_have_one_order() -> None:
-    """Two spellings of one scope are one scope: sorted, once each, no partition beside its whole table."""
+    """Two spellings of a scope become one scope: sorted, each object once, no partition of a whole table."""
     given = [{"table": "B"}, {"table": "A", "partition": "2"}, {"table": "B", "partition": "1"}, {"table": "B"}]
     objects = (TableRef("A", "2"), TableRef("B"))
     refresh = parse(refresh={"objects": given}).scope.refresh
@@ -110,13 +110,13 @@ def test_objects_have_one_order() -> None:
 
 @pytest.mark.parametrize("spelling", [WORKSPACE, WORKSPACE.upper()])
 def test_ids_compare_in_lower_case(spelling: str) -> None:
-    """Requests for the same model share, whatever the pipeline wrote."""
+    """Requests for the same model share, no matter how the pipeline spells the ids."""
     assert parse(workspaceId=spelling, datasetId=DATASET.upper()) == parse()
 
 
 @pytest.mark.parametrize("options", [None, {}])
 def test_no_options_mean_a_standard_refresh(options: Any) -> None:
-    """Which every capacity runs."""
+    """Every capacity runs a standard refresh."""
     assert parse(refresh=options) == parse()
 
 
@@ -181,13 +181,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ("keys", "target"), BAD, ids=[f"{number}-{target[:20]!r}" for number, (_, target) in enumerate(BAD)]
 )
 def test_an_invalid_key_is_named(keys: dict[str, Any], target: str) -> None:
-    """A caller can correct it without reading our code."""
+    """So a caller can correct it without reading our code."""
     assert refused(json.dumps({**IDS, **keys}).encode()).target == target
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'"x"', b"1", b"\xff\xfe", b"[" * 100_000, b"9" * 5_000])
 def test_a_body_that_is_not_an_object_is_refused(body: bytes) -> None:
-    """With any other content."""
+    """The body may have any other content."""
     assert refused(body).target == "body"
 
 
@@ -223,7 +223,7 @@ def test_retries_and_keys_have_limits(target: str, keys: dict[str, Any]) -> None
 
 
 def test_the_header_is_the_key() -> None:
-    """The same key in both places is one; two different ones are refused."""
+    """The same key in header and body is one key; two different keys are refused."""
     body = json.dumps({**IDS, "idempotencyKey": "a"}).encode()
     assert parse_spec(json.dumps(IDS).encode(), ANYWHERE, "a").idempotency_key == "a"
     assert parse_spec(body, ANYWHERE, "a").idempotency_key == "a"
@@ -233,14 +233,14 @@ def test_the_header_is_the_key() -> None:
 
 
 def test_a_key_identifies_one_scope() -> None:
-    """Options of the refresh must not differ; those of waiting may."""
+    """The options of the refresh must be the same; the options of waiting may differ."""
     assert parse(timeoutMinutes=5, share=False).differs_from(parse()) == []
     other = parse(refresh={"type": "full"}, workspaceId=DATASET)
     assert other.differs_from(parse()) == ["workspaceId", "refresh"]
 
 
 def test_a_cancellation_names_the_request() -> None:
-    """By model and key, both required, and no other key."""
+    """It names model and key, which are both required, and no other key."""
     given = {"datasetId": DATASET.upper(), "idempotencyKey": "k"}
     assert parse_cancellation(json.dumps(given).encode()) == (DATASET, "k")
     for wrong, target in (
@@ -264,7 +264,7 @@ def test_a_workspace_that_is_not_allowed_is_refused() -> None:
 
 
 def test_mails_are_refused_if_power_bi_would_refuse_them() -> None:
-    """Already at the start."""
+    """The start already refuses them."""
     managed = Settings.from_environment({"IDENTITY_ENDPOINT": "http://localhost/msi"})
     assert refused(json.dumps({**IDS, "notifyOption": "MailOnCompletion"}).encode(), managed).target == "notifyOption"
     assert parse(managed, notifyOption="NoNotification") == parse()
@@ -279,7 +279,7 @@ bodies = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), json_value
 
 
 def survives(body: bytes) -> None:
-    """A spec that can be stored, or a refusal."""
+    """The body is refused, or gives a spec that can be stored."""
     try:
         spec = parse_spec(body, ANYWHERE)
         parse_reply(body, ANYWHERE)
@@ -292,13 +292,13 @@ def survives(body: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_request_or_refused(body: bytes) -> None:
-    """Never anything else."""
+    """There is no third result."""
     survives(body)
 
 
 @given(bodies, st.booleans())
 def test_any_object_is_a_request_or_refused(keys: dict[str, Any], with_ids: bool) -> None:
-    """Also if all other keys are valid."""
+    """This is so even if all other keys are valid."""
     survives(json.dumps({**keys, **(IDS if with_ids else {})}).encode())
 
 
@@ -310,5 +310,5 @@ def test_any_value_of_a_key_is_served_or_refused(key: str, value: Any) -> None:
 
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.text(max_size=20), max_size=3))
 def test_any_text_of_a_caller_can_be_stored_and_shown(caller: dict[str, str]) -> None:
-    """It is in the status and in the log lines of the request."""
+    """It appears in the status and in the log lines of the request."""
     survives(json.dumps({**IDS, "caller": caller}).encode())

@@ -44,7 +44,7 @@ TRANSIENT = RequestOutcome(
 
 
 def test_the_deadline_counts_from_the_acceptance() -> None:
-    """Queue, idle wait and refresh together."""
+    """It includes queue, wait for an idle model, and refresh."""
     assert STATE.deadline == datetime(2026, 3, 31, 13, 30, 30, tzinfo=UTC)
 
 
@@ -54,7 +54,7 @@ def test_each_turn_waits_for_its_own_event() -> None:
 
 
 def test_a_state_survives_being_stored() -> None:
-    """Also by newer code that added keys, or by older code that lacked some."""
+    """Newer code that added keys and older code that lacked some can read it."""
     state = STATE.backing_off(TRANSIENT).replace(standing=Standing(status="Refreshing", refresh_id="r"))
     stored = json.loads(json.dumps(encode(state)))
     assert decode(stored, RequestState) == state
@@ -79,12 +79,12 @@ def test_a_state_survives_being_stored() -> None:
 def test_a_request_waits_for_its_turn_an_idle_model_its_start_or_its_end(
     position: int, refresh: str | None, waits_for: ExternalRefresh | None, phase: str
 ) -> None:
-    """It waits for an idle model only while another refresh is known to run."""
+    """The state "waiting for an idle model" is used only while another refresh is known to run."""
     assert phase_of(position, refresh, waits_for) == phase
 
 
 def test_the_standing_is_the_answer_of_the_queue() -> None:
-    """With the statuses of the contract."""
+    """It has the statuses of the API."""
     blocker = ExternalRefresh(refresh_id="x")
     answer = Enrolled(
         run="a-r1",
@@ -132,7 +132,7 @@ def test_no_other_outcome_is_retried(outcome: RequestOutcome) -> None:
 
 
 def test_a_request_that_backs_off_shows_its_next_attempt() -> None:
-    """And the last failure; the next attempt starts with an empty state."""
+    """It also shows the last failure. The next attempt starts with an empty state."""
     state = STATE.replace(recheck=True, standing=Standing(run_id="a-r1")).backing_off(TRANSIENT)
     assert not state.recheck
     assert encode(standing_between(state, NOON)) == {

@@ -1,4 +1,4 @@
-"""A request that lost the turn in which it left still has the same outcome, step by step against a real queue."""
+"""A request that lost the turn in which it left still has the same outcome. Each step uses a real queue."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def turn(context: Any) -> tuple[RequestOutcome | None, RequestState]:
 
 @pytest.mark.parametrize("reason", ["Cancelled", "TimedOut"])
 def test_a_request_that_left_keeps_its_outcome(reason: LeaveReason) -> None:
-    """The engine may lose the episode in which it left, after its messages were sent."""
+    """The engine may lose the episode in which the request left, after its messages were sent."""
     desk = Desk()
     desk.enroll("a", scope=MODEL)
     desk.post("a-r1")
@@ -79,7 +79,7 @@ def test_a_request_that_left_keeps_its_outcome(reason: LeaveReason) -> None:
 
 
 def test_the_run_of_a_cancelled_refresh_gets_a_new_incarnation() -> None:
-    """The old one may sleep for up to an hour before its next look, and the next run waits for it."""
+    """The old incarnation may sleep for up to an hour before its next look, and the next run waits for it."""
     desk = Desk()
     desk.enroll("a", scope=MODEL)
     desk.post("a-r1")

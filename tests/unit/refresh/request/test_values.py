@@ -11,7 +11,7 @@ from refresh.request.values import BadRequestError, boolean, choice, guid, numbe
 
 
 def test_a_missing_value_is_the_default() -> None:
-    """Also if other keys are present."""
+    """This is so even if other keys are present."""
     assert number({}, "k", 2.5) == 2.5
     assert boolean({}, "k", default=True)
     assert whole_number({}, "k", 9, default=3) == 3
@@ -22,19 +22,19 @@ def test_a_missing_value_is_the_default() -> None:
     ("given_value", "expected"), [(1, 1.0), (0.5, 0.5), ("7", 7.0), (" 7.25 ", 7.25), ("-1", -1.0)]
 )
 def test_a_number(given_value: object, expected: float) -> None:
-    """Also as text."""
+    """A number may also be a text."""
     assert number({"k": given_value}, "k", 0) == expected
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf"), float("-inf")])
 def test_a_number_that_is_too_large_is_in_no_range(value: object) -> None:
-    """Whatever it is converted to."""
+    """This is so whatever it is converted to."""
     assert not -1e300 < number({"k": value}, "k", 0) < 1e300
 
 
 @pytest.mark.parametrize("value", [True, None, [], {}, "", "one", "1e3", "0x1", "1_000", "+1", "1.", ".5", "\u0661"])
 def test_an_invalid_number_is_refused(value: object) -> None:
-    """With its key."""
+    """The refusal names its key."""
     with pytest.raises(BadRequestError, match="k must be a number") as refused:
         number({"k": value}, "k", 0)
     assert refused.value.target == "k"
@@ -62,7 +62,7 @@ def test_a_whole_number_may_have_a_fraction_of_zero(value: object) -> None:
 
 
 def test_a_choice_has_any_case() -> None:
-    """The result has our spelling."""
+    """The result has the spelling of the API."""
     assert choice({"k": "SECOND"}, "k", ("first", "Second")) == "Second"
     for value in ("third", None, 2, ""):
         with pytest.raises(BadRequestError, match="k must be one of first, Second"):
@@ -73,14 +73,14 @@ def test_a_choice_has_any_case() -> None:
     "value", ["urn:uuid:01234567-89ab-cdef-0123-456789abcdef", "0123456789abcdef0123456789abcdef", "", 7, None]
 )
 def test_a_guid_has_the_form_of_power_bi(value: object) -> None:
-    """In one form only, because it becomes a part of URLs."""
+    """It has only one form, because it becomes a part of URLs."""
     with pytest.raises(BadRequestError) as refused:
         guid({"k": value}, "k")
     assert refused.value.target == "k"
 
 
 def test_a_key_is_shown_on_one_short_line() -> None:
-    """It is the caller's own text."""
+    """The key is a text of the caller."""
     assert shown_key("a\nb") == "a\\nb"
     assert len(shown_key("x" * 100)) == 64
 

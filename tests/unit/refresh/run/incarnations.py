@@ -50,7 +50,7 @@ EXECUTION = "mine"
 REFUSED = Refused(failure=failure("NotAuthorized", MODEL))
 UNNAMED = ModelNames()
 NEVER = 1_000
-"""More steps than any run of these tests has."""
+"""A number of steps that no run of these tests reaches."""
 
 
 class Incarnation:
@@ -63,7 +63,8 @@ class Incarnation:
 
     @property
     def step(self) -> Step:
-        """The current step of the run. A round trip through JSON, as between two histories, changes nothing."""
+        """The current step of the run. The run is first stored as JSON and loaded, as between two histories, which
+        changes nothing."""
         assert decode(encode(self.run), RunState) == self.run
         return next_step(self.run, instant(self.now))
 
@@ -95,7 +96,7 @@ class Incarnation:
 
     @property
     def over(self) -> bool:
-        """Whether the orchestration ends."""
+        """Whether the orchestration has ended."""
         return isinstance(self.step, End)
 
     def answer(self, kind: type[Order[Any] | Operation[Any]], answer: object, **expected: Any) -> "Incarnation":
@@ -113,7 +114,7 @@ class Incarnation:
         return self
 
     def wait(self, seconds: float | None = None) -> "Incarnation":
-        """Lets a wait pass, of exactly this many seconds if given."""
+        """Lets a wait pass, which must have exactly this many seconds if they are given."""
         step = self.step
         assert isinstance(step, Wait)
         assert step.seconds > 0
@@ -178,7 +179,7 @@ class Incarnation:
         return self
 
     def closed(self, scope: Scope = STANDARD, estimate: tuple[float, ...] = ()) -> "Incarnation":
-        """Up to the permit to POST."""
+        """Continues up to the permit to POST."""
         return self.claimed(scope).history(estimate=estimate).wait(2.0).permitted(permit=1)
 
     def permitted(self, **expected: Any) -> "Incarnation":
@@ -201,7 +202,7 @@ class Incarnation:
     def polling(
         self, scope: Scope = STANDARD, *, adopted: bool = False, estimate: tuple[float, ...] = ()
     ) -> "Incarnation":
-        """Up to the first read of a refresh with a known id."""
+        """Continues up to the first read of a refresh with a known id."""
         self.closed(scope, estimate).posted(Appeared(refresh_id="r") if adopted else Accepted(refresh_id="r"))
         return self.recorded().wait(5)
 
@@ -226,7 +227,7 @@ class Incarnation:
         return self.answer(kind, Broke(error=error))
 
     def ended(self, status: str, code: str | None = None) -> Outcome:
-        """The outcome for the queue, with a check of its status and the code of its error."""
+        """The outcome for the queue. Its status and the code of its error are checked."""
         operation = self.asks
         assert isinstance(operation, Finish)
         outcome = operation.outcome

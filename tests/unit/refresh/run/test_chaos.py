@@ -1,4 +1,4 @@
-"""Runs, requests and a queue in a world full of faults that end: each outcome is true, each request ends."""
+"""Runs, requests and a queue in a world full of faults that end: each outcome is true, and each request ends."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -53,16 +53,16 @@ from tests.unit.refresh.run.incarnations import LIMITS, MODEL, NOON, REFUSED, ST
 
 SICK_FOR = timedelta(hours=4)
 LONGEST_REFRESH = 2_400
-"""Seconds: below the hour after which a run posts anyway, so that no refresh of ours is behind another one of ours."""
+"""In seconds, less than the hour after which a run posts anyway, so that no refresh of ours is behind another."""
 ALL_OVER = SICK_FOR + timedelta(hours=12)
 DELAYED = timedelta(minutes=25)
-"""The maximum delay of an operation's duplicate: less than the time for which the queue stores its entries."""
-MOST_EVENTS = 60_000
+"""The maximum delay of a duplicate: less than the time for which the queue stores its entries."""
+MAX_EVENTS = 60_000
 
 
 @dataclass
 class Refresh:
-    """A refresh of the service. `run` is None for an external one."""
+    """A refresh of the service. `run` is None for an external refresh."""
 
     id: str
     kind: str
@@ -81,7 +81,7 @@ class Refresh:
 
 @dataclass
 class Caller:
-    """A request: enrolls, asks, perhaps leaves."""
+    """A request that enrolls, asks again, and in some cases leaves."""
 
     id: str
     due: datetime
@@ -107,7 +107,7 @@ class Orchestration:
 
 @dataclass
 class World:
-    """All parts, with one source of random numbers."""
+    """All parts of the world, with one source of random numbers."""
 
     random: Random
     now: datetime = NOON
@@ -121,7 +121,7 @@ class World:
     # ---- the world ----
 
     def mishap(self, chance: float) -> bool:
-        """True sometimes, until the world is healthy."""
+        """True with some probability, until the world is healthy."""
         return self.now - NOON < SICK_FOR and self.random.random() < chance
 
     def name(self, kind: str) -> str:
@@ -130,7 +130,7 @@ class World:
         return f"{kind}{self.names}"
 
     def applied(self, operation: AnyOperation) -> AnyAnswer:
-        """The answer to an operation. The queue is stored like in the entity."""
+        """The answer to an operation. The queue is stored and loaded as in the entity."""
         before = dump(self.queue)
         after, answer = apply(self.queue, operation, self.now)
         assert dump(self.queue) == before, "an operation changed the queue of its argument"
@@ -138,7 +138,7 @@ class World:
         return answer
 
     def ask(self, operation: AnyOperation) -> Any:
-        """An operation; it may be applied twice, and old ones again."""
+        """Sends an operation, which may be applied twice. Old operations may be applied again."""
         self.sent.append(operation)
         answer = self.applied(operation)
         if self.mishap(0.1):
@@ -149,8 +149,8 @@ class World:
         return answer
 
     def go_on(self) -> None:
-        """Until all have ended, one event after the other."""
-        for _ in range(MOST_EVENTS):
+        """Plays one event after the other until all have ended."""
+        for _ in range(MAX_EVENTS):
             waiting: list[Caller | Orchestration] = [caller for caller in self.callers if not caller.over]
             if not (waiting or self.queue.runs):
                 return
@@ -194,7 +194,7 @@ class World:
         caller.due = min(self.now + timedelta(seconds=self.random.uniform(1, 300)), max(caller.leaves, self.now))
 
     def check(self, caller: Caller, run: str, outcome: Outcome) -> None:
-        """An outcome must be the true one of a refresh that began after the request came."""
+        """Checks that an outcome is the true one of a refresh that began after the request was sent."""
         refresh = next((one for one in self.refreshes if one.id == outcome.refresh_id), None)
         if outcome.status == "Completed":
             assert refresh is not None
@@ -215,7 +215,8 @@ class World:
     # ---- runs ----
 
     def start(self, turn: Turn | None) -> Notified:
-        """An orchestration for an incarnation, unless one is active; a start may be lost, each has a new token."""
+        """Starts an orchestration for an incarnation, unless one is active. The start may be lost. Each start has a new
+        token."""
         if turn and not self.mishap(0.05):
             token = self.name("token")
             run = RunState(run=turn.run, dataset_id=MODEL, incarnation=turn.incarnation, token=token, limits=LIMITS)
@@ -223,7 +224,7 @@ class World:
         return Notified()
 
     def go_on_with(self, orchestration: Orchestration) -> None:
-        """One step of an orchestration, which may be its last."""
+        """Plays one step of an orchestration, which may be its last."""
         run = orchestration.run
         step = next_step(run, instant(self.now))
         if isinstance(step, End) or self.mishap(0.01):
@@ -248,7 +249,7 @@ class World:
         orchestration.due = self.now + timedelta(seconds=self.random.uniform(0.01, 1.5))
 
     def act(self, step: Do[Any]) -> object:
-        """An activity: it may break before or after its effect, or run twice."""
+        """Runs an activity. It may fail before or after its effect, or run twice."""
         if self.mishap(0.05):
             return Broke(error="the host died")
         answer = self.carry_out(step.order)
@@ -364,7 +365,7 @@ class World:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.integers(1, 12))
 def test_every_outcome_is_true_and_every_request_ends(seed: int, callers: int) -> None:
-    """With any deaths, losses, duplicates and delays: when the world is healthy again, all end; the queue is free."""
+    """This is so with any deaths, losses, duplicates and delays. When the world is healthy again, all end."""
     world = World(Random(seed))  # noqa: S311 - a reproducible world
     for number in range(callers):
         comes = NOON + timedelta(seconds=world.random.uniform(0, 10_000))

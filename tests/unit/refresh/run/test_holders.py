@@ -1,4 +1,5 @@
-"""A run has one holder, and a POST one execution: the refresh of another one is searched for, not started again."""
+"""A run has one holder, and a POST has one execution. The refresh of another execution is searched for, not
+repeated."""
 
 from datetime import timedelta
 from typing import Any
@@ -57,13 +58,13 @@ def test_a_stale_permit_is_checked_and_used_again() -> None:
     ],
 )
 def test_an_incarnation_that_lost_the_run_ends(kind: type[Operation[object]], answer: PostAnswer) -> None:
-    """Another one has taken over; the old one must not finish the run."""
+    """Another incarnation has taken over, so the old one must not finish the run."""
     run = Incarnation().closed().posted(answer).superseded(kind, NEXT).answer(StartRun, Notified(), turn=NEXT)
     assert run.over
 
 
 def test_an_incarnation_whose_report_is_refused_ends() -> None:
-    """The answer tells it that it lost the run."""
+    """The answer says that it has lost the run."""
     busy = HistoryRead(look=LOOK, running=BLOCKER)
     run = Incarnation().claimed().answer(ReadHistory, busy).superseded(WaitBehind, NEXT)
     assert run.answer(StartRun, Notified(), turn=NEXT).over
@@ -76,12 +77,13 @@ NOTHING_STARTED: list[tuple[PostAnswer, type[Operation[Any]]]] = [
     (Unwanted(requests=("a",)), Drop),
     (REFUSED, Finish),
 ]
-"""Results of an execution that started nothing, and the run's next operation."""
+"""Results of an execution that started nothing, each with the run's next operation."""
 
 
 @pytest.mark.parametrize(("result", "kind"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
 def test_a_permit_that_another_execution_took_is_not_returned(result: PostAnswer, kind: type[Operation[Any]]) -> None:
-    """The engine ran the activity twice. The other execution posts or has posted: the run searches for its refresh."""
+    """The engine ran the activity twice. The other execution posts or has posted, so the run searches for its
+    refresh."""
     run = Incarnation().closed()
     look = run.run.look
     run.posted(result).answer(kind, PermitTaken(at=instant(NOON + timedelta(seconds=3))), execution=EXECUTION)
@@ -96,7 +98,7 @@ def test_a_permit_that_another_execution_took_is_not_returned(result: PostAnswer
 def test_a_permit_that_another_execution_took_is_returned_after_the_search(
     result: PostAnswer, kind: type[Operation[Any]]
 ) -> None:
-    """No refresh appeared within the grace, so that execution started none."""
+    """No refresh appeared within the grace, so the other execution started none."""
     run = Incarnation().closed().posted(result).answer(kind, PermitTaken(at=instant(NOON)))
     while run.history().phase is Reconciling:
         run.wait()
@@ -104,13 +106,13 @@ def test_a_permit_that_another_execution_took_is_returned_after_the_search(
 
 
 def test_an_outcome_after_the_post_does_not_depend_on_an_execution() -> None:
-    """The refresh is known, whichever execution started it."""
+    """The refresh is known, no matter which execution started it."""
     assert Incarnation().polling().reads("Completed").asks.execution is None
     assert Incarnation().polling(adopted=True).reads("Failed").asks.execution is None
 
 
 def test_a_run_of_too_many_incarnations_ends() -> None:
-    """Its orchestration fails again and again, perhaps after its POST: another one would start another refresh."""
+    """Its orchestration fails again and again, possibly after its POST, so one more could start another refresh."""
     Incarnation(number=MAX_INCARNATIONS).claimed().history()
     run = Incarnation(number=MAX_INCARNATIONS + 1).claimed()
     outcome = run.ended("Failed", "InternalError")
@@ -120,7 +122,7 @@ def test_a_run_of_too_many_incarnations_ends() -> None:
 
 
 def test_a_run_of_too_many_incarnations_has_an_unknown_outcome() -> None:
-    """Its refresh is recorded and still running; its end is not known."""
+    """Its refresh is recorded and still running, so its end is not known."""
     run = Incarnation(number=MAX_INCARNATIONS + 1)
     run.claimed(
         permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), permit_taken_at=instant(NOON)
@@ -129,7 +131,7 @@ def test_a_run_of_too_many_incarnations_has_an_unknown_outcome() -> None:
 
 
 def test_a_continued_run_of_many_incarnations_continues() -> None:
-    """Only new incarnations are counted, not new histories of one."""
+    """Only new incarnations are counted, not new histories of an incarnation."""
     run = Incarnation(number=MAX_INCARNATIONS).polling().reads("Unknown")
     for _ in range(2 * MAX_INCARNATIONS):
         run.continued().reads("Unknown")

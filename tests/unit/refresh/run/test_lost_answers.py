@@ -34,7 +34,7 @@ from tests.unit.refresh.run.incarnations import (
 
 
 def test_a_changed_history_does_not_end_the_grace() -> None:
-    """The new row is an external one; ours may appear later."""
+    """The new row is an external refresh; ours may appear later."""
     run = Incarnation().closed().posted(AnswerLost()).history(changed=True)
     assert run.phase is Reconciling
     assert run.wait().history(adoptable="r").recorded().run.followed.after_loss
@@ -62,7 +62,8 @@ def test_after_a_lost_answer_and_the_grace_the_run_posts_again() -> None:
 
 
 def post_until_the_end(answer: PostAnswer | Broke) -> tuple[Incarnation, int]:
-    """A run whose POSTs all get this answer, and whose refresh never appears: its end, and the number of POSTs."""
+    """Plays a run whose POSTs all get this answer and whose refresh never appears. Returns its end and the number of
+    POSTs."""
     run, posts = Incarnation().closed(), 0
     while run.phase is not Finishing:
         assert posts < NEVER
@@ -76,7 +77,7 @@ def post_until_the_end(answer: PostAnswer | Broke) -> tuple[Incarnation, int]:
 
 
 def test_repeatedly_lost_answers_end_the_run() -> None:
-    """After several attempts and the outage budget, with the last error."""
+    """It ends after several attempts and the outage budget, with the last error."""
     run, posts = post_until_the_end(AnswerLost(error="connection reset"))
     assert posts >= MAX_TRIES
     assert run.now - NOON >= timedelta(seconds=900)
@@ -86,7 +87,8 @@ def test_repeatedly_lost_answers_end_the_run() -> None:
 
 
 def test_lost_answers_do_not_add_up_over_hours() -> None:
-    """A refresh that never ends keeps the model busy, and now and then two executions of a POST are refused."""
+    """They are far apart: a refresh that never ends keeps the model busy, and sometimes two executions of a POST are
+    refused."""
     run = Incarnation().closed()
     for number in range(3 * MAX_TRIES):
         run.posted(AnswerLost(error=OTHER_EXECUTION) if number % 2 else Busy())
@@ -107,7 +109,7 @@ def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
 
 
 def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> None:
-    """It has the same budget as an outage, because the host may be shutting down."""
+    """Such an exception has the same budget as an outage, because the host may be shutting down."""
     run = Incarnation().claimed()
     while run.broke(ReadHistory).phase is Looking:
         run.wait()
@@ -119,14 +121,14 @@ def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> Non
 
 
 def test_the_run_stores_when_its_lost_refresh_can_have_begun() -> None:
-    """So it adopts no other one by mistake; after a POST with an exception these times are not known."""
+    """So it adopts no other refresh by mistake. After a POST with an exception, these times are not known."""
     known = LostWindow(since="2026-03-31T12:00:05.000Z", until="2026-03-31T12:00:09.000Z")
     Incarnation().closed().posted(AnswerLost(error="no answer", window=known)).history(lost=known)
     Incarnation().closed().posted(Broke(error="x")).history(lost=LostWindow())
 
 
 def test_a_lost_refresh_is_searched_for_by_the_objects_of_the_last_one() -> None:
-    """The queue returns them with the claim, and again with the permit, when the scope may have changed."""
+    """The queue returns them with the claim and again with the permit, because the scope may have changed."""
     run = Incarnation().claimed(ENHANCED, objects="old").history().wait()
     run.answer(Close, Closed(scope=ENHANCED, objects="new")).posted(AnswerLost()).history(objects="new")
     again = Incarnation(number=2).claimed(

@@ -12,7 +12,7 @@ BOTH = ModelNames(model="Sales", workspace="Finance")
 
 
 def test_a_run_reports_the_names_to_the_queue_and_its_status() -> None:
-    """From the first successful look; a later look that cannot read them removes none."""
+    """They come from the first successful look. A later look that cannot read them removes none."""
     run = Incarnation().claimed().history(BLOCKER, names=BOTH)
     assert (run.status.model_name, run.status.workspace_name) == ("Sales", "Finance")
     run.wait().history(names=UNNAMED).wait()
@@ -30,7 +30,7 @@ def test_a_waiting_run_reports_the_names_with_the_external_refresh() -> None:
 
 
 def test_a_run_gets_the_names_that_earlier_runs_read() -> None:
-    """From the queue at the claim, so its first failure has them, too."""
+    """The queue returns them with the claim, so even the first failure of the run has them."""
     run = Incarnation().claimed(names=BOTH)
     assert run.run.names == BOTH
     assert run.history(names=ModelNames(workspace="Finance 2")).run.names == ModelNames(
@@ -39,7 +39,7 @@ def test_a_run_gets_the_names_that_earlier_runs_read() -> None:
 
 
 def test_failures_of_a_run_name_the_model() -> None:
-    """Also failures that Power BI does not report, such as a refresh that never appeared."""
+    """This includes failures that Power BI does not report, such as a refresh that never appeared."""
     run = Incarnation().claimed().history(names=BOTH).wait().permitted()
     for _ in range(NEVER):
         run.posted(Accepted(refresh_id="r")).recorded()

@@ -33,12 +33,12 @@ def news_after(run: RunState, answer: Any) -> Any:
 
 
 def following(run: RunState = CLAIMED) -> RunState:
-    """The run with its refresh."""
+    """A run that follows its refresh."""
     return follow(run, "ours", NOW, adopted=False).run.replace(wait=0)
 
 
 def test_a_claim_reports_the_state_of_the_queue() -> None:
-    """That the run waits, with the expectation of its requests; or that an earlier incarnation has its refresh."""
+    """The run waits, with the expectation of its requests; or an earlier incarnation has its refresh."""
     answer = Claimed(scope=Scope(workspace_id="w"), since=SINCE, requests=2, expected_every_hours=6)
     names = ModelNames()
     assert news_after(RUN, answer) == RunWaits(
@@ -53,7 +53,7 @@ def test_a_claim_reports_the_state_of_the_queue() -> None:
 
 
 def test_only_a_run_that_was_held_is_dropped() -> None:
-    """A duplicate that never held the run reports nothing: the other one continues."""
+    """A duplicate that never held the run reports nothing, because the other one continues."""
     assert news_after(RUN, Superseded()) is None
     assert news_after(CLAIMED.to(Claiming(then=Polling())), Superseded()) == RunDropped(**ABOUT)
     assert news_after(CLAIMED.to(Claiming(then=Polling())), Claimed(scope=Scope(workspace_id="w"))) is None
@@ -62,7 +62,7 @@ def test_only_a_run_that_was_held_is_dropped() -> None:
 
 
 def test_a_recorded_refresh_is_reported() -> None:
-    """With the requests that share it; after a drop the run waits again."""
+    """The news has the requests that share the refresh. After a drop, the run waits again."""
     assert isinstance(following().phase, Recording)
     news = news_after(following(), Recorded(wake=WAKE))
     assert isinstance(news, RunRefreshes)
@@ -76,7 +76,7 @@ def test_a_recorded_refresh_is_reported() -> None:
 
 
 def test_the_end_is_reported_with_the_requests_of_the_run() -> None:
-    """Not before the queue has accepted it."""
+    """It is not reported before the queue has accepted the end."""
     run = CLAIMED.to(Finishing(), outcome=Outcome(status="Completed", refresh_id="ours"))
     news = news_after(run, Finished(wake=WAKE, expected_every_hours=0))
     assert isinstance(news, RunEnded)
@@ -90,7 +90,8 @@ def test_the_end_is_reported_with_the_requests_of_the_run() -> None:
 
 
 def test_a_repeated_end_is_reported_alike() -> None:
-    """The engine lost the episode with the first answer, and a request collected the outcome before the next one."""
+    """The engine lost the episode with the first answer, and a request collected the outcome before the second
+    answer."""
     run = CLAIMED.to(Finishing(), outcome=Outcome(status="Completed", refresh_id="ours"))
     news = news_after(run, Finished(wake=WAKE[1:], collected=("a",), ended_at=SINCE))
     assert news == news_after(run, Finished(wake=WAKE, ended_at=SINCE))
@@ -98,7 +99,7 @@ def test_a_repeated_end_is_reported_alike() -> None:
 
 
 def test_types_that_load_no_data() -> None:
-    """They load no new data."""
+    """Refreshes of these types load no new data."""
     loads: dict[RefreshType, bool] = {
         "Full": True,
         "DataOnly": True,

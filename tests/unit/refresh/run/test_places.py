@@ -1,4 +1,4 @@
-"""A run where a capacity limit applies: it asks for a place, waits for it, and gives it back whatever happens."""
+"""A run in a capacity group: it asks for a place, waits for it, and always gives it back."""
 
 from datetime import timedelta
 from typing import Any
@@ -37,7 +37,7 @@ class Limited(Incarnation):
     """An incarnation in a workspace that has a limit."""
 
     def looks(self, limit: CapacityLimit | None = LIMIT, **facts: Any) -> "Limited":
-        """The history is read: the model is idle by default."""
+        """The history is read. By default, the model is idle."""
         read_at = instant(self.now)
         read = HistoryRead(look=Look(service_time=read_at, read_at=read_at), capacity=limit, **facts)
         self.answer(ReadHistory, read)
@@ -68,7 +68,7 @@ class Limited(Incarnation):
         return step
 
     def refreshing(self) -> "Limited":
-        """Up to the first read of the refresh."""
+        """Continues up to the first read of the refresh."""
         self.claimed()
         self.looks().placed().wait(2.0)
         self.answer(Close, Closed(scope=STANDARD), capacity_group="P1").posted(Accepted(refresh_id="r"))
@@ -93,7 +93,7 @@ def finished(run: Limited, answer: Finished | None = None) -> Limited:
 
 
 def test_without_a_limit_the_run_asks_no_group() -> None:
-    """From the look straight to the close."""
+    """It goes directly from the look to the close."""
     run = Limited()
     run.claimed()
     run.looks(None)
@@ -102,7 +102,7 @@ def test_without_a_limit_the_run_asks_no_group() -> None:
 
 
 def test_a_place_is_taken_before_the_close_and_returned_after_the_outcome() -> None:
-    """Before the members are notified; the run that can have it is notified, too."""
+    """It is returned before the members are notified. The run that gets it is notified, too."""
     run = Limited().refreshing()
     run.reads("Completed")
     finished(run)
@@ -117,7 +117,7 @@ def test_a_place_is_taken_before_the_close_and_returned_after_the_outcome() -> N
 
 
 def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
-    """It may have been cancelled, or have a higher priority now; and the model may be busy."""
+    """The run may have been cancelled, may have a higher priority now, or the model may be busy."""
     run = Limited()
     run.claimed()
     run.looks()
@@ -148,7 +148,7 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
 
 
 def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
-    """The group knows when the run began to wait; the run keeps that time when it gives its place back."""
+    """The group knows when the run began to wait, and the run keeps that time when it gives its place back."""
     run = Limited()
     run.claimed()
     before = instant(run.now - timedelta(minutes=7))
@@ -164,7 +164,7 @@ def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
 
 
 def test_a_waiting_run_without_requests_stops_waiting() -> None:
-    """The queue does not have it any more. If another incarnation of it continues, that one keeps the place."""
+    """The queue does not have it any more. If another incarnation continues, that one keeps the place."""
     for over in (True, False):
         run = Limited()
         run.claimed()
@@ -177,7 +177,7 @@ def test_a_waiting_run_without_requests_stops_waiting() -> None:
 
 
 def test_a_run_waits_for_a_place_over_many_histories() -> None:
-    """The run claims itself in each."""
+    """The run claims itself in each history."""
     run = Limited()
     run.claimed()
     run.looks().group(TakePlace, Waits(since=instant(run.now), position=0, seconds=60))
@@ -186,7 +186,7 @@ def test_a_run_waits_for_a_place_over_many_histories() -> None:
 
 
 def test_behind_an_external_refresh_the_place_is_returned() -> None:
-    """Each look reports it to the group; the run keeps the time since which it has waited."""
+    """Each look reports the external refresh to the group. The run keeps the time since which it has waited."""
     run = Limited()
     run.claimed()
     since = instant(run.now)
@@ -216,7 +216,7 @@ def test_behind_an_external_refresh_the_place_is_returned() -> None:
 
 
 def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
-    """The run returns its permit and its place, and asks again; the group is closed for a while."""
+    """The run returns its permit and its place, and asks again. The group is closed for a while."""
     run = Limited().refreshing()
     run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
     run.reopened()
@@ -228,14 +228,14 @@ def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
 
 
 def test_without_a_limit_the_capacity_fails_the_request() -> None:
-    """As before: a caller that wants retries has to set them."""
+    """A caller that wants retries has to set them."""
     run = Incarnation().polling()
     run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
     run.ended("Failed", "CapacityLimitReached")
 
 
 def test_a_post_that_the_capacity_refuses_closes_the_group() -> None:
-    """For the pause that Power BI gave."""
+    """The group is closed for the pause that Power BI gives."""
     run = Limited()
     run.claimed()
     run.looks().placed().wait(2.0)
@@ -247,7 +247,7 @@ def test_a_post_that_the_capacity_refuses_closes_the_group() -> None:
 
 
 def test_a_run_that_has_to_wait_for_long_gives_its_place_back() -> None:
-    """If it has to wait for more than a minute; otherwise it keeps its place."""
+    """It does so if it has to wait for more than a minute; otherwise it keeps its place."""
     for seconds, kept in ((60.0, True), (600.0, False)):
         run = Limited()
         run.claimed()
@@ -262,7 +262,7 @@ def test_a_run_that_has_to_wait_for_long_gives_its_place_back() -> None:
 
 
 def test_the_next_incarnation_gives_the_place_back() -> None:
-    """The queue has the group in which the run had it."""
+    """The queue stores the group in which the run had its place."""
     run = Limited(number=2)
     run.claimed(closed=True, look=LOOK, permit=1, refresh_id="r", posted_at=instant(NOON), capacity_group="P1")
     assert run.is_in(Polling)
@@ -290,7 +290,7 @@ def test_a_place_is_kept_while_the_refresh_may_be_running() -> None:
 
 
 def test_settings_that_change_move_the_run() -> None:
-    """Out of the group, or into another one: the place in the old one is given back first."""
+    """The run moves out of the group or into another one, and first gives back the place in the old group."""
     for limit in (None, CapacityLimit(group="P2", refreshes=1)):
         run = Limited()
         run.claimed()
@@ -306,7 +306,7 @@ def test_settings_that_change_move_the_run() -> None:
 
 
 def test_a_message_that_came_too_late_is_sent_again_with_a_new_number() -> None:
-    """After the queue has confirmed that this incarnation continues."""
+    """This happens after the queue has confirmed that this incarnation continues."""
     run = Limited()
     run.claimed()
     run.looks().group(TakePlace, Outdated(number=7))

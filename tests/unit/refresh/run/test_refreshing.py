@@ -1,4 +1,4 @@
-"""A run follows its refresh to the end, over histories and incarnations, and gives up only for good reasons."""
+"""A run follows its refresh to the end, through histories and incarnations, and gives up only for good reasons."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -59,13 +59,13 @@ RECORDED: dict[str, Any] = {"permit": 1, "closed": True, "look": LOOK, "refresh_
     ],
 )
 def test_a_refresh_of_ours_ends_the_run(status: str, ends: str, code: str | None) -> None:
-    """With its own outcome."""
+    """The run has the outcome of the refresh."""
     assert Incarnation().polling().reads(status).ended(ends, code).refresh_id == "r"
 
 
 @pytest.mark.parametrize("status", ["Unknown", "NotStarted", "Reticulating"])
 def test_a_run_waits_for_a_refresh_without_an_end(status: str) -> None:
-    """It invents no outcome."""
+    """The run invents no outcome."""
     run = Incarnation().polling()
     for _ in range(50):
         run.reads(status).wait()
@@ -73,7 +73,7 @@ def test_a_run_waits_for_a_refresh_without_an_end(status: str) -> None:
 
 
 def test_a_refresh_that_never_appears_is_posted_again_and_then_reported_as_dropped() -> None:
-    """Within the grace it is only hidden."""
+    """Within the grace, the refresh may only be hidden."""
     run = Incarnation().closed()
     for permit in range(1, MAX_TRIES + 1):
         run.posted(Accepted(refresh_id="r")).recorded()
@@ -87,7 +87,7 @@ def test_a_refresh_that_never_appears_is_posted_again_and_then_reported_as_dropp
 
 
 def test_a_refresh_that_appeared_never_counts_as_dropped() -> None:
-    """The history is short and may miss a row."""
+    """The history is short and may not contain its row any more."""
     run = Incarnation().polling().reads("Unknown")
     for _ in range(50):
         run.wait().absent()
@@ -96,7 +96,7 @@ def test_a_refresh_that_appeared_never_counts_as_dropped() -> None:
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_refresh_that_was_pushed_out_is_not_run_again(seen: bool) -> None:
-    """Newer rows prove neither that it was dropped, nor any outcome."""
+    """Newer rows prove neither that it was dropped nor how it ended."""
     run = Incarnation().polling()
     if seen:
         run.reads("Unknown").wait()
@@ -107,7 +107,7 @@ def test_a_refresh_that_was_pushed_out_is_not_run_again(seen: bool) -> None:
 
 @pytest.mark.parametrize("rolled_over", [True, False])
 def test_an_external_refresh_of_unknown_outcome_fails_no_request(rolled_over: bool) -> None:
-    """Out of the history, or without an end for thirty hours: the run waits again and starts its own refresh."""
+    """It is out of the history or has no end for thirty hours. The run waits again and starts its own refresh."""
     run = Incarnation().polling(adopted=True)
     run.now += timedelta(hours=30)
     if rolled_over:
@@ -118,7 +118,7 @@ def test_an_external_refresh_of_unknown_outcome_fails_no_request(rolled_over: bo
 
 
 def test_refreshes_that_are_probably_ours_and_fail_end_the_run() -> None:
-    """Each appears after a POST without a clear answer: probably all were ours, and one more would fail, too."""
+    """Each appears after a POST without a clear answer. Probably all were ours, and one more would fail, too."""
     run = Incarnation().closed()
     for permit in range(1, MAX_TRIES + 1):
         run.posted(AnswerLost(error="no id in the answer")).history(adoptable="r").recorded().wait().reads("Failed")
@@ -136,7 +136,7 @@ def test_external_refreshes_that_fail_never_end_the_run() -> None:
 
 
 def test_the_progress_of_a_refresh_is_shown_while_it_runs() -> None:
-    """According to the last read."""
+    """It is the progress of the last read."""
     half = Progress(objects=2, by_status={"Completed": 1, "InProgress": 1}, tables=(), more_tables=0)
     run = Incarnation().polling(ENHANCED).reads("Unknown", half)
     assert run.status.progress == half
@@ -153,7 +153,7 @@ def test_the_progress_of_a_refresh_is_shown_while_it_runs() -> None:
     ],
 )
 def test_no_answer_about_a_running_refresh_ends_the_run(answer: ReadRefreshAnswer, error: str) -> None:
-    """It continues without us, so its outcome is still needed; the status shows the error."""
+    """The refresh continues without the app, so its outcome is still needed. The status shows the error."""
     run = Incarnation().polling()
     for _ in range(60):
         run.answer(ReadRefresh, answer).wait()
@@ -163,7 +163,7 @@ def test_no_answer_about_a_running_refresh_ends_the_run(answer: ReadRefreshAnswe
 
 
 def test_exceptions_of_ours_while_polling_end_the_run_as_unknown() -> None:
-    """The refresh may have any outcome; a run that cannot read it would block the queue for thirty hours."""
+    """The refresh may have any outcome, and a run that cannot read it would block the queue for thirty hours."""
     run = Incarnation().polling().reads("Unknown").wait()
     reads = 0
     while run.broke(ReadRefresh).phase is Polling:
@@ -178,7 +178,7 @@ def test_exceptions_of_ours_while_polling_end_the_run_as_unknown() -> None:
 
 
 def test_a_successful_read_resets_the_count_of_exceptions() -> None:
-    """They count only in a row."""
+    """Only consecutive exceptions count."""
     run = Incarnation().polling()
     for _ in range(3 * MAX_BROKEN):
         run.broke(ReadRefresh).wait().broke(ReadRefresh).wait().reads("Unknown").wait()
@@ -196,7 +196,7 @@ def test_an_outage_of_power_bi_is_not_counted_as_exceptions_of_ours() -> None:
 
 @pytest.mark.parametrize("answer", [Appeared(refresh_id="r"), AnswerLost()])
 def test_exceptions_of_ours_cause_no_second_refresh(answer: Appeared | AnswerLost) -> None:
-    """Not even if the refresh is not known to be ours: only our reading of it fails."""
+    """This is so even if the refresh is not known to be ours: only reading it fails."""
     run = Incarnation().closed().posted(answer)
     if isinstance(answer, AnswerLost):
         run.history(adoptable="r")
@@ -209,7 +209,7 @@ def test_exceptions_of_ours_cause_no_second_refresh(answer: Appeared | AnswerLos
 
 @pytest.mark.parametrize("answer", ["running", "unavailable", "absent"])
 def test_a_refresh_without_end_is_given_up_after_thirty_hours(answer: str) -> None:
-    """And the queue is free again."""
+    """Then the queue is free again."""
     run = Incarnation().polling().reads("Unknown")
     for _ in range(10 * NEVER):
         run.wait()
@@ -226,7 +226,7 @@ def test_a_refresh_without_end_is_given_up_after_thirty_hours(answer: str) -> No
 
 
 def test_a_refresh_without_requests_is_cancelled() -> None:
-    """And followed to its end, before which the next must not begin."""
+    """It is followed to its end, and the next run does not begin before."""
     run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     run.wait(5).answer(CancelRefresh, CancelAccepted(), refresh_id="r").wait(5).reads("Cancelled")
     run.ended("Cancelled", "RefreshCancelled")
@@ -241,7 +241,7 @@ def test_a_refused_cancellation_is_not_sent_again(answer: AlreadyEnded) -> None:
 
 @pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
 def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavailable | Broke) -> None:
-    """A few times: cancellations often coincide with outages."""
+    """It is sent a few times, because cancellations often coincide with outages."""
     run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     tries = 0
     while run.wait().phase is Cancelling:
@@ -252,7 +252,7 @@ def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavai
 
 
 def test_a_new_history_first_checks_whether_the_run_has_requests() -> None:
-    """A run without requests is not polled."""
+    """A run without requests does not poll."""
     run = Incarnation().polling().reads("Unknown")
     run.run = continued(run.run)
     run.wait()
@@ -292,7 +292,7 @@ PHASES: dict[str, Callable[[], Incarnation]] = {
 
 @pytest.mark.parametrize("name", PHASES)
 def test_a_history_may_end_anywhere(name: str) -> None:
-    """In the next history, the run's first step is the same that it would have been in this one."""
+    """The first step in the next history is the same step that the run would have made in this history."""
     plain, cut = PHASES[name](), PHASES[name]().continued()
     while isinstance(plain.step, Wait):
         plain.wait()
@@ -305,13 +305,13 @@ def test_a_history_may_end_anywhere(name: str) -> None:
 
 
 def test_a_restarted_run_that_had_not_closed_starts_again() -> None:
-    """With the number of the last permit, so that an old one is never mistaken for a new one."""
+    """It keeps the number of the last permit, so that an old permit is never mistaken for a new one."""
     run = Incarnation(number=2).claimed(permit=3).history().wait(2.0).permitted(permit=4)
     assert run.asks.holder.incarnation == 2
 
 
 def test_a_restarted_run_that_may_have_posted_searches_for_its_refresh() -> None:
-    """With the look of the previous incarnation; if no refresh appears it posts again."""
+    """It uses the look of the previous incarnation. If no refresh appears, it posts again."""
     closed: dict[str, Any] = {"permit": 1, "closed": True, "look": LOOK, "permit_taken_at": LOOK.read_at}
     run = Incarnation(number=2).claimed(**closed)
     run.history(look=LOOK, lost=LostWindow(since=LOOK.service_time)).wait(5)
@@ -325,7 +325,7 @@ def test_a_restarted_run_that_may_have_posted_searches_for_its_refresh() -> None
 
 
 def test_an_old_read_without_the_refresh_proves_no_drop() -> None:
-    """An answer that took minutes tells nothing about now; one from after the grace does."""
+    """An answer that took minutes says nothing about now; an answer from after the grace does."""
     run = Incarnation().polling()
     read_at = run.now
     run.now += timedelta(minutes=5)
@@ -343,14 +343,14 @@ def test_an_old_look_proves_no_lost_answer() -> None:
 
 
 def test_a_restarted_run_with_an_unused_permit_does_not_search() -> None:
-    """Nothing was posted, and with a permit of the previous incarnation nothing can be any more."""
+    """Nothing was posted, and nothing can be posted any more with a permit of the previous incarnation."""
     run = Incarnation(number=2).claimed(permit=1, closed=True, look=LOOK)
     run.reopened(permit=1).history().wait().permitted(permit=2)
 
 
 @pytest.mark.parametrize("adopted", [True, False])
 def test_a_restarted_run_follows_its_refresh(adopted: bool) -> None:
-    """Also an external one."""
+    """This includes an external refresh."""
     run = Incarnation(NOON + timedelta(hours=5), number=2).claimed(**RECORDED, adopted=adopted).reads("Failed")
     if adopted:
         run.reopened(permit=1)
@@ -359,12 +359,12 @@ def test_a_restarted_run_follows_its_refresh(adopted: bool) -> None:
 
 
 def test_a_restarted_run_cancels_a_refresh_without_requests() -> None:
-    """The previous incarnation may have died before it could."""
+    """The previous incarnation may have died before it could cancel it."""
     Incarnation(number=2).claimed(ENHANCED, **RECORDED, cancel=True).answer(CancelRefresh, AlreadyEnded()).wait()
 
 
 def test_a_restarted_run_does_not_mistake_one_missing_row_for_a_drop() -> None:
-    """The previous incarnation may have seen the row; a second refresh could start beside a running one."""
+    """The previous incarnation may have seen the row, and a second refresh could start while the first is running."""
     run = Incarnation(NOON + timedelta(hours=2), number=2).claimed(**RECORDED)
     assert run.absent().wait().reads("Unknown").phase is Polling
 
@@ -376,7 +376,7 @@ def test_a_restarted_run_gives_up_in_time() -> None:
 
 
 def test_each_claim_names_the_incarnation() -> None:
-    """Its number and its token."""
+    """It has the number and the token of the incarnation."""
     claim = Incarnation(number=7).asks
     assert (claim.holder.run, claim.holder.incarnation, claim.holder.token) == ("a-r1", 7, "secret")
     assert Incarnation(number=7).run.turn == Turn(run="a-r1", incarnation=7)

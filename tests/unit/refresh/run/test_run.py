@@ -48,7 +48,7 @@ from tests.unit.refresh.run.incarnations import (
 
 
 def test_an_idle_model_is_refreshed_after_a_pause() -> None:
-    """The refresh must start in a later second than the look, by the service's clock."""
+    """By the service's clock, the refresh must start in a later second than the look."""
     run = Incarnation().claimed()
     order = run.asks
     assert order == ReadHistory(
@@ -82,23 +82,23 @@ def test_no_request_is_notified_before_the_end() -> None:
 
 
 def test_a_run_without_members_notifies_none() -> None:
-    """All have left it."""
+    """All members have left it."""
     assert Incarnation().polling().reads("Completed").answer(Finish, Finished()).over
 
 
 def test_a_failed_start_of_the_next_run_and_failed_notifications_do_not_stop_a_run() -> None:
-    """Members recheck."""
+    """The members recheck by themselves."""
     run = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
     assert run.broke(StartRun).broke(NotifyRequests).over
 
 
 def test_a_run_that_the_queue_refuses_ends_at_once() -> None:
-    """It is a duplicate, superseded, or has ended."""
+    """It is a duplicate, is superseded, or has ended."""
     assert Incarnation().superseded(Claim).over
 
 
 def test_a_run_waits_for_a_busy_model() -> None:
-    """The waits grow with the elapsed time; the status shows the external refresh."""
+    """The waits grow with the elapsed time, and the status shows the external refresh."""
     run = Incarnation().claimed().history(BLOCKER).wait(5).history(BLOCKER)
     assert (run.status.waits_for, run.status.waits_since) == (BLOCKER, instant(NOON))
     assert run.status.next_look_at == instant(run.now + timedelta(seconds=run.seconds))
@@ -114,7 +114,7 @@ def test_a_run_waits_for_a_busy_model() -> None:
 
 
 def test_behind_one_refresh_for_an_hour_the_run_posts_anyway() -> None:
-    """The row may never end; Power BI's refusal decides, and the next hour begins."""
+    """The row may never end. Power BI's refusal decides, and the next hour begins."""
     run = Incarnation().claimed()
     while run.history(BLOCKER).phase is Looking:
         run.wait()
@@ -128,7 +128,7 @@ def test_behind_one_refresh_for_an_hour_the_run_posts_anyway() -> None:
 
 
 def test_the_hour_starts_again_for_each_external_refresh() -> None:
-    """A busy model is not a stuck one."""
+    """A model that is refreshed again and again is not stuck."""
     run = Incarnation().claimed()
     for number in range(600):
         run.history(ExternalRefresh(refresh_id=f"theirs-{number // 40}", started_at=BLOCKER.started_at))
@@ -138,7 +138,7 @@ def test_the_hour_starts_again_for_each_external_refresh() -> None:
 
 
 def test_after_an_accepted_probe_the_run_ignores_the_stuck_row() -> None:
-    """Only its own refresh matters."""
+    """Only the run's own refresh matters."""
     run = Incarnation().claimed()
     while run.history(BLOCKER).phase is Looking:
         run.wait()
@@ -157,7 +157,7 @@ def test_a_run_that_may_not_close_ends_and_starts_the_next(next_run: Turn | None
 
 
 def test_a_run_includes_all_requests_until_its_close() -> None:
-    """Requests that joined may have widened the scope; the estimate was for the scope without them."""
+    """Requests that joined may have widened the scope, and the estimate was for the earlier scope."""
     wider = Scope(workspace_id="w", refresh=RefreshOptions(objects=(TableRef("A"), TableRef("B"))))
     alone = Scope(workspace_id="w", refresh=RefreshOptions(objects=(TableRef("A"),)))
     run = Incarnation().claimed(alone).history(estimate=(60.0, 61.0, 62.0)).wait().answer(Close, Closed(scope=wider))
@@ -168,7 +168,7 @@ def test_a_run_includes_all_requests_until_its_close() -> None:
 
 
 def test_a_refresh_that_appeared_meanwhile_is_adopted() -> None:
-    """It serves the requests from before the look; the others are late."""
+    """It serves the requests from before the look; later requests are late."""
     run = Incarnation().polling(adopted=True).reads("Completed")
     assert run.ended("Completed").adopted is True
     assert run.asks.late_after == instant(NOON)
@@ -176,7 +176,7 @@ def test_a_refresh_that_appeared_meanwhile_is_adopted() -> None:
 
 @pytest.mark.parametrize("status", ["Failed", "Cancelled", "Disabled"])
 def test_an_adopted_refresh_that_ends_badly_fails_no_request(status: str) -> None:
-    """It is not known to be ours: the run goes back to waiting, and starts its own."""
+    """It is not known to be ours, so the run waits again and starts its own refresh."""
     run = Incarnation().polling(adopted=True).reads(status).reopened(permit=1)
     run.history().wait(2.0).permitted(permit=2).posted(Accepted(refresh_id="r")).recorded().wait().reads(status)
     assert run.asks.outcome.status == ("Cancelled" if status == "Cancelled" else "Failed")
@@ -184,13 +184,14 @@ def test_an_adopted_refresh_that_ends_badly_fails_no_request(status: str) -> Non
 
 
 def test_a_run_waits_for_another_kind_of_refresh_in_between() -> None:
-    """Nothing was posted."""
+    """The run has posted nothing."""
     run = Incarnation().closed().posted(Blocked()).reopened(permit=1).wait(5)
     assert run.history(BLOCKER).phase is Looking
 
 
 def test_a_refusal_as_busy_is_an_external_refresh_or_our_own() -> None:
-    """A parallel execution of the activity may have posted: a new refresh is adopted, otherwise the run waits."""
+    """A parallel execution of the activity may have posted. If a new refresh appears, it is adopted; otherwise the run
+    waits."""
     adopted = Incarnation().closed().posted(Busy()).history(adoptable="r", lost=None).recorded().run.followed
     assert (adopted.adopted, adopted.after_loss) == (True, False)
     run = Incarnation().closed().posted(Busy()).history(BLOCKER, lost=None)
@@ -205,7 +206,7 @@ def test_a_refusal_as_busy_is_an_external_refresh_or_our_own() -> None:
 
 
 def test_a_run_does_not_wait_for_an_ended_blocker() -> None:
-    """The refresh that caused the refusal is in the history and has ended: the grace is for hidden ones."""
+    """The refresh that caused the refusal is in the history and has ended. The grace is only for hidden refreshes."""
     run = Incarnation().closed().posted(Busy()).history(changed=True)
     assert run.phase is Reopening
     assert run.now - NOON < timedelta(seconds=5)
@@ -213,7 +214,7 @@ def test_a_run_does_not_wait_for_an_ended_blocker() -> None:
 
 
 def test_a_refused_probe_does_not_wait_for_the_grace() -> None:
-    """The row behind which the run posted may have disappeared; it was the cause of the refusal."""
+    """The row behind which the run posted may have disappeared, and it was the cause of the refusal."""
     run = Incarnation().claimed()
     while run.history(BLOCKER).phase is Looking:
         run.wait()
@@ -225,7 +226,7 @@ def test_a_refused_probe_does_not_wait_for_the_grace() -> None:
 
 @pytest.mark.parametrize("more", [True, False])
 def test_a_run_whose_members_have_all_ended_is_dropped(more: bool) -> None:
-    """Unless the queue has others: then it looks again."""
+    """If the queue has further members, the run looks again instead."""
     run = Incarnation().closed().posted(Unwanted(requests=("a",)))
     if more:
         run.answer(Drop, Done(), permit=1, requests=("a",), execution=EXECUTION).history().wait().permitted(permit=2)
@@ -235,7 +236,7 @@ def test_a_run_whose_members_have_all_ended_is_dropped(more: bool) -> None:
 
 
 def test_a_timer_that_fires_early_counts_as_due() -> None:
-    """There is no loop on the clock."""
+    """The run does not loop until the clock shows the time."""
     run = Incarnation().claimed().history()
     step = run.step
     assert isinstance(step, Wait)
@@ -244,13 +245,13 @@ def test_a_timer_that_fires_early_counts_as_due() -> None:
 
 
 def test_the_kind_of_refresh_decides_how_it_is_read() -> None:
-    """Only enhanced ones can be read by their id."""
+    """Only enhanced refreshes can be read by their id."""
     assert Incarnation().polling(ENHANCED).asks.enhanced is True
     assert Incarnation().polling().asks.enhanced is False
 
 
 def test_the_objects_of_an_enhanced_refresh_of_ours_go_to_the_queue() -> None:
-    """They identify the next one of the same scope, if its answer is lost."""
+    """They identify the next refresh of the same scope if its answer is lost."""
     done = judge(RefreshRow("r", "ViaEnhancedApi", "Completed"), MODEL)
     read = RefreshRead(outcome=done, objects="digest")
     assert Incarnation().polling(ENHANCED).answer(ReadRefresh, read).asks.objects == "digest"
@@ -261,7 +262,7 @@ def test_the_objects_of_an_enhanced_refresh_of_ours_go_to_the_queue() -> None:
 
 
 def test_members_that_came_too_late_for_an_adopted_refresh_do_not_get_its_outcome() -> None:
-    """Also if the run ends after too many incarnations: they get their own run."""
+    """This is so even if the run ends after too many incarnations. These members get a run of their own."""
     run = Incarnation(number=MAX_INCARNATIONS + 1)
     run.claimed(permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), adopted=True)
     assert run.ended("OutcomeUnknown", "InternalError").adopted is True

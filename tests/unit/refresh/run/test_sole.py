@@ -1,4 +1,4 @@
-"""A POST without a clear answer, after which only one refresh appears that may be ours, without proof."""
+"""After a POST without a clear answer, only one refresh appears that may be ours, without proof."""
 
 from refresh.run.orders import AnswerLost, ReadHistory
 from refresh.run.state import Finishing, Reconciling, Recording, Reopening
@@ -8,7 +8,7 @@ SOLE = ("r", "digest")
 
 
 def test_an_accepted_one_is_the_only_one_that_appeared() -> None:
-    """Power BI answered 202 without an id: after the grace, in which another one might appear, the run adopts it."""
+    """Power BI answered 202 without an id. The run adopts it after the grace, in which another one could appear."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost(accepted=True))
     while run.history(sole=SOLE).phase is Reconciling:
         run.wait()
@@ -17,7 +17,7 @@ def test_an_accepted_one_is_the_only_one_that_appeared() -> None:
 
 
 def test_one_that_may_not_have_been_accepted_is_not_adopted() -> None:
-    """It may be a partial external refresh: the run starts another one."""
+    """It may be a partial external refresh, so the run starts its own."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost())
     while run.history(sole=SOLE).phase is Reconciling:
         run.wait()
@@ -25,7 +25,7 @@ def test_one_that_may_not_have_been_accepted_is_not_adopted() -> None:
 
 
 def test_two_that_are_alike_prove_nothing() -> None:
-    """Both may be external refreshes of the same part: the run does not search by the objects of the first."""
+    """Both may be external refreshes of the same part, so the run does not search by the objects of the first."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost())
     while run.history(sole=SOLE).phase is Reconciling:
         run.wait()
@@ -38,7 +38,7 @@ def test_two_that_are_alike_prove_nothing() -> None:
 
 
 def test_repeated_candidates_lead_to_an_unknown_outcome() -> None:
-    """Refreshes appeared, none of them known to be ours: the outcome is unknown, not failed."""
+    """Refreshes appeared, but none of them is known to be ours, so the outcome is unknown, not failed."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost())
     for number in range(20):
         while run.history(sole=(f"r{number}", f"digest {number}")).phase is Reconciling:

@@ -1,4 +1,4 @@
-"""The state of a run is stored as plain JSON, and read by code of another version as far as possible."""
+"""The state of a run is stored as plain JSON, and code of other versions can read it as far as possible."""
 
 import json
 from typing import Any, get_args
@@ -113,12 +113,12 @@ FULL = RunState(
 
 
 def stored(run: RunState) -> Any:
-    """The state of a run in the engine."""
+    """The state of a run as the engine stores it."""
     return json.loads(json.dumps(encode(run)))
 
 
 def with_unknown_keys(value: Any) -> Any:
-    """The same value with an additional key in each of its objects, as from newer code."""
+    """The value with an additional key in each of its objects, as newer code may write it."""
     if isinstance(value, dict):
         if value == PROGRESS.by_status:
             return value  # values of Power BI, not fields
@@ -127,12 +127,12 @@ def with_unknown_keys(value: Any) -> Any:
 
 
 def test_the_list_has_each_phase() -> None:
-    """So that the tests below cover all."""
+    """So the tests below cover all phases."""
     assert {type(phase) for phase in PHASES} == set(get_args(Phase))
 
 
 def test_the_names_of_the_phases_are_stored() -> None:
-    """They must not change: older runs have them in their inputs, and operators in their queries."""
+    """The names must not change: inputs of older runs and queries of operators contain them."""
     names = {encode(phase)["phase"] for phase in PHASES}
     assert names == {
         "claiming", "looking", "reporting_blocker", "closing", "posting", "reconciling", "reopening", "dropping",
@@ -143,7 +143,7 @@ def test_the_names_of_the_phases_are_stored() -> None:
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
 def test_a_run_in_each_phase_is_written_and_read_back(phase: Phase) -> None:
-    """As plain JSON, even when it continues in a new history."""
+    """It is plain JSON, even when the run continues in a new history."""
     run = FULL.to(phase)
     assert decode(stored(run), RunState) == run
     assert decode(stored(continued(run)), RunState) == continued(run)
@@ -151,7 +151,7 @@ def test_a_run_in_each_phase_is_written_and_read_back(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
 def test_keys_of_newer_code_are_left_out_on_every_level(phase: Phase) -> None:
-    """A rollback reads states of newer code."""
+    """After a rollback, states of newer code are read."""
     run = FULL.to(phase)
     newer = with_unknown_keys(stored(run))
     assert newer["phase"]["new"] == newer["look"]["new"] == newer["refresh"]["progress"]["tables"][0]["new"] == 1
@@ -160,7 +160,7 @@ def test_keys_of_newer_code_are_left_out_on_every_level(phase: Phase) -> None:
 
 
 def test_keys_that_older_code_did_not_write_have_defaults() -> None:
-    """An upgrade reads states of older code: the fields of a start are enough."""
+    """After an upgrade, states of older code are read: the fields of a start are enough."""
     least = {"run": "a-r1", "dataset_id": MODEL, "incarnation": 1, "token": "secret"}
     run = decode(least, RunState)
     assert (run.phase, run.wait, run.calls, run.posts, run.refresh) == (Claiming(), 0, Calls(), Posts(), None)
@@ -169,7 +169,7 @@ def test_keys_that_older_code_did_not_write_have_defaults() -> None:
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
 def test_each_phase_has_a_step_and_a_status(phase: Phase) -> None:
-    """And the orders and operations are unchanged after reading them back."""
+    """Orders and operations are the same after they are stored and read."""
     run = FULL.to(phase, wait=0)
     step = next_step(run, AT)
     if isinstance(phase, Over):
@@ -185,7 +185,7 @@ def test_each_phase_has_a_step_and_a_status(phase: Phase) -> None:
 
 
 def test_a_status_is_far_below_the_limit_of_the_engine() -> None:
-    """16 KB in UTF-16, beyond which an orchestration fails."""
+    """The limit is 16 KB in UTF-16, beyond which an orchestration fails."""
     text = json.dumps(encode(status_of(FULL, NOON)))
     assert len(text) < 2_000
     assert '"expectedEnd"' in text
@@ -202,7 +202,7 @@ def test_an_unknown_phase_is_an_error(phase: object) -> None:
 
 
 def test_a_change_affects_no_other_field() -> None:
-    """And not the original state."""
+    """It does not affect the original state either."""
     changed = FULL.to(Posting(), permit=4)
     assert (changed.phase, changed.permit, changed.look) == (Posting(), 4, LOOK)
     assert (FULL.phase, FULL.permit) == (Polling(), 3)
@@ -212,7 +212,7 @@ def test_a_change_affects_no_other_field() -> None:
 
 
 def test_an_unknown_field_cannot_be_changed() -> None:
-    """A misspelt name would be lost silently."""
+    """Otherwise a misspelt name would be lost silently."""
     with pytest.raises(TypeError, match="permits"):
         FULL.replace(permits=1)
 
@@ -249,14 +249,14 @@ ANSWERS: tuple[tuple[Any, Any], ...] = (
 
 @pytest.mark.parametrize(("answer", "union"), ANSWERS, ids=lambda value: type(value).__name__)
 def test_answers_of_activities_are_read_back(answer: Any, union: Any) -> None:
-    """Each as one of the answers to its order; keys of newer activities are left out."""
+    """Each is read as one of the answers to its order. Keys of newer activities are left out."""
     value = json.loads(json.dumps(encode(answer)))
     assert decode(value, union) == answer
     assert decode(with_unknown_keys(value), union) == answer
 
 
 def test_the_answers_above_are_all_that_a_run_gets() -> None:
-    """So that the test covers all."""
+    """So the test covers all answers."""
     unions = {id(union): union for _, union in ANSWERS}.values()
     assert {type(answer) for answer, _ in ANSWERS} == {kind for union in unions for kind in get_args(union) or [union]}
     assert {type(result) for result in RESULTS} == set(get_args(orders.PostAnswer))

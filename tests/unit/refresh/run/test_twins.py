@@ -1,4 +1,4 @@
-"""Two executions of one POST: operations for one must not undo those of the other, however late they come."""
+"""Two executions of one POST: operations for one must not undo those of the other, no matter how late they come."""
 
 from datetime import timedelta
 
@@ -38,7 +38,7 @@ class Entity:
 
 
 def operation_after(result: PostAnswer) -> AnyOperation:
-    """The operation of a run after an execution `mine` that started nothing."""
+    """The operation of a run after the execution `mine`, which started nothing."""
     run = Incarnation().closed()
     step = run.posted(result).step
     assert isinstance(step, Ask)
@@ -48,7 +48,7 @@ def operation_after(result: PostAnswer) -> AnyOperation:
 
 @pytest.mark.parametrize("result", STARTED_NOTHING, ids=lambda result: type(result).__name__)
 def test_a_late_repeat_keeps_the_refresh_of_the_other_execution(result: PostAnswer) -> None:
-    """The run learned that the other execution had the permit, found its refresh and recorded it."""
+    """The run learned that the other execution had the permit, then found and recorded its refresh."""
     entity, operation = Entity(), operation_after(result)
     assert isinstance(entity.ask(operation), PermitTaken)
     entity.ask(Record(at=AT, holder=HOLDER, permit=1, refresh_id="r", posted_at=AT, adopted=True))
@@ -75,7 +75,7 @@ def test_a_late_repeat_changes_nothing_after_the_search(result: PostAnswer, clos
 
 
 def test_an_outcome_of_the_run_itself_is_accepted() -> None:
-    """It names no execution: the refresh is known, whichever started it."""
+    """It names no execution, because the refresh is known, no matter which execution started it."""
     entity = Entity()
     entity.ask(Record(at=AT, holder=HOLDER, permit=1, refresh_id="r", posted_at=AT))
     run = Incarnation().polling().reads("Completed")

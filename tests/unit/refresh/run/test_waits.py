@@ -1,4 +1,4 @@
-"""A run bases its waits on earlier refreshes, but never so much that it would miss an event."""
+"""A run bases its waits on earlier refreshes, but not so much that it would miss an event."""
 
 from datetime import datetime, timedelta
 
@@ -30,12 +30,12 @@ HOURS = (6 * 3600.0, 6.1 * 3600, 5.9 * 3600)
 
 
 def posted(estimate: tuple[float, ...], scope: Scope = STANDARD, *, adopted: bool = False) -> Incarnation:
-    """Up to the first read of a refresh with these earlier durations."""
+    """A run up to the first read of its refresh, with these durations of earlier refreshes."""
     return Incarnation().polling(scope, adopted=adopted, estimate=estimate)
 
 
 def test_a_refresh_that_usually_takes_hours_is_read_rarely() -> None:
-    """And once a minute around the estimated end, which the status shows."""
+    """It is read once a minute around the estimated end, which the status shows."""
     run = posted(HOURS).reads("Unknown")
     waits = []
     began = run.run.followed.posted_at
@@ -76,7 +76,7 @@ def test_the_estimate_survives_histories_and_restarts() -> None:
 
 
 def test_a_dropped_refresh_is_noticed_at_the_end_of_the_grace() -> None:
-    """For any usual duration: until the refresh has been seen, the estimate does not matter."""
+    """This is so for any usual duration: until the refresh has been seen, the estimate does not matter."""
     run = posted(HOURS)
     posted_at = run.now - timedelta(seconds=5)
     reads = 0
@@ -90,14 +90,14 @@ def test_a_dropped_refresh_is_noticed_at_the_end_of_the_grace() -> None:
 
 
 def test_a_refresh_that_was_not_seen_during_an_outage_is_read_soon_after() -> None:
-    """The grace may have passed meanwhile."""
+    """The grace may have passed during the outage."""
     run = posted(HOURS).unavailable(ReadRefresh).wait()
     run.now += timedelta(minutes=10)
     assert run.absent(NOON).wait(5).absent().phase is Reopening
 
 
 def test_a_refresh_is_given_up_in_time() -> None:
-    """After thirty hours, not hours later, although a wait could be that long."""
+    """It is given up after thirty hours, not hours later, although a wait could be that long."""
     run = posted((86_000.0,) * 5).reads("Unknown")
     while run.phase is not Finishing:
         run.wait().reads("Unknown")
@@ -106,7 +106,7 @@ def test_a_refresh_is_given_up_in_time() -> None:
 
 
 def test_a_cancelled_refresh_is_read_without_delay() -> None:
-    """Its end is near, even if the usual one is not."""
+    """Its end is near, even if the usual end is not."""
     run = Incarnation().closed(ENHANCED, HOURS).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     run.wait(5).answer(CancelRefresh, CancelAccepted())
     for _ in range(60):
@@ -117,7 +117,7 @@ def test_a_cancelled_refresh_is_read_without_delay() -> None:
 
 @pytest.mark.parametrize("started", [NOON - timedelta(hours=5), NOON + timedelta(hours=1), None])
 def test_an_adopted_refresh_began_before_it_was_found(started: datetime | None) -> None:
-    """If its row has a start, the estimate counts from there."""
+    """The estimate counts from the start in its row, if there is one."""
     run = posted(HOURS, adopted=True).reads("Unknown", start=started)
     found = NOON + timedelta(seconds=2)
     began = started if started and started < found else found
@@ -125,7 +125,7 @@ def test_an_adopted_refresh_began_before_it_was_found(started: datetime | None) 
 
 
 def test_a_refresh_of_our_own_began_when_it_was_accepted() -> None:
-    """By our clock; the service's may be wrong by minutes."""
+    """The time is that of our clock, because the service's clock may be wrong by minutes."""
     run = posted(HOURS).reads("Unknown", start=NOON - timedelta(minutes=10))
     assert run.run.followed.began_at == run.run.followed.posted_at
 
@@ -139,7 +139,7 @@ def test_an_impossible_start_is_ignored(began: str) -> None:
 
 
 def test_the_waits_for_an_external_refresh_follow_earlier_ones() -> None:
-    """Counted from its start by the service's own clock; but callers wait for the model, so never very long."""
+    """They are counted from its start by the service's own clock. They are never very long, because callers wait."""
     run = Incarnation(NOON + timedelta(minutes=1)).claimed().history(BLOCKER, durations=HOURS).wait(5)
     waits: list[float] = []
     while run.history(BLOCKER, durations=HOURS).phase is Looking:
@@ -152,7 +152,7 @@ def test_the_waits_for_an_external_refresh_follow_earlier_ones() -> None:
 
 
 def test_the_end_of_an_external_refresh_is_noticed_soon() -> None:
-    """Most of its time has passed when the run first sees it."""
+    """When the run first sees it, most of its time may have passed."""
     durations = (600.0, 605.0, 610.0)
     run = Incarnation(NOON + timedelta(minutes=9)).claimed().history(BLOCKER, durations=durations).wait(5)
     while run.now < NOON + timedelta(seconds=620):
@@ -164,7 +164,7 @@ def test_the_end_of_an_external_refresh_is_noticed_soon() -> None:
 
 @pytest.mark.parametrize("service_time", [instant(NOON), "no time"])
 def test_without_a_start_an_external_refresh_has_no_estimate(service_time: str) -> None:
-    """It may just have been accepted; nor is there an estimate if the service's clock is not known."""
+    """It may just have been accepted. There is no estimate either if the service's clock is not known."""
     blocker = BLOCKER if service_time == "no time" else ExternalRefresh(refresh_id="theirs")
     run = Incarnation().claimed()
     for number in range(2):
@@ -177,7 +177,7 @@ def test_without_a_start_an_external_refresh_has_no_estimate(service_time: str) 
 
 
 def test_progress_is_shown_until_the_refresh_is_over_or_given_up() -> None:
-    """According to the last read."""
+    """It is the progress of the last read."""
     progress = Progress(objects=2, by_status={"InProgress": 2}, tables=(), more_tables=0)
     run = posted(HOURS, ENHANCED).reads("Unknown", progress)
     assert run.status.progress == progress
@@ -187,13 +187,13 @@ def test_progress_is_shown_until_the_refresh_is_over_or_given_up() -> None:
 
 
 def test_a_throttled_read_waits_for_the_given_pause() -> None:
-    """Not for the planned wait, and it is not a failure."""
+    """It does not wait for the planned time, and the throttle is not a failure."""
     run = posted(HOURS).reads("Unknown").wait().answer(ReadRefresh, Throttled(seconds=77, error="HTTP 429"))
     assert (run.seconds, run.run.calls.failures) == (77, 0)
 
 
 def test_a_throttle_without_a_time_backs_off() -> None:
-    """Waits grow, and it is not an outage: the request ends only with its own deadline."""
+    """The waits grow. A throttle is not an outage: the request ends only at its own deadline."""
     run, waits = Incarnation().claimed(), list[float]()
     for _ in range(60):
         run.answer(ReadHistory, Throttled(error="HTTP 430"))
@@ -207,7 +207,7 @@ def test_a_throttle_without_a_time_backs_off() -> None:
 
 
 def test_waits_for_a_throttled_post_grow_too() -> None:
-    """Although the history can be read between two of them."""
+    """They grow although the history can be read between two of them."""
     run, waits = Incarnation().closed(), list[float]()
     for _ in range(60):
         run.posted(Throttled(error="HTTP 430")).reopened()
@@ -231,7 +231,7 @@ def test_a_state_without_an_estimate_is_read() -> None:
 
 
 def test_a_run_continues_with_its_wait() -> None:
-    """A new history does not shorten it."""
+    """A new history does not shorten the wait."""
     run = posted(HOURS).reads("Unknown")
     seconds = run.seconds
     before = run.now
@@ -241,6 +241,6 @@ def test_a_run_continues_with_its_wait() -> None:
 
 
 def test_an_adopted_refresh_has_the_estimate_of_ours() -> None:
-    """It is equivalent."""
+    """The adopted refresh is equivalent to ours."""
     run = Incarnation().closed(STANDARD, HOURS).posted(Appeared(refresh_id="r"))
     assert run.run.followed.durations == HOURS

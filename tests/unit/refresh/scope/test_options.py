@@ -119,13 +119,13 @@ BAD: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("value", "expected"), GOOD)
 def test_options_have_a_canonical_form(value: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Power BI's casing, real numbers and booleans, and always a type."""
+    """It has Power BI's casing, real numbers and booleans, and always a type."""
     assert check_options(value) == expected
 
 
 @pytest.mark.parametrize(("value", "target"), BAD)
 def test_options_that_power_bi_would_refuse_are_refused_by_name(value: object, target: str) -> None:
-    """The target names the place; the message is complete without it."""
+    """The target names the place; the message is complete even without it."""
     with pytest.raises(OptionError) as caught:
         check_options(value)
     assert caught.value.target == target
@@ -139,12 +139,12 @@ def test_an_empty_object_is_a_standard_refresh() -> None:
 
 
 def test_the_body_of_a_standard_refresh_is_only_its_notify_option() -> None:
-    """Any other key would make it an enhanced one, which shared capacities refuse."""
+    """Any other key would make it an enhanced refresh, which shared capacities refuse."""
     assert refresh_body(None, "MailOnFailure") == {"notifyOption": "MailOnFailure"}
 
 
 def test_the_body_of_an_enhanced_refresh_has_a_type_and_no_notify_option() -> None:
-    """Without a type Power BI would only refresh tables that it considers out of date."""
+    """Without a type, Power BI would refresh only tables that it considers out of date."""
     assert refresh_body(RefreshOptions(retry_count=2)) == {"type": "Full", "retryCount": 2}
     assert refresh_body(RefreshOptions(type="Calculate")) == {"type": "Calculate"}
 
@@ -168,7 +168,7 @@ KEYS = [
 
 @given(JSON | st.dictionaries(st.sampled_from(KEYS), JSON | st.lists(st.dictionaries(st.just("table"), JSON))))
 def test_any_json_is_checked_or_refused(value: Any) -> None:
-    """OptionError is the only exception, and an accepted value is canonical: checking it again changes nothing."""
+    """OptionError is the only exception. An accepted value is canonical: checking it again changes nothing."""
     try:
         options = check_options(value)
     except OptionError:

@@ -9,7 +9,7 @@ from refresh.scope.values import OptionError, boolean, number, whole_number
 
 @pytest.mark.parametrize("value", [2, 2.0, "2", " 2 ", "2.0"])
 def test_a_whole_number_may_be_written_so(value: object) -> None:
-    """Pipelines send texts, some tools write a fraction."""
+    """Pipelines send texts, and some tools write a fraction."""
     assert whole_number(value, "retries", 0, 10) == 2
 
 
@@ -18,7 +18,7 @@ def test_a_whole_number_may_be_written_so(value: object) -> None:
     [True, None, [], {}, "", "two", "2,0", "0x2", "1e1", "٣", "-1", "+1", 11, "11", 2.5, "2.5", math.nan, math.inf],
 )
 def test_other_values_are_not_whole_numbers_of_the_range(value: object) -> None:
-    """The target is the key."""
+    """The target of the error is the key."""
     with pytest.raises(OptionError) as caught:
         whole_number(value, "retries", 0, 10)
     assert caught.value.target == "retries"
@@ -30,13 +30,13 @@ def test_other_values_are_not_whole_numbers_of_the_range(value: object) -> None:
     [(90, 90.0), (0.5, 0.5), ("90", 90.0), ("0.5", 0.5), ("-1", -1.0), (10**400, math.inf), (-(10**400), -math.inf)],
 )
 def test_a_number_may_have_a_fraction(value: object, expected: float) -> None:
-    """Its limits are checked by the code that uses it."""
+    """The code that uses the number checks its limits."""
     assert number(value, "timeoutMinutes") == expected
 
 
 @pytest.mark.parametrize("value", [True, None, "", "soon", "1e3", "+1", [1]])
 def test_other_values_are_not_numbers(value: object) -> None:
-    """Not even a boolean, which is a number in Python."""
+    """This includes booleans, which are numbers in Python."""
     with pytest.raises(OptionError):
         number(value, "timeoutMinutes")
 
@@ -45,7 +45,7 @@ def test_other_values_are_not_numbers(value: object) -> None:
     ("value", "expected"), [(True, True), (False, False), ("true", True), ("False", False), (" TRUE ", True)]
 )
 def test_a_boolean_may_be_a_text(value: object, expected: bool) -> None:
-    """As Data Factory writes it."""
+    """Data Factory writes booleans like this."""
     assert boolean(value, "share") is expected
 
 
