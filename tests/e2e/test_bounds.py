@@ -38,7 +38,7 @@ MEGABYTES_OF_A_LOAD, MEGABYTES_OF_HOSTILITY = 400, 300
 """Limits of the resident memory of the process, which contains the app and the devhost with the state of its engine."""
 POLLS = {"POLL_MIN_SECONDS": "2", "POLL_MAX_SECONDS": "5", "OUTAGE_BUDGET_SECONDS": "60"}
 """These tests poll less often than others: reading thirty histories of megabytes would keep the machine busy."""
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 """The seconds between two polls of all callers. More frequent polls would keep the machine busy."""
 DRIPPING_MODELS, LONG_HISTORIES = 8, 30
 PATCHED = """
@@ -288,7 +288,7 @@ def test_hostile_answers_break_nothing(
     uri = f"{power_bi.base_url}/datasets/{receiver}/callback"
     answers: Counter[int] = Counter()
     started = []
-    for number in range(40):
+    for number in range(24):
         refresh = {"refresh": {"type": "Full"}} if number % 2 else {}
         body = {"workspaceId": WORKSPACE, "datasetId": models[number % 10], "timeoutMinutes": 1, **refresh}
         answer = world.post({**body, "retries": number % 3, "callBackUri": uri})

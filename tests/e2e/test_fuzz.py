@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import settings
 
 from dev.power_bi.messages import Request, Response
 from dev.power_bi.server import serve
@@ -26,9 +27,8 @@ from triggers.openapi.description import FUNCTION_KEY, describe
 
 pytestmark = pytest.mark.usefixtures("local")
 
-EXAMPLES = 12
-"""The number of random calls of each operation, in addition to the boundary values. They take about two seconds per
-mode. """
+EXAMPLES = 100 if settings.get_current_profile_name() == "thorough" else 8
+"""The number of random calls of each operation, in addition to the boundary values."""
 
 Json = dict[str, Any]
 

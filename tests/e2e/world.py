@@ -34,8 +34,8 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 FAST = {
-    "POLL_MIN_SECONDS": "0.2",
-    "POLL_MAX_SECONDS": "0.5",
+    "POLL_MIN_SECONDS": "0.4",
+    "POLL_MAX_SECONDS": "1",
     "VISIBILITY_GRACE_SECONDS": "4",
     "RECHECK_SECONDS": "3",
     "EXACT_TIMERS": "true",
@@ -161,7 +161,7 @@ class World:
 
     def end_all(self) -> None:
         """Ends the refreshes of all models, including those that queued requests will start. Otherwise the app would go
-        on polling them, which takes 3 % of a core for each."""
+        on polling them, which takes processor time from other tests."""
         models = [*self.models]
         self.models.clear()
         for dataset_id in models:

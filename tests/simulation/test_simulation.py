@@ -17,8 +17,8 @@ from tests.simulation.scenario import LEVELS, Level
 ROOT = Path(__file__).parents[2]
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
-SEEDS, CHUNK, GOOD_DAYS = 30, 15, 8
-"""These days take half a minute of processor time. Each night a workflow plays 2,000 other days."""
+SEEDS, CHUNK, GOOD_DAYS = 20, 10, 8
+"""Each night a workflow plays 2,000 other days."""
 BUSY_DAYS = (105, 106, 58, 9, 59, 4, 92, 35, 103, 63, 107, 85, 41, *range(150))
 """The seeds of the days that are played until each kind of fault and each outcome has occurred. The first ones, short
 days with rare outcomes, suffice on Python 3.11; with other versions, a seed gives a different day."""
