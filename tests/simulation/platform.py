@@ -247,7 +247,7 @@ class Installed:
         world = self._world
 
         async def run(_pool: Pool, function: Callable[..., Any], *arguments: Any, **_limits: Any) -> Any:
-            """Runs the call without a thread. Time passes before the call takes effect, and before its answer arrives."""
+            """Runs the call without a thread. Time passes before it takes effect, and before its answer arrives."""
             await world.turn()
             value = function(*arguments)
             await world.turn()

@@ -55,7 +55,7 @@ def test_every_day_keeps_the_invariants(first: int) -> None:
     tally = Tally()
     for seed in range(first, first + CHUNK):
         tally.add(play(seed))
-    assert tally.times["outcome Completed"] > CHUNK, "too few callers got the outcome Completed"
+    assert tally.times["outcome Completed"] > CHUNK / 4, "too few callers got the outcome Completed"
 
 
 @pytest.mark.parametrize(("seed", "level"), kept_seeds())
