@@ -172,8 +172,8 @@ REQUEST_CODES = (
     ErrorCode(
         "LicenseRequired",
         "the identity that calls Power BI has no license for this call",
-        "Assign a Power BI Pro or Premium Per User license to that identity, or let the app use a service principal or "
-        "managed identity and a workspace on a capacity.",
+        "Assign a Power BI Pro or Premium Per User license to that identity if it is a user. A service principal or "
+        "managed identity should not need one; if it gets this error, try a workspace on a capacity.",
     ),
     ErrorCode(
         "PersonalWorkspace",
