@@ -134,10 +134,10 @@ async def settle_requests(order: Any, engine: Engine) -> Any:
 @bp.activity_trigger(input_name="order")
 @engine_input(bp)
 async def notify_batch(order: Any, engine: Engine) -> Any:
-    """Order: `NotifyBatch`. Answer: `Notified`. A batch that misses this notices the end at its recheck.
+    """Order: `NotifyBatch`. Answer: `Notified`. A batch that misses the notification notices the end at its recheck.
 
-    The engine sends messages before it stores statuses, so this waits up to some seconds until the end of the request
-    can be read.
+    The engine sends messages before it stores statuses, so this activity waits up to some seconds until the end of the
+    request can be read.
     """
     job: NotifyBatch = decode(order, NotifyBatch)
     if not await _ended(engine, job.request):

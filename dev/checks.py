@@ -25,8 +25,8 @@ precedence."""
 DETAILS = ".venv/bin/python -m pytest --last-failed --tb=long --show-capture=all -n 0"
 IGNORED = ("POWER_BI_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
 """Prefixes of the environment variables that are hidden from the checks. Settings in this shell must not change the
-tests; and if Python wrote no bytecode, each process of pytest would compile all tests again, which takes 11 of the 20 s
-before its first test."""
+tests. PYTHONDONTWRITEBYTECODE is hidden because without bytecode files each process of pytest compiles all tests again,
+which takes 11 of the 20 s before its first test."""
 
 Runner = Callable[[list[str]], int]
 """Runs a command with its output shown; returns its exit code."""

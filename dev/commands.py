@@ -247,7 +247,9 @@ def _add_servers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     host_command.add_argument("--key", metavar="CODE", help="key of the Durable management API")
     host_command.add_argument("--keys", action="store_true", help="check function keys as Azure does")
-    host_command.add_argument("--exact-timers", action="store_true", help="do not cut timers to whole seconds")
+    host_command.add_argument(
+        "--exact-timers", action="store_true", help="keep exact timers (default: cut to whole seconds)"
+    )
     commands.add_parser(
         "power-bi",
         add_help=False,  # the service has its own --help

@@ -54,7 +54,7 @@ class NotThere(Exception):  # noqa: N818 - named for what it means
 
 
 async def end_of(engine: Engine, request_id: str) -> tuple[StatusReport | None, dict[str, Any]]:
-    """The outcome of a request or batch, None while it is in progress, and the facts for the log.
+    """Two values: the outcome of a request or batch (None while it is in progress), and the facts for the log.
 
     Raises NotThere and EngineUnavailable.
     """

@@ -124,7 +124,7 @@ def _answered(
 
 
 def tell(context: df.DurableOrchestrationContext, dataset_id: str, operation: Operation[Any]) -> None:
-    """Signals an operation to the dataset's queue. That takes half the messages of `ask`, and gives no answer."""
+    """Signals an operation to the dataset's queue. A signal takes half the messages of `ask`, but has no answer."""
     context.signal_entity(df.EntityId(names.DATASET_QUEUE, dataset_id), tag_of(operation), encode(operation))
 
 

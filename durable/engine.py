@@ -205,7 +205,7 @@ class Engine:
 
     async def forget_models(self, shard: str, datasets: Iterable[str], forget: Forget) -> None:
         """Signals a shard and the records of some of its models to remove old data. Raises EngineUnavailable."""
-        # the records first: if this ends half-way, the shard still names them the next time
+        # the records first: if this method ends half-way, the shard still names them at the next purge
         for dataset_id in datasets:
             await self._tell(models.record_of(dataset_id), replace(forget, keep=()))
         await self._tell(models.shard(shard), forget)

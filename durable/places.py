@@ -1,4 +1,5 @@
-"""Finds places in capacity groups that no run will give back, because an entity cannot read orchestrations.
+"""Finds places in capacity groups that no run will give back. A group cannot find them itself, because it is an entity
+and cannot read orchestrations.
 
 The queue decides. A run that is in its queue continues, or one of its requests repairs it, and its refresh may be
 running although its orchestration has ended. A place is lost only if its run has left the queue, or if the

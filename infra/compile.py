@@ -62,7 +62,7 @@ def compiler() -> str | None:
 def compiled(program: str) -> Json:
     """The ARM template. Raises CompilationFailed for errors and for warnings.
 
-    One run of the compiler: for the parameters of azd it compiles the template that they belong to, too.
+    Runs the compiler only once: `build-params` compiles the parameter file of azd, and with it the template.
     """
     done = subprocess.run(  # noqa: S603  the program is the compiler of the machine
         [program, "build-params", str(INFRA / "main.bicepparam"), "--stdout"],

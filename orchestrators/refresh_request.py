@@ -125,7 +125,8 @@ def _enrolled(
     standing = standing_of(answer)
     context.set_custom_status(encode(standing))
     if answer.run != state.standing.run_id:
-        # the request enrolled for the first time, again after a failure, or alone because of another request's failure
+        # the run is new to the request: it enrolled for the first time or for a new attempt, or its previous run did
+        # not serve it
         facts = {"runId": answer.run, "position": answer.position, "sharedWith": answer.shared_with}
         again = {"attempt": state.attempt, "insteadOf": state.standing.run_id}
         note(context, Event("request.enrolled", **_about(context, state), **facts, **again))

@@ -36,7 +36,7 @@ HEADER_BYTES = 16 * 1024
 kilobytes."""
 HEADERS = 128
 TURNS_TO_CLOSE = 3
-"""Iterations of an event loop until a connection that was shut down is closed."""
+"""How many iterations the event loop runs so that a connection that was shut down is closed."""
 
 T = TypeVar("T")
 

@@ -212,8 +212,9 @@ def _watch_handlers() -> None:
 
 
 POWER_BI = Pool("power-bi", threads=64, for_each_key=2, waiting=1000)
-"""Calls of Power BI; the key is the model. Two for each model: a read of its run, and at the same time a check or a
-cancel. So 31 stalled models leave room for all others. A thread that waits for an answer costs about 60 KB."""
+"""Calls of Power BI; the key is the model. Two threads for each model: one for a read of its run, and at the same time
+one for a check or a cancel. So 31 stalled models leave room for all others. A thread that waits for an answer costs
+about 60 KB."""
 CALLBACKS = Pool("callback", threads=32, for_each_key=16, waiting=1000)
 """Callbacks; the key is the host of the receiver. Data Factory's receivers share a host and answer within a second, so
 16 at once amount to thousands per minute. A stalled host leaves half of the pool to the others."""

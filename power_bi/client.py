@@ -110,7 +110,8 @@ class PowerBiClient:
         tail = UUID(str(refresh_id))
         answer = self._ask("GET", "read the refresh", workspace_id, dataset_id, f"/{tail}")
         value = answers.json_of(answer.body)
-        # 202 while it runs; a refresh has one of these two keys, an error body in a 200 has neither
+        # the status is 202 while the refresh runs; a refresh has one of these two keys, an error body in a 200 has
+        # neither
         if answer.status in (200, 202) and isinstance(value, dict) and ("status" in value or "extendedStatus" in value):
             return parse_details(value, str(tail))
         error = answer.error()

@@ -13,7 +13,7 @@ from refresh import clock
 from refresh.times import instant
 
 MAX_MODELS = 1000
-"""With this number of models, the pauses that are over are removed."""
+"""When pauses of this many models are stored, the expired ones are removed."""
 TIMER_EARLY = timedelta(seconds=1)
 """How much too early a durable timer can fire; it still counts as due."""
 

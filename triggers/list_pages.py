@@ -50,7 +50,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Window:
-    """Instances created from `after` to `until`. After reading them, the list is complete from `complete_from` on."""
+    """Instances created from `after` to `until`. Once they have been read, no request since `complete_from` is
+    missing."""
 
     after: datetime
     until: datetime | None
@@ -68,8 +69,8 @@ class Listed:
 def place_of(request: StoredRequest, instance: Instance) -> Place:
     """The place of a request, from the time when it was sent.
 
-    If the app was stopped for long, a request can last beyond its deadline. It is then listed as if it had been sent
-    LIFETIME before it last continued as new.
+    If the app was stopped for long, a request can last beyond its deadline. So that its page still finds it, the list
+    then orders it by a later time than the time at which it was sent: LIFETIME before its last continue-as-new.
     """
     requested_at, created = request.state.requested_at, parse_time(instance.created)
     return Place(max(requested_at, instant(created - LIFETIME)) if created else requested_at, request.id)

@@ -16,7 +16,8 @@ T = TypeVar("T")
 async def work_through(
     things: AsyncIterator[T], work: Callable[[T], Awaitable[str]], seconds: float = SECONDS
 ) -> tuple[Counter[str], bool]:
-    """Calls `work` for each thing. Returns how often it returned each result, and whether all things were done in time.
+    """Calls `work` for each thing. Returns the number of calls by result of `work`, and whether all things were done in
+    time.
 
     Calls of `work` in progress are cancelled when the time is over, so they have to be safe to repeat. Raises the
     exceptions of `things` and `work`.

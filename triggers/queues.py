@@ -28,8 +28,8 @@ def changed_lately(queue: Instance, now: datetime) -> bool:
 
 
 def portion(due: list[str], turn: int, limit: int) -> list[str]:
-    """At most `limit` of the queues. Consecutive turns choose different ones, so that after a few turns each was
-    chosen."""
+    """At most `limit` of the queues. Consecutive values of `turn` choose different queues, so that each queue is chosen
+    after a few of them."""
     if len(due) <= limit:
         return due
     first = turn * limit % len(due)

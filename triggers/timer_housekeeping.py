@@ -34,7 +34,7 @@ from triggers.queues import QUEUES, changed_lately, exists, portion
 MAX_VISITS = 500
 """The maximum number of queues that the timer reads in one run."""
 MAX_LOOKS = 200
-"""The maximum number of requests that it reads of one queue in one visit."""
+"""The maximum number of requests of one queue that the timer reads in one visit."""
 SELDOM_HOURS = 7 * 24
 """A queue that has not changed recently is visited once in this many hours."""
 HOUR_SECONDS = 3600

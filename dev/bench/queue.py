@@ -1,8 +1,8 @@
 """`dev.py bench queue`: the cost of each operation of a queue, and whether it grows faster than the number of members.
 
-Each member requests 300 of 1,000 tables, in a scope of its own. Measured is the work of the entity: reading the stored
-state, applying the operation, and writing the state. Each number is the minimum of five measurements, in milliseconds
-of processor time.
+Each member requests 300 of 1,000 tables, in a scope of its own. The bench measures the work of the entity: reading the
+stored state, applying the operation, and writing the state. Each number is the minimum of five measurements, in
+milliseconds of processor time.
 """
 
 import argparse

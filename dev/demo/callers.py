@@ -117,7 +117,8 @@ class Caller:
     def _call(self) -> None:
         try:
             self._request_and_poll()
-        # first, because the errors that `requests` raises for bad JSON and bad URLs also belong to the second family
+        # this clause comes first, because the errors that `requests` raises for bad JSON and bad URLs are also
+        # RequestExceptions
         except (ValueError, KeyError, TypeError) as problem:
             self._end(problem=f"the answer does not have the documented form: {problem!r}"[:200])
         except requests.RequestException as problem:

@@ -119,7 +119,8 @@ class Fault:
         return ANSWERS[self.name](self.seconds)
 
     def to_json(self) -> Json:
-        """The rule in the form of a control request, with `left` for `count`, and `struck`."""
+        """The rule in the form of a control request, but with `left` instead of `count`, and with `struck` in
+        addition."""
         result = {"fault": self.name, "route": self.route, "datasetId": self.dataset_id, "left": self.left}
         more = {"probability": self.probability, "skip": self.skip, "seconds": self.seconds}
         return {**result, **more, "afterEffect": self.after_effect, "struck": self.struck}

@@ -1,4 +1,4 @@
-"""The service's refusals. Shapes and messages are observed ones if there is an observation, otherwise likely ones."""
+"""The service's refusals. Forms and messages are observed ones if there is an observation, otherwise likely ones."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dev.power_bi.messages import Json, Response, json_response
 
 
 def invalid(why: str, status: int = 400) -> Response:
-    """An invalid refresh request: shape A."""
+    """An invalid refresh request."""
     return _coded(status, "InvalidRequest", f"Invalid dataset refresh request. {why}".strip())
 
 
 def in_progress(status: int, message: str) -> Response:
-    """Another refresh of the model is running: 400 today, 409 in 2021."""
+    """Another refresh of the model is running. Power BI answers 400 today; in 2021 it answered 409."""
     return _coded(status, "InvalidRequest", message)
 
 
@@ -28,7 +28,7 @@ def mail_refused(option: str) -> Response:
 
 
 def not_found(status: int = 404) -> Response:
-    """A model or workspace that does not exist or is not visible, or an unknown refresh: shape B."""
+    """A model or workspace that does not exist or is not visible, or an unknown refresh."""
     return _entity(status, "PowerBIEntityNotFound")
 
 
@@ -59,12 +59,12 @@ def forbidden_page() -> Response:
 
 
 def not_authorized() -> Response:
-    """The identity is not allowed to use the model: shape B."""
+    """The identity is not allowed to use the model."""
     return _entity(401, "PowerBINotAuthorizedException")
 
 
 def not_accessible() -> Response:
-    """The tenant setting is off, or a route without `/groups/`: shape C."""
+    """The tenant setting is off, or the route has no `/groups/`. The body has only `Message`."""
     return json_response(403, {"Message": "API is not accessible for application"})
 
 
@@ -96,7 +96,7 @@ def throttled_without_header(seconds: int) -> Response:
 
 
 def throttled(seconds: int) -> Response:
-    """Too many calls: shape D."""
+    """Too many calls. The body has only `message`."""
     text = (
         "You have exceeded the amount of requests allowed in the current time frame and further requests will fail. "
         f"Retry in {seconds} seconds."
@@ -121,7 +121,7 @@ def capacity_limit_exceeded() -> Response:
 
 
 def too_many_requests_for_capacity(seconds: int) -> Response:
-    """HTTP 430, as capacities answer to jobs: shape F."""
+    """HTTP 430, as capacities answer to jobs. The body has `errorCode` and `message` at the top."""
     response = json_response(
         430, {"errorCode": "TooManyRequestsForCapacity", "message": "You have hit a compute or API rate limit."}
     )
@@ -129,7 +129,7 @@ def too_many_requests_for_capacity(seconds: int) -> Response:
 
 
 def not_licensed() -> Response:
-    """The identity has no license: shape B."""
+    """The identity has no license."""
     return _entity(401, "PowerBINotLicensedException")
 
 
@@ -148,20 +148,20 @@ def proxy_page() -> Response:
 
 
 def unbound_data_source() -> Response:
-    """A data source without a connection: shape B, with the sentence in its details."""
+    """A data source without a connection. The sentence is in the details of `pbi.error`."""
     text = "The semantic model is not bound to a gateway. Bind its data sources in the settings."
     detail = {"code": "DM_ErrorDetailNameCode_UnderlyingErrorMessage", "detail": {"type": 1, "value": text}}
     return _entity(400, "DMTS_MonikerWithUnboundDataSources", [detail])
 
 
 def capacity_not_active(status: int = 404) -> Response:
-    """The capacity is paused: the shape of Fabric's API, the only one observed."""
+    """The capacity is paused. The body has the form of Fabric's API, the only observed form."""
     text = "The operation could not be completed because the capacity is not active"
     return json_response(status, {"errorCode": "CapacityNotActive", "message": text})
 
 
 def server_error() -> Response:
-    """Shape C."""
+    """An error of the service. The body has only `Message`."""
     return json_response(500, {"Message": "An error has occurred."})
 
 

@@ -26,7 +26,7 @@ class PortTaken(Exception):  # noqa: N818
     """The port is in use."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} is in use; give another --port")
+        super().__init__(f"port {port} is in use; choose a different --port")
 
 
 @dataclass(frozen=True)

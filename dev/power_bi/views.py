@@ -92,7 +92,8 @@ def _exception(outcome: Outcome) -> str | None:
 
 
 def _attempts(refresh: Refresh, now: datetime, skew: timedelta) -> list[Json]:
-    """The ended attempts, all but the last one failed. The Query phase of an attempt follows its Data phase."""
+    """The attempts that have ended. All before the last one failed. The Query phase of an attempt follows its Data
+    phase."""
     work, end, final = refresh.work_starts, refresh.end, refresh.final
     if not work or refresh.refresh_type == "ViaXmlaEndpoint" or final.outcome == "Disabled":
         return []

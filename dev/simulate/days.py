@@ -22,7 +22,7 @@ from tests.simulation.run import Result, run_seed
 from tests.simulation.scenario import Level, scenario
 
 Days = Generator[Result | None, None, None]
-"""The results of days in the order in which the days end; about every second without a result, None."""
+"""The results of days, in the order in which the days end. If no day ends for about a second, None."""
 Play = Callable[[int, Level | None], Result]
 
 
@@ -52,7 +52,7 @@ class ProcessDied(Exception):  # noqa: N818
 
 
 def in_parallel(plan: Plan) -> Days:
-    """Plays the days of a plan in processes. After a day that fails no further day is started.
+    """Plays the days of a plan in processes. After a failed day, no further day is started.
 
     Days start in the order of their seeds, and days that have started are completed, so the smallest failing seed is
     certain to be found. Raises ProcessDied.

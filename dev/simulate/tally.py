@@ -82,7 +82,7 @@ class Tally:
         """The events that occurred on no day. `faults`: whether faults could occur."""
         expected = [*(self.faults() if faults else ()), *self.outcomes(), *EVENTS]
         if not faults:
-            expected.remove(f"{OUTCOME}Terminated")  # only a fault has this outcome
+            expected.remove(f"{OUTCOME}Terminated")  # only a fault causes this outcome
         return [name for name in expected if not self.times[name]]
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if __package__ is None or __package__ == "":
     sys.path.insert(0, str(ROOT))
 
-# the path of the project is needed first
+# these imports need the path of the project, which is set above
 from infra.hooks import environment, start  # noqa: E402
 from infra.hooks.before_provision import HookFailed, Runner, run_command  # noqa: E402
 

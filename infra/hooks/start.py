@@ -1,4 +1,4 @@
-"""Waits for a new deployment: until its roles take effect, its host does not run, or reports what it cannot reach."""
+"""Waits until a new app is ready. Before its roles take effect, its host does not run, or /api/health answers 503."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def wait(
         return
     reason = "does not answer" if status is None else f"answers {status}"
     show(
-        f"The app {reason}. After a first deployment, its roles can take ten minutes to take effect; otherwise press "
-        "Ctrl-C and read /api/health.\n"
+        f"The app {reason}. After a first deployment this is normal for up to ten minutes, until its roles take "
+        "effect. If this is not a first deployment, press Ctrl-C and read /api/health.\n"
         f"The script reads /api/health every {PAUSE_SECONDS:.0f} seconds for up to {WAIT_SECONDS / 60:.0f} minutes ..."
     )
     try:

@@ -73,8 +73,8 @@ def note_stop(state: BatchState, *, cancelled: bool = False, late: bool = False)
 
 
 def let_wait_again(state: BatchState, lost: Iterable[int]) -> BatchState:
-    """The state after a stop: models whose requests are missing wait again, because a late start may still create
-    these."""
+    """The state after a stop: models whose requests are missing wait again, because a late start may still create these
+    requests."""
     return state.with_progress(dict.fromkeys(lost, WAITING)).replace(settled=False)
 
 

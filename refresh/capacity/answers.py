@@ -54,7 +54,7 @@ class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
 
 
 class Placed(Answer, frozen=True, kw_only=True, tag="placed"):
-    """The run has a place since `since`. `new`: it got the place with this answer. `wake`: waiting runs to notify,
+    """The run has had a place since `since`. `new`: it got the place with this answer. `wake`: waiting runs to notify,
     because further places are free."""
 
     since: str

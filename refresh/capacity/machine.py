@@ -30,8 +30,8 @@ LONGEST_RETRY_AFTER = 3600.0
 REMEMBERED = timedelta(minutes=30)
 """How long the group remembers runs that have left: longer than the engine can delay a duplicate of a message."""
 DEAD_AFTER = timedelta(hours=1)
-"""A waiting run that should have asked again this long ago is dropped. If it asks later, its message carries the time
-of its first message, so it keeps its rank."""
+"""A waiting run is dropped if it is overdue by this time: it should have asked again, and did not. If it asks later,
+its message carries the time of its first message, so it keeps its rank."""
 MAX_WAITING = 2_000
 """The maximum number of stored waiting runs. Further runs keep asking, and are stored when there is room."""
 MAX_LEFT = 2_000

@@ -1,5 +1,5 @@
-"""Finds JSON in a text. It can be the whole text, stand after a preface or before the engine's closing, and occur
-several times."""
+"""Finds JSON in a text. It can be the whole text, stand after a preface or before the engine's closing (`Table: X.
+Partition: Y.`), and occur several times."""
 
 import json
 import re

@@ -88,7 +88,8 @@ _POLITE = Pattern(
     re.IGNORECASE,
 )
 _TAILS = {"id": _IDS, "retry": _RETRY_LIMIT, "http": _LINK, "ancel": _CANCELLED, "another": _SIBLING}
-"""What may follow the closing object of an error, by a substring that it has to contain."""
+"""The patterns of texts that may follow the engine's closing. The key is a substring that every match contains: a text
+without it is not searched with the pattern."""
 
 
 class Named(NamedTuple):
@@ -265,7 +266,7 @@ def _name(text: str) -> str | None:
         name = name[:-1].rstrip()
     if len(name) > 2 and name[0] == name[-1] and name[0] in "'\"":
         name = name[1:-1]
-    # engine names contain no line breaks; anything longer is a sentence
+    # names in the engine contain no line breaks, and a text longer than a name can be is a sentence
     return name if name and len(name) <= MAX_NAME and "\n" not in name else None
 
 

@@ -90,7 +90,7 @@ def candidates(
 def may_cover(row: RefreshRow, options: RefreshOptions | None, *, framing: bool = False) -> bool:
     """Whether a row's type can satisfy these options (None: a standard refresh).
 
-    `framing`: whether a framing counts. It may be our own refresh, or may do the same.
+    `framing`: whether a framing counts. A framing may be our own refresh, or may do the same as ours.
     """
     kind = row.refresh_type.lower()
     if kind == FRAMING:
@@ -101,10 +101,10 @@ def may_cover(row: RefreshRow, options: RefreshOptions | None, *, framing: bool 
 def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, known: str | None) -> bool:
     """Whether an enhanced refresh, read by id, does everything that these options request.
 
-    The details of a refresh list the same partitions for the whole model, for a part of it, and for a table named
-    without partitions. Unless they list every requested object, the refresh has to be (most probably) `ours` and to
-    have the same objects as our last refresh with these options. `known` is the digest of those objects; None if not
-    known.
+    The details of a refresh list partitions in the same form, whether the whole model, a table named without
+    partitions, or single partitions were requested. So they do not show which of these was requested. Unless they list
+    every requested object, the refresh has to be (most probably) `ours` and to have the same objects as our last
+    refresh with these options. `known` is the digest of those objects; None if not known.
     """
     if not same_kind(details, options):
         return False
@@ -142,7 +142,7 @@ def service_clock(look: Look, at: str) -> str | None:
 
 
 def may_be_lost_one(row: RefreshRow, lost: LostWindow) -> bool:
-    """Whether a refresh began in the window in which our own refresh began whose answer was lost."""
+    """Whether a refresh began at a time at which our own refresh, whose answer was lost, can have begun."""
     since, until = parse_time(lost.since), parse_time(lost.until)
     if row.start is None:
         return False

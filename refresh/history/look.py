@@ -29,8 +29,8 @@ class Look(Message, frozen=True, kw_only=True):
 
 
 class LostWindow(Message, frozen=True, kw_only=True):
-    """The window, by the service's clock, in which our refresh began whose answer was lost. None: the bound is not
-    known."""
+    """The period, by the service's clock, in which our refresh with the lost answer can have begun. None: this bound is
+    not known."""
 
     since: str | None = None
     until: str | None = None

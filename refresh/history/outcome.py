@@ -28,7 +28,7 @@ class Outcome(ApiMessage, frozen=True, kw_only=True):
     failed_objects: tuple[TableRef, ...] = ()
     """Up to 50 of the tables and partitions that failed."""
     adopted: bool = False
-    """The app did not start the refresh, or is not certain to have started it."""
+    """The app did not start the refresh, or cannot be sure that it did."""
 
 
 def judge(row: RefreshRow, dataset_id: str, names: ModelNames | None = None) -> Outcome | None:

@@ -144,7 +144,7 @@ def _ended(entry: Entry, operation: RunEnded) -> Entry:
         return entry
     recent = tuple(sorted([*entry.recent, ended], key=lambda one: one.at))
     if len(recent) > MAX_RECENT and recent[0] is ended:
-        # older than all stored runs, so it is a repeat
+        # the run ended before all stored runs, so the operation is a repeat
         return entry
     newest = recent[-1] is ended
     return replace(

@@ -103,7 +103,8 @@ class Forget(ModelOperation, frozen=True, kw_only=True, tag="forget"):
 
 
 def repeats(sent: datetime, ended: datetime) -> bool:
-    """Whether news sent at this time is about the run that ended then, not about a later run with the same id.
+    """Whether news that was sent at `sent` is about the run that ended at `ended`, and not about a later run with the
+    same id.
 
     If a request was purged and starts again with its idempotency key, its run gets the id of the earlier run.
     """

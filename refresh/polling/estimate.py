@@ -57,8 +57,8 @@ def of_enhanced(
     """
     alike = [row for row in details if _same_work(row, options)]
     if options.whole_model:
-        # read by id, a refresh of the whole model and of a part of it both list their tables; those with the most
-        # tables count as refreshes of the whole model
+        # details list tables, whether the whole model or a part of it was refreshed; the refreshes with the most tables
+        # count as refreshes of the whole model
         widest = max((len(_tables(row)) for row in alike), default=0)
         alike = [row for row in alike if len(_tables(row)) == widest]
     ids = {row.request_id for row in alike}

@@ -21,7 +21,8 @@ FAR_SHARE = 1 / 6
 """The longest wait far before the usual end, as a share of the usual duration: one hour for a refresh that takes six
 hours."""
 NEAR_SHARE = 0.0185
-"""Around the usual end, a wait is this share of the usual duration: with the time of a call it stays below 2 %."""
+"""Around the usual end, a wait is this share of the usual duration. Together with the time of a call, the wait stays
+below 2 %."""
 NEAR_LOOKS = 15
 """In the span in which refreshes usually end, a wait is at most poll_max. If that would take more looks than this,
 waits are longer: this many looks are spread evenly over the span, at most MAX_SHARE of the usual duration apart."""
@@ -81,7 +82,8 @@ def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limit
     spent = max(spent_seconds, 0.0)
     pace = _pace(expected, limits)
     longest = max(expected.usual * FAR_SHARE, limits.poll_max)
-    # the first of a series of looks, one pace apart, of which the last comes just after the late end
+    # from here on, looks are one `pace` apart; this is the time of the first one, chosen so that one of the looks comes
+    # just after `expected.late`
     first = expected.late + pace / 10 - pace * -(-(expected.late - expected.early) // pace)
     first = min(first, expected.usual)
     if spent < first:

@@ -107,7 +107,7 @@ def narrow(queue: Queue, run: Run) -> None:
 
 
 def _comes_again(departed: Departed, operation: Enroll) -> bool:
-    """Whether the operation enrols the request again for a reason, and is not a late duplicate."""
+    """Whether the operation is a new enrolment of the request, and not a late duplicate."""
     if departed.dropped:
         # its orchestration was believed to have ended; a late duplicate has the time of the earlier operation
         return operation.at > departed.at
@@ -197,7 +197,7 @@ def _run_to_join(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
 def _left(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
     before = _standing(queue, run, request, start=False)
     del run.members[request]
-    # only after the close is there a refresh that a request can leave running
+    # a request that leaves before the close has no refresh that must continue for it
     run.kept = run.kept or (run.closed and not operation.cancel)
     run.cancel = not (run.members or run.kept or run.adopted)
     if not run.closed and run.members:

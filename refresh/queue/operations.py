@@ -124,8 +124,8 @@ class TakePermit(Operation[Done], frozen=True, kw_only=True, tag="take_permit"):
 
 
 class ReturnPermit(Operation[Done], frozen=True, kw_only=True, tag="return_permit"):
-    """An execution that posted nothing returns the permit. If the execution does not hold the permit, this
-    guarantees that it never will."""
+    """An execution reports that it has posted nothing and never will. If it holds the permit, the permit is free again;
+    if not, it can no longer take the permit."""
 
     holder: Holder
     permit: int

@@ -11,7 +11,8 @@ from refresh.queue.state import Queue, Run
 from refresh.times import instant
 
 NOTIFIED_WITHIN = timedelta(minutes=1)
-"""The longest time in which an ended run notifies its members, and in which a member ends after it got its outcome."""
+"""A run notifies its members within this time after its end, and a member ends within this time after it got its
+outcome."""
 MAX_REMINDED = 500
 """The maximum number of requests of one queue that one run of the timer reminds."""
 

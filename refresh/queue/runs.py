@@ -116,7 +116,8 @@ def take_permit(queue: Queue, operation: TakePermit) -> Done:
 
 
 def return_permit(queue: Queue, operation: ReturnPermit) -> Done:
-    """An execution that posted nothing and will post nothing returns the permit, even if it does not hold it.
+    """An execution reports that it has posted nothing and never will. If it holds the permit, the permit is free again;
+    if not, it can no longer take the permit.
 
     Executions have unique ids, so this is also valid in a later incarnation of the run.
     """
@@ -228,14 +229,15 @@ def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> R
         run.returned = []
         narrow(queue, run)
     if run.members or run.closed:
-        # when a late duplicate arrives, the run may be closed again: it continues to its end even without members
+        # if this is a late duplicate, the run may have been closed again since: then it continues to its end even
+        # without members
         return Done()
     queue.runs.remove(run)
     return queue.superseded(operation.holder)
 
 
 def _taken(run: Run, execution: str | None) -> PermitTaken | None:
-    """The answer if another execution took the permit of the run: it may have posted with it."""
+    """The answer if another execution took the permit of the run and may have posted with it."""
     if execution is None or run.execution in (None, execution):
         return None
     return PermitTaken(at=run.permit_taken_at or "")
@@ -299,9 +301,9 @@ def _run_for(members: dict[str, Member], scope: int, share: bool) -> Run:
 
 
 def _insert(queue: Queue, new_runs: list[Run]) -> None:
-    """Inserts each run behind the runs that have waited longer.
+    """Inserts each new run by the time at which its members enrolled, behind the runs that have waited longer.
 
-    The members of a new run were ahead of the waiting runs only because they shared an earlier run.
+    A new run does not go to the front: its members were at the front only as members of the run that has ended.
     """
     latest = [*accumulate((run.since for run in queue.runs), max)]
     places: dict[int, list[Run]] = {}

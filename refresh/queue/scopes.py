@@ -51,7 +51,7 @@ class Partitions(NamedTuple):
     of_table: dict[int, list[int]]
 
     def inside(self, objects: int) -> int:
-        """The partitions of those tables that are in this set as a whole."""
+        """The partitions of the tables that this set contains as tables, not only as single partitions."""
         whole = compress(range(self.tables.bit_length()), flags_of(objects & self.tables))
         return bits_of(number for table in whole for number in self.of_table[table])
 

@@ -32,7 +32,7 @@ def serves(table: ScopeTable, wide: Extent, narrow: Extent) -> bool:
     if wide.frame != narrow.frame:
         return False
     missing = narrow.objects & ~wide.objects
-    # the missing objects may be partitions of tables that are in the set as a whole
+    # the missing objects may be partitions of tables that `wide` contains as tables
     return not missing or (
         missing & ~table.partitions.all == 0 and not missing & ~table.partitions.inside(wide.objects)
     )

@@ -101,8 +101,8 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Uncollected(msgspec.Struct, frozen=True, array_like=True):
-    """A request that has not collected its outcome. `served_by`: `wider`, `merged`, or None if the run had its
-    scope."""
+    """A request that has not collected its outcome. `served_by`: `wider`, `merged`, or None if the run had exactly the
+    scope of the request."""
 
     token: str
     wake: str

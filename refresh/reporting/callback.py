@@ -15,8 +15,8 @@ from refresh.times import TIMER_EARLY
 PATIENCE = timedelta(days=1)
 """How long a callback is retried, counted from its first failed attempt."""
 STORING = timedelta(minutes=5)
-"""How long after it was added a callback tolerates that its request is not stored yet, or that the receiver is not
-listening yet."""
+"""For this long after it was added, a callback tolerates that its request is not stored yet, or that the receiver is
+not listening yet."""
 LONGEST_PAUSE = 900.0
 LOOKS = 3
 """The maximum number of times that a notified callback looks again if it does not see the end of its request yet: the
@@ -62,8 +62,9 @@ def body_of(report: StatusReport) -> Json:
 def kind_of(http_status: int) -> Kind:
     """The meaning of an answer to the POST. A redirect is not followed: the address it names was not checked.
 
-    `again`: a later attempt may succeed. `refused`: no receiver is listening, or not yet, because some callers listen
-    only after they have received the answer to their own call. `gone`: the receiver rejects the callback permanently.
+    `again`: a later attempt may succeed. `refused`: no receiver is listening. A receiver may begin to listen later,
+    because some callers listen only after they have received the answer to their own call. `gone`: the receiver rejects
+    the callback permanently.
     """
     if 200 <= http_status < 300:
         return "delivered"

@@ -50,7 +50,8 @@ def dropped(run: RunState, now: datetime) -> RunDropped:
 
 
 def ended(run: RunState, now: datetime, answer: Finished) -> RunEnded | None:
-    """The news of the outcome of the run, and of the requests that it served; None if it is not known to have ended.
+    """The news of the outcome of the run, and of the requests that it served; None if the run is not known to have
+    ended.
 
     The engine may lose and repeat the episode that got the queue's first answer. By then, requests may already have
     collected the outcome, so `served` includes them. The time is that of the first answer, so that both episodes report

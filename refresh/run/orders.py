@@ -186,8 +186,8 @@ class Delivered(Answer, frozen=True, kw_only=True, tag="delivered"):
 class NotDelivered(Answer, frozen=True, kw_only=True, tag="not_delivered"):
     """The receiver did not accept the call.
 
-    `kind`: `again`, a later try may succeed; `refused`, there is no receiver, or not yet; `gone`, no try can succeed.
-    `seconds`: how long the receiver asked to wait.
+    `kind`: `again`, a later try may succeed; `refused`, no receiver is listening, but a receiver may begin to listen
+    later; `gone`, no try can succeed. `seconds`: how long the receiver asked to wait.
     """
 
     kind: Literal["again", "refused", "gone"]

@@ -22,11 +22,11 @@ class Calls(Message, frozen=True, kw_only=True):
 class Posts(Message, frozen=True, kw_only=True):
     """The POSTs of this run so far: the budgets for trying again.
 
-    `failures`: POSTs in a row that were refused as unavailable or throttled, since `failing_since`; the history may be
-    readable at the same time. `lost`: answers that were lost since `lost_since`, with no definite answer in between.
-    `drops`: refreshes that were accepted and never appeared. `unproven`: failed refreshes that were found after a lost
-    answer: probably ours, but not certainly. `sole_objects`: digest of the objects of the only refresh that appeared
-    after the last lost answer and is not proven to be ours.
+    `failures`: POSTs in a row that were refused as unavailable or throttled, since `failing_since`; they count even if
+    reads of the history succeed in between. `lost`: answers that were lost since `lost_since`, with no definite answer
+    in between. `drops`: refreshes that were accepted and never appeared. `unproven`: failed refreshes that were found
+    after a lost answer: probably ours, but not certainly. `sole_objects`: digest of the objects of the only refresh
+    that appeared after the last lost answer and is not proven to be ours.
     """
 
     failures: int = 0

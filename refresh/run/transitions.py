@@ -97,7 +97,8 @@ def follow(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, afte
 
 
 def reopen(run: RunState, pause: float, execution: str | None = None) -> Moved:
-    """Returns a permit that led to no refresh; the run looks at the model again after a pause (seconds).
+    """Returns the permit, because it led to no refresh that serves the requests. The run looks at the model again after
+    a pause (seconds).
 
     `execution`: the execution of the POST that is known to have started nothing; None: the history was searched.
     """
@@ -106,7 +107,8 @@ def reopen(run: RunState, pause: float, execution: str | None = None) -> Moved:
 
 
 def end_as_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
-    """Ends the run without knowing the outcome of its refresh. A second refresh is not started for that reason."""
+    """Ends the run without knowing the outcome of its refresh. An unknown outcome is no reason to start a second
+    refresh."""
     error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail, link=LAST_ERROR, names=run.names)
     adopted = run.refresh is not None and run.refresh.adopted
     return end(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error, adopted=adopted))

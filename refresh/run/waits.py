@@ -36,6 +36,7 @@ def wait_to_poll(run: RunState, now: datetime) -> float:
     wait = planned_wait((now - time_of(refresh.began_at)).total_seconds(), refresh.durations, run.limits)
     if not refresh.durations:
         return wait
-    # however far away the estimated end is, do not wait past the moment that proves a drop or that ends all waiting
+    # however far away the estimated end is, do not wait past the end of the grace, or past the time at which the run
+    # gives up
     last = time_of(refresh.posted_at) + UNKNOWN_AFTER if refresh.seen else time_of(refresh.visible_by)
     return max(min(wait, (last - now).total_seconds()), run.limits.poll_min)

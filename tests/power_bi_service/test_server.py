@@ -120,4 +120,4 @@ def test_the_command_refuses_a_taken_port() -> None:
         with command("--port", str(port)) as process:
             out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (2, "")
-    assert err == f"power bi service: port {port} is in use; give another --port\n"
+    assert err == f"power bi service: port {port} is in use; choose a different --port\n"

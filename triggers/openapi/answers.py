@@ -49,7 +49,7 @@ def _caller() -> Json:
 
 _SERVED_BY = (
     "own: a refresh with exactly this scope. wider, merged: a refresh with a larger scope, shared with other requests. "
-    "adopted: a refresh that the app did not start, or is not certain to have started."
+    "adopted: a refresh that the app did not start, or cannot be sure that it started."
 )
 
 
@@ -307,7 +307,7 @@ def _run() -> Json:
         "refreshId": maybe(text("Power BI's id of the refresh.")),
         "adopted": {
             "type": "boolean",
-            "description": "True if the app did not start the refresh, or is not certain to have started it.",
+            "description": "True if the app did not start the refresh, or cannot be sure that it did.",
         },
         "startedAt": maybe(time("When the refresh was started.")),
         "requests": {"type": "array", "items": request, "description": "The requests that share the run."},

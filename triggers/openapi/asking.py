@@ -210,9 +210,9 @@ def request() -> Json:
                 "type": ["string", "null"],
                 "format": "uri",
                 "maxLength": MAX_URI_CHARACTERS,
-                "description": "The app calls this URI when the request has ended, after a crash perhaps twice, in "
-                "the form of the WebHook activity of Data Factory. It must be an https URI on a host that the app "
-                "allows, without user information and without a fragment.",
+                "description": "The app calls this URI when the request has ended, in the form of the WebHook "
+                "activity of Data Factory. After a crash, the call may be made twice. The URI must begin with https, "
+                "be on a host that the app allows, and have neither user information nor a fragment.",
             },
             "caller": {
                 "type": "object",

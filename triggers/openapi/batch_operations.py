@@ -79,7 +79,11 @@ def _start(starter: str) -> Json:
                 completed("batch"),
                 example="BatchCompleted",
             ),
-            202: answer("BatchStarted", "Accepted. With `repeated`, an earlier call was accepted.", following=True),
+            202: answer(
+                "BatchStarted",
+                "Accepted. If `repeated` is true, an earlier call with the same idempotency key started the batch.",
+                following=True,
+            ),
             400: answer("Refusal", "The batch is invalid; nothing has been started.", example="BatchRefused"),
             409: answer("KeyInUse", "The idempotency key was used for a different batch; nothing has been started."),
             424: answer(

@@ -118,7 +118,7 @@ def _start() -> Json:
             200: answer(("Status", "Started"), completed("request"), example=("Completed", "Accepted")),
             202: answer(
                 "Started",
-                "Accepted. With `repeated`, an earlier call was accepted.",
+                "Accepted. If `repeated` is true, an earlier call with the same idempotency key started the request.",
                 example=("Started", "Repeated"),
                 following=True,
             ),

@@ -24,15 +24,15 @@ def operation(
 def completed(thing: str) -> str:
     """The description of a 200 to a start. `thing`: request or batch."""
     return (
-        f"The {thing} has completed: within waitSeconds, or before this call, which repeats an idempotency key. With "
-        f"callBackUri, the {thing} was accepted."
+        f"Either the {thing} has completed (within waitSeconds, or before this call if the call repeats an idempotency "
+        f"key), or the call has a callBackUri and the {thing} was accepted."
     )
 
 
 def ended_otherwise(thing: str) -> str:
     """The description of a 424 to a start. `thing`: request or batch."""
     return (
-        f"The {thing} has ended with any other outcome: within waitSeconds, or before this call, which repeats an "
+        f"The {thing} has ended with any other outcome: within waitSeconds, or before this call if the call repeats an "
         "idempotency key."
     )
 

@@ -120,8 +120,8 @@ function near(depth) {
 }
 
 /**
- * One line from the right side of a model to the left side of another. Between them it runs in the space between two
- * rows, both past other models in the layers of the two and through the layers in between.
+ * One line from the right side of a model to the left side of another. The line runs in the space between two rows,
+ * past the other models in the layers of both models, and through the layers between these.
  */
 function lineOf({ from, to }, places, depth) {
   const [source, target] = [places.of.get(from), places.of.get(to)];

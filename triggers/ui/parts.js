@@ -153,7 +153,7 @@ export function dayStrip(days, asOf) {
 
 function cell(day, x) {
   const [tone, picture] = !day.completed && !day.failed ? ["empty", "none"] : kindOfDay(day);
-  const words = day.completed + day.failed === 0 ? "no run" : `${day.completed} completed, ${day.failed} not`;
+  const words = day.completed + day.failed === 0 ? "no run" : `${day.completed} completed, ${day.failed} failed`;
   return s(
     "g",
     { class: `day ${tone}`, transform: `translate(${x} 0)` },

@@ -35,7 +35,9 @@ def _parser() -> argparse.ArgumentParser:
         "--keys", action="store_true", help="check function keys as Azure does (default: not checked, as in Core Tools)"
     )
     parser.add_argument(
-        "--exact-timers", action="store_true", help="do not cut timers to whole seconds as Azure Storage does"
+        "--exact-timers",
+        action="store_true",
+        help="keep exact timers (default: cut to whole seconds, as on Azure Storage)",
     )
     parser.add_argument(
         "--http-only",

@@ -43,7 +43,9 @@ class NoEngine(Exception):  # noqa: N818
     """No devhost uses the state."""
 
     def __init__(self, state: Path) -> None:
-        super().__init__(f"no devhost uses the state {state}: start one on it before one with --http-only")
+        super().__init__(
+            f"no devhost uses the state {state}: first start a devhost with this state, then one with --http-only"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class HttpOnlyHost:
         return await self._triggers.answer(request)
 
     async def _forward(self, request: Request) -> Answer:
-        """The answer of the devhost with the engine; 502 if that is not running."""
+        """The answer of the devhost with the engine; 502 if that devhost is not running."""
         if self._session is None:
             self._session = aiohttp.ClientSession(auto_decompress=False)
         url = self._engine.running().base + request.url.removeprefix(request.base)

@@ -4,8 +4,8 @@ The worker sends each log record to the host with the id of its invocation. The 
 record of an invocation that has ended. The filter does the same; `LostLines.report` lists what was dropped.
 
 Three kinds of records always pass: records of the devhost itself; records on the devhost's own threads, which include
-what the app logs while it is imported (Azure drops that, but a developer needs it); and records of the platform's
-libraries (`azure_functions_worker`, `azure.functions`), which the host writes to its own log.
+what the app logs while it is imported (Azure drops these records, but a developer needs them); and records of the
+platform's libraries (`azure_functions_worker`, `azure.functions`), which the host writes to its own log.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from refresh.times import instant
 LONG_WAIT_SECONDS = 60.0
 """A run that has to wait longer than this before it can post gives its place back."""
 EXTERNAL_COUNTS = timedelta(minutes=10)
-"""How long an external refresh still counts after the next look at it was due, in case the run has died."""
+"""If the run dies and looks no more, the external refresh that it reported counts until this long after its next look
+was due."""
 
 
 def is_due(run: RunState) -> bool:

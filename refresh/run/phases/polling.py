@@ -58,19 +58,21 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
         case RefreshAbsent():
             run = reset_failures(run)
             if answer.rolled_over:
-                # it ran, but its outcome can no longer be read; the run may start another refresh only if this one was
-                # adopted
+                # the refresh ran, but its outcome can no longer be read; the run may start another refresh only if this
+                # one was adopted
                 return _ended(run, _unknown(run, "HistoryRolledOver"))
             # the answer may be stale: only an absence after the grace proves that the refresh was dropped
             if not refresh.seen and time_of(answer.read_at) >= time_of(refresh.visible_by):
                 return _dropped(run)
             moved = Moved(run)
         case Refused():
-            # the permission was lost meanwhile; the refresh continues, so its outcome is still worth waiting for
+            # the app has lost its permission meanwhile; the refresh continues, so its outcome is still worth waiting
+            # for
             moved = with_trouble(run, Unavailable(error=answer.failure.message), now, budget=False)
         case Broke():
             if run.calls.broken + 1 >= MAX_BROKEN:
-                # also if the refresh was adopted: the exceptions would prevent reading the next one as well
+                # this applies to an adopted refresh, too: the exceptions would also prevent the run from reading
+                # another refresh
                 return end_as_unknown(run, "InternalError", answer.error)
             moved = with_trouble(run, answer, now, budget=False)
         case Throttled() | Unavailable():
@@ -114,7 +116,7 @@ def _ended(run: RunState, outcome: Outcome) -> Moved:
         return Moved(reopen(run, 0).run, Event("capacity.limit_reached", logging.WARNING, **facts))
     if not refresh.adopted or outcome.status == "Completed":
         return end(run, replace(outcome, adopted=refresh.adopted))
-    # not known to be ours: it can satisfy a request but must not fail it
+    # the refresh is not known to be ours: it can satisfy a request but must not fail it
     posts = replace(run.posts, unproven=run.posts.unproven + refresh.after_loss)
     run = run.replace(posts=posts)
     if posts.unproven >= MAX_TRIES:

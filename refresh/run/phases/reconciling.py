@@ -28,8 +28,8 @@ from refresh.times import time_of
 def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]:
     """Compares the history with the look."""
     lost = phase.window if phase.reason == "lost" else None
-    # the order does not get `run.posts.sole_objects`: even after several POSTs, a refresh with those objects can be
-    # an external one of the same part
+    # `run.posts.sole_objects` is not used to recognise our refresh: even after several POSTs, an external refresh of
+    # the same part of the model has the same objects
     order = ReadHistory(
         model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost, objects=run.objects
     )
@@ -49,7 +49,8 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
     if answer.adoptable:
         return follow(run, answer.adoptable, now, adopted=True, after_loss=phase.reason == "lost")
     if phase.reason == "busy" and (answer.running or answer.changed or look.running):
-        # the refresh that blocked the POST is in the history: if it runs, the run waits behind it, else it tries again
+        # the refresh that blocked the POST is in the history: while that refresh is running, the run waits behind it;
+        # afterwards the run tries again
         return reopen(run, run.limits.poll_min)
     # the answer may be stale: only a look after the grace proves that no refresh appeared
     if time_of(answer.look.read_at) < time_of(phase.until):

@@ -81,7 +81,8 @@ class Invocations:
 
 
 class _Synchronous:
-    """See Invocations.synchronous. Not a generator, because every function call makes one."""
+    """See Invocations.synchronous. Not written as a generator, which would be slower: every call of a synchronous
+    function creates such a block."""
 
     __slots__ = ("_id", "_invocations")
 

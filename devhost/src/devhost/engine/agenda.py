@@ -1,4 +1,5 @@
-"""The work items: ready, staged until the next commit, in flight, hidden, or due later."""
+"""The work items: ready, staged until the next commit, in flight, hidden until a time (as after the death of a worker),
+or due later."""
 
 from __future__ import annotations
 

@@ -73,8 +73,8 @@ class Message:
     target: str
     body: dict[str, Any]
     execution_id: str | None = None
-    """The execution to which the message belongs, of its target or, for an activity, of the scheduling instance; None
-    if it belongs to any execution."""
+    """The execution for which the message is meant: of the target or, for an activity, of the instance that scheduled
+    it. None: any execution takes it."""
     due: datetime | None = None
     _text: str = ""
 

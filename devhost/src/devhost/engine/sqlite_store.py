@@ -39,7 +39,7 @@ class StateInUse(Exception):  # noqa: N818
 
     def __init__(self, directory: Path) -> None:
         super().__init__(
-            f"the state directory {directory} is in use by another devhost; stop that one or give another --state"
+            f"the state directory {directory} is in use by another devhost; stop that one or choose a different --state"
         )
         self.directory = directory
 

@@ -20,8 +20,8 @@ Row = tuple[Any, ...]
 
 @dataclass(slots=True)
 class Changes:
-    """The changes of one transaction. None as an instance or entity deletes it. `dropped` is applied before
-    `history`."""
+    """The changes of one transaction. In `instances` and `entities`, the value None deletes the entry. `dropped` is
+    applied before `history`."""
 
     instances: dict[str, Instance | None] = field(default_factory=dict)
     entities: dict[str, Entity | None] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """Orchestration versions: which instances this host runs.
 
 An instance keeps the version it was started with. A host has a version of its own (`defaultVersion` in host.json) and a
-rule for instances of other versions. The rule also decides whether the instances that it does not run wait or fail.
+rule for instances of other versions. The rule also decides what happens to the instances that the host does not run:
+they wait, or they fail.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ class Versioning:
     """The version of a host and its rule for instances of other versions.
 
     `match`: "CurrentOrOlder" runs instances of the host's version and of older versions, "Strict" only instances of the
-    host's version, "None" all instances. `failure`: what happens to the instances that it does not run: "Reject" leaves
-    them and their messages until another host runs them; "Fail" fails them.
+    host's version, "None" all instances. `failure`: what happens to the instances that the host does not run: "Reject"
+    leaves them and their messages until another host runs them; "Fail" fails them.
     """
 
     default: str | None = None
