@@ -41,8 +41,8 @@ REPEAT_SECONDS = 60.0  # after this time an unchanged status is printed again: a
 KEY, TOKEN = "REFRESH_KEY", "REFRESH_TOKEN"
 IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 _PROGRESS = [sys.stdout]
-"""Where progress is printed: the standard output or, with --json, the standard error: then only the JSON is printed to
-the standard output."""
+"""Where progress is printed: the standard output. With --json it is the standard error, so that the standard output has
+only the JSON."""
 SUMMARY_KEYS = ("id", "status", "refreshId", "requestedAt", "startedAt", "endedAt", "servedBy", "sharedWith", "error")
 
 
