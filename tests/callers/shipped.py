@@ -50,7 +50,7 @@ def deployed(name: str, values: Json | None = None) -> dict[str, Json]:
 
 
 def _with_values(value: Any, given: Json) -> Any:
-    """A value with the expressions of the template replaced with their values. All of them are parameters."""
+    """A value in which the expressions of the template, all of which are parameters, are replaced with their values."""
     if isinstance(value, dict):
         return {key: _with_values(inner, given) for key, inner in value.items()}
     if isinstance(value, list):

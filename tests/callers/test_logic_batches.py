@@ -20,7 +20,7 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
 
 
 def test_it_comes_in_four_forms() -> None:
-    """There are files for Consumption and Standard, each with an identity and with a key."""
+    """The workflow for a batch has files for Consumption and Standard, each with an identity and with a key."""
     assert len(BATCH_FILES) == 4
 
 
