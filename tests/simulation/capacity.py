@@ -130,7 +130,7 @@ class Places:
 
 
 def _turn(waiter: Waiter, run: str) -> tuple[datetime, str]:
-    """The position of a run in the order: the time at which it asked, moved half an hour by a high or a low
+    """The position of a run in the order: the time at which it asked, half an hour earlier or later with a high or low
     priority."""
     return datetime.fromisoformat(waiter.since) - AHEAD[waiter.priority], run
 
