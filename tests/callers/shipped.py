@@ -44,7 +44,9 @@ def deployed(name: str, values: Json | None = None) -> dict[str, Json]:
         kind = resource["type"].removeprefix("Microsoft.DataFactory/factories/")
         own = _matched(r"\[concat\(parameters\('factoryName'\), '/([\w-]+)'\)\]", resource["name"])
         before = r"\[concat\(variables\('factoryId'\), '/(\w+/[\w-]+)'\)\]"
-        assert {_matched(before, one) for one in resource["dependsOn"]} <= set(made), "after what it depends on"
+        assert {_matched(before, one) for one in resource["dependsOn"]} <= set(made), (
+            "after the resources that it depends on"
+        )
         made[f"{kind}/{own}"] = {"name": own, "properties": _with_values(resource["properties"], given)}
     return made
 

@@ -95,7 +95,7 @@ def test_a_step_runs(keyed: Factory, name: str, outcome: str, tmp_path: Path) ->
 
 
 def test_every_input_of_a_step_is_used() -> None:
-    """Each input is one variable of the environment, each variable is used, and no input is pasted into a script."""
+    """Each input is one variable of the environment, and each variable is used. No input is pasted into a script."""
     for name, (script, declared) in scripts().items():
         assert "${{" not in script, name
         assert [variable for variable in declared if variable.startswith("INPUT_") and variable not in script] == []

@@ -85,7 +85,7 @@ def test_two_different_keys_are_refused(world: World) -> None:
 
 
 def test_the_answer_to_a_start(world: World) -> None:
-    """It is a 202 of less than 4 KB with Location, Retry-After, and a token for each purpose."""
+    """A start is answered with a 202 of less than 4 KB, with Location, Retry-After, and a token for each purpose."""
     answer = world.post({"workspaceId": WORKSPACE.upper(), "datasetId": world.model()})
     body = answer.json()
     assert answer.status_code == 202

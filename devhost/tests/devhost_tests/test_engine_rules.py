@@ -282,12 +282,12 @@ def test_an_entity_batch_that_was_not_stored_is_applied_again(world: Simulation)
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.engine.commit()
     world.run()
-    assert world.hub.entity_state("log", "k") == [1], "the state of the first time was lost, so there is no double"
+    assert world.hub.entity_state("log", "k") == [1], "the first state was lost, so the value is stored only once"
     assert len([c for c in world.calls if c.kind == "entity"]) == 2
 
 
 def test_an_invalid_answer_of_the_app_does_not_end_the_engine(world: Simulation) -> None:
-    """Such an answer fails only the instance."""
+    """An invalid answer of the app fails only the instance that gets it."""
     world.start("one_step", "i", text(1))
     (item,) = world.engine.ready(world.now)
     world.engine.begin(item, world.now)

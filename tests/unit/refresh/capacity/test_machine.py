@@ -199,7 +199,7 @@ def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
     desk.pass_time(seconds=RECHECK_SECONDS)
     desk.take("alive")
     desk.leave("holder")
-    assert isinstance(desk.take("alive"), Waits), "the first one may still be on its way"
+    assert isinstance(desk.take("alive"), Waits), "the message of the first run may be late"
     desk.pass_time(seconds=LATE.total_seconds() + 1)
     assert isinstance(desk.take("alive"), Placed)
     assert desk.group.line() == ["dead"]
@@ -254,7 +254,7 @@ def test_an_external_refresh_counts_while_it_is_seen() -> None:
     desk.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
     assert isinstance(desk.take("b"), Waits)
     placed = desk.take("a")
-    assert isinstance(placed, Placed), "its run looked at the model and found it idle"
+    assert isinstance(placed, Placed), "the run of the model found it idle"
     desk.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
     desk.pass_time(minutes=11)
     assert isinstance(desk.take("b"), Placed)
@@ -292,7 +292,8 @@ def test_a_group_can_close_any_number_of_times_in_a_row() -> None:
 
 
 def test_refusals_of_refreshes_that_ran_together_close_the_group_once() -> None:
-    """Such refusals do not make the pause longer. Power BI may give the pause, within a limit."""
+    """Refusals of refreshes that ran together do not make the pause longer. Power BI may give the pause, within a
+    limit."""
     desk = Desk(3)
     for run in "abc":
         desk.take(run)

@@ -201,7 +201,7 @@ def test_completed_candidates_come_first_then_the_oldest() -> None:
 
 
 def test_a_candidate_may_be_ours_if_its_start_fits() -> None:
-    """Only if an answer was lost, a candidate may be ours. It must have begun when our refresh can have begun."""
+    """A candidate may be ours only if an answer was lost, and if it began when our refresh can have begun."""
     window = LostWindow(since=instant(NOON + 5 * SECOND), until=instant(NOON + 8 * SECOND))
     rows = [after(9, "c"), after(6, "b"), after(2, "a")]
     assert [ours for _, ours in candidates(rows, LOOK, None, window)] == [False, True, False]

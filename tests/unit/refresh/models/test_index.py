@@ -111,7 +111,9 @@ def test_the_streak_is_longer_than_the_stored_runs() -> None:
     assert (entry.failures, len(entry.recent), entry.days["2026-03-31"]) == (30, index.MAX_RECENT, (1, 30))
     assert entry_after(ended("good", 600), *failures, ended("no", 10, "Cancelled")).failures == 30
     assert entry_after(*failures, ended("good", 10)).failures == 0
-    assert entry_after(*failures, failures[0]).days["2026-03-31"] == (0, 30), "older than the stored ones: a repeat"
+    assert entry_after(*failures, failures[0]).days["2026-03-31"] == (0, 30), (
+        "an end older than the stored ones is a repeat"
+    )
 
 
 def test_days_are_bounded() -> None:
@@ -175,10 +177,10 @@ def test_an_overdue_model_is_noted_once_in_each_period() -> None:
     }
     assert index.apply(noted.shard, note, NOW).event is None
     fresh = index.apply(noted.shard, ended("c", 1), NOW).shard
-    assert index.apply(fresh, note, NOW).event is None, "it belongs to the previous period"
+    assert index.apply(fresh, note, NOW).event is None, "the note is for the previous period"
     later = NOW + timedelta(hours=3)
     again = NoteOverdue(at=instant(later), dataset_id=MODEL, fresh_at=at(1), expected_every_hours=2)
-    assert index.apply(fresh, again, NOW).event is None, "not yet"
+    assert index.apply(fresh, again, NOW).event is None, "the new period has not ended"
     assert index.apply(fresh, again, later).event is not None
     assert index.apply(Shard(), note, NOW).event is None
 
@@ -197,7 +199,9 @@ def test_old_models_are_removed() -> None:
     assert index.apply(shard, forget, NOW).shard.models == {}
     assert MODEL in index.apply(shard, replace(forget, keep=(MODEL,)), NOW).shard.models
     assert MODEL in index.apply(shard, replace(forget, before=at(601)), NOW).shard.models
-    assert MODEL in index.apply(shard_after(waits("a", 600)), forget, NOW).shard.models, "its run is active"
+    assert MODEL in index.apply(shard_after(waits("a", 600)), forget, NOW).shard.models, (
+        "the run of the model is active"
+    )
 
 
 def test_a_wrong_clock_does_not_block_the_others() -> None:

@@ -160,7 +160,7 @@ def test_scopes_stay_the_same_when_others_are_removed(several: list[list[TableRe
 
 
 def test_together_of_what_has_nothing_in_common() -> None:
-    """Such scopes have no common scope, so the run keeps its own."""
+    """Scopes of different kinds or with different options have no common scope, so a run keeps its own."""
     assert together([SALES, enhanced("DimDate", max_parallelism=2)]) is None
     assert together([MODEL, WHOLE]) is None
     assert together([]) is None

@@ -117,7 +117,7 @@ def test_the_status_of_a_waiting_request_comes_from_the_queue() -> None:
     body = checked_report(request(standing=standing), live_by_queue("a", standing, desk.queue)).body
     assert (body["status"], body["position"], body["runId"], body["sharedWith"]) == ("Queued", 1, "a-r1", 0)
     assert body["waitsFor"]["refreshId"] == "r"
-    assert live_by_queue("a", standing, Queue()).position == 5, "a queue without it adds nothing"
+    assert live_by_queue("a", standing, Queue()).position == 5, "a queue without the request adds nothing"
 
 
 def test_a_request_that_backs_off_has_the_time_of_its_next_attempt() -> None:

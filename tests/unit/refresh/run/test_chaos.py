@@ -238,7 +238,7 @@ class World:
                 return
             orchestration.waits, after = False, step.then
         else:
-            assert isinstance(step, Ask | Do), "no capacity limit applies"
+            assert isinstance(step, Ask | Do), "a workspace without a limit asks no group"
             answer = self.ask(step.operation) if isinstance(step, Ask) else self.act(step)  # type: ignore[arg-type]
             if self.mishap(0.01):
                 del self.orchestrations[run.turn]

@@ -109,7 +109,8 @@ def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
 
 
 def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> None:
-    """Such exceptions have the same budget as an outage, because the host may be shutting down."""
+    """An exception of the app before the POST has the same budget as an outage, because the host may be shutting
+    down."""
     run = Incarnation().claimed()
     while run.broke(ReadHistory).phase is Looking:
         run.wait()
@@ -121,8 +122,8 @@ def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> Non
 
 
 def test_the_run_stores_when_its_lost_refresh_can_have_begun() -> None:
-    """These times prevent the run from adopting another refresh by mistake. After a POST with an exception, they are
-    not known."""
+    """With the times between which its refresh can have begun, the run adopts no other refresh by mistake. After a POST
+    with an exception, they are not known."""
     known = LostWindow(since="2026-03-31T12:00:05.000Z", until="2026-03-31T12:00:09.000Z")
     Incarnation().closed().posted(AnswerLost(error="no answer", window=known)).history(lost=known)
     Incarnation().closed().posted(Broke(error="x")).history(lost=LostWindow())

@@ -71,7 +71,7 @@ def test_a_recorded_refresh_is_reported() -> None:
     again = news_after(following().to(Reopening()), Done())
     assert isinstance(again, RunWaits)
     assert (again.since, again.requests) == (SINCE, None)
-    assert news_after(CLAIMED.to(Reopening()), Done()) is None, "it had waited all the time"
+    assert news_after(CLAIMED.to(Reopening()), Done()) is None, "the run had waited all the time"
     dropped = news_after(CLAIMED.to(Dropping(requests=("a",))), Done())
     assert dropped == RequestsEnded(at=AT, dataset_id="d", request_ids=("a",))
 

@@ -130,7 +130,8 @@ def test_refreshes_that_are_probably_ours_and_fail_end_the_run() -> None:
 
 
 def test_external_refreshes_that_fail_never_end_the_run() -> None:
-    """These refreshes began before our POST, so they are not ours."""
+    """A refresh that began before our POST is not ours. If it fails, the run waits again and posts, any number of
+    times."""
     run = Incarnation().closed()
     for permit in range(1, 4 * MAX_TRIES):
         run.posted(Appeared(refresh_id="r")).recorded().wait().reads("Failed")
