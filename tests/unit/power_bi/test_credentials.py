@@ -116,7 +116,7 @@ def test_a_failed_renewal_has_no_effect_while_the_old_token_is_valid() -> None:
 
 
 def test_a_token_is_not_used_in_its_last_seconds() -> None:
-    """In its last seconds, a token could expire on the way. The error would then blame the token."""
+    """A token is not used in its last seconds: it could expire on the way, and the error would blame the token."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     tokens.token()

@@ -96,8 +96,8 @@ def test_a_restarted_run_is_told_to_cancel_its_refresh(desk: Desk) -> None:
 
 
 def test_a_run_without_members_is_removed_unless_it_may_have_posted(desk: Desk) -> None:
-    """A run whose refresh may be running follows it to its end. If none was started, the run is removed and none will
-    be."""
+    """A run without members stays if its refresh may be running: it follows the refresh to its end. Otherwise the run
+    is removed, and starts no refresh."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.enroll("c", scope=SALES)
