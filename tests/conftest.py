@@ -9,10 +9,10 @@ from itertools import groupby
 import pytest
 from hypothesis import settings
 
-# No deadline: on a loaded machine an example can take long for reasons that have nothing to do with the code.
+# No deadline: on a loaded machine, an example can take long for reasons that have nothing to do with the code.
 settings.register_profile("checks", deadline=None, max_examples=50)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
-settings.load_profile("checks")  # --hypothesis-profile thorough replaces it
+settings.load_profile("checks")  # the option --hypothesis-profile thorough replaces this profile
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts background jobs with SIGINT ignored, and the programs that the tests interrupt would inherit that

@@ -36,7 +36,7 @@ expect.set_options(timeout=WAIT_MILLISECONDS)
 
 
 def executable() -> str | None:
-    """The path of a Chromium on this machine; the variable CHROMIUM can name a different one. None if there is none."""
+    """The path of a Chromium: that in the variable CHROMIUM, or one of this machine. None if there is none."""
     named = os.environ.get("CHROMIUM")
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 
@@ -94,7 +94,7 @@ class Visitor:
         return [f"{one['id']} ({one['impact']}): {[node['html'][:160] for node in one['nodes'][:3]]}" for one in found]
 
     def overflow(self) -> int:
-        """The number of pixels by which the page is wider than its window."""
+        """By how many pixels the page is wider than its window."""
         width: int = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         return width
 
@@ -104,6 +104,6 @@ class Visitor:
         assert self.problems == []
 
     def _message(self, message: ConsoleMessage) -> None:
-        # without the errors that the browser itself reports for answers that are not a success
+        # without the messages that the browser itself logs for answers that are not a success
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             self.problems.append(f"{message.type}: {message.text}")

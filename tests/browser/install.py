@@ -1,4 +1,4 @@
-"""`python -m tests.browser.install`: installs Debian's Chromium if there is no Chromium and if this is allowed.
+"""`python -m tests.browser.install`: installs Debian's Chromium if the machine has none and if this is allowed.
 
 `dev.py test` runs it before the tests. If Chromium cannot be installed, it prints the reason, and the tests of the page
 are skipped.
@@ -22,7 +22,7 @@ INSTALL = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "fonts-
 
 
 def main() -> int:
-    """0 if there is a Chromium, 1 with the reason if there is none."""
+    """Returns 0 if there is a Chromium. Otherwise it prints the reason and returns 1."""
     if executable():
         return 0
     if shutil.which("apt-get") is None or not hasattr(os, "geteuid") or os.geteuid() != 0:

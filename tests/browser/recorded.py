@@ -44,7 +44,7 @@ def model_id(name: str) -> str:
 
 
 def days(pattern: str) -> list[Json]:
-    """Fourteen days, the newest first: `.` without a run, `+` completed, `-` failed, `*` both."""
+    """Fourteen days, the newest first. In `pattern`: `.` no run, `+` completed, `-` failed, `*` both."""
     found = []
     for back, sign in enumerate(pattern):
         if sign != ".":
@@ -176,7 +176,7 @@ def fleet() -> list[Json]:
 
 
 def many(number: int) -> list[Json]:
-    """This many models."""
+    """A list of this many models."""
     patterns = ("++++++.+++++++", "+*++++.+++++++", "+-++++.++.++++", "++.++..++.++++")
     return [
         model(f"Model {at:03}", list(WORKSPACES)[at % 3], days=days(patterns[at % 4]), lastSuccessAgeSeconds=at * 600)

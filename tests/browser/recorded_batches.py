@@ -130,7 +130,7 @@ def listing() -> Json:
 
 
 def large(number: int, alone: int, *, layers: int = 5) -> list[Json]:
-    """This many models: the first `alone` of them have no dependencies, the others are in layers."""
+    """A batch of this many models. The first `alone` of them have no dependencies, the others are in layers."""
     states = ("Completed", "Completed", "Completed", "Started", "Waiting", "Failed")
     rows = [member(f"Single model {at:03}", states[at % 6]) for at in range(alone)]
     size = (number - alone) // layers

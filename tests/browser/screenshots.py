@@ -26,7 +26,7 @@ SHOTS = {
 
 
 def main() -> int:
-    """Takes the pictures. Returns 0, or 1 if there is no browser."""
+    """Takes the pictures. Returns 0 if this succeeds, or 1 if there is no browser."""
     if executable() is None:
         print("No Chromium on this machine: python -m tests.browser.install, or set CHROMIUM to its path.")
         return 1

@@ -70,7 +70,7 @@ def test_with_sign_in(world: World, visit: Visit) -> None:
 
 
 def test_a_session_that_ends_while_the_page_is_open(world: World, visit: Visit) -> None:
-    """The next read shows the sign-in at the same place."""
+    """When a session ends, the page shows the sign-in with its next read, and stays at the same place."""
     world.mode = "entra"
     visitor = visit(world.base)
     visitor.context.add_cookies([{"name": SESSION, "value": "x", "url": world.base}])

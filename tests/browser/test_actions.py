@@ -63,7 +63,7 @@ def test_cancel(world: World, visit: Visit) -> None:
     visitor.go("#/requests/live-0", "Request of Load orders")
     page.get_by_role("button", name="Cancel").click()
     with page.expect_response("**/refreshes/live-0/cancel"), page.expect_response("**/refreshes/live-0/status"):
-        # after the answer of the app, the page reads the view again at once
+        # the page reads the view again as soon as it has the answer of the app
         dialog.get_by_role("button", name="Cancel the request").click()
     expect(dialog.get_by_text("The app is cancelling the request")).to_be_visible()
     assert world.sent() == [("/api/refreshes/live-0/cancel", None)]
@@ -93,7 +93,7 @@ def test_check(world: World, visit: Visit) -> None:
 
 
 def test_check_of_a_busy_model(world: World, visit: Visit) -> None:
-    """It shows for how long a refresh has been running."""
+    """The check shows for how long the refresh in progress has been running."""
     world.check = recorded.finding(busy=True)
     page = visit(world.base).open(f"#/models/{SALES}")
     page.get_by_role("button", name="Check access").click()

@@ -72,7 +72,8 @@ def a_batch(world: World, visitor: Visitor) -> None:
 
 
 def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
-    """An empty app, then a request that waits, refreshes and is cancelled, then a model that fails."""
+    """The page shows an empty app, then a request that waits, refreshes and is cancelled, and at last a model that
+    fails."""
     env = {**FAST, "POWER_BI_API_URL": power_bi}
     with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
         world = World(host.base, power_bi, host.host_key())

@@ -71,8 +71,8 @@ def test_the_page_keeps_itself_up_to_date(world: World, visit: Visit) -> None:
 
 
 def test_an_app_that_does_not_answer(world: World, visit: Visit) -> None:
-    """The old data stay with a message. The page tries less and less often, and continues when the app answers
-    again."""
+    """The old data stay on the page, with a message. The page tries less and less often, and continues when the app
+    answers again."""
     visitor = visit(world.base)
     page = stopped(visitor).open()
     world.refusal = (503, UNAVAILABLE)

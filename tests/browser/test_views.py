@@ -30,7 +30,8 @@ def row(page: Page, name: str) -> str:
 
 
 def test_nothing_is_in_the_way(world: World, visit: Visit) -> None:
-    """axe finds no problem in any view, in light and dark, on a wide window and on a phone; no view is wider."""
+    """In light and dark, on a wide window and on a phone, axe finds no problem, and no view is wider than its
+    window."""
     # only one row of each kind, because axe takes time for every element
     world.models = [row for row in world.models if row["modelName"] in KINDS]
     for scheme, size in (("light", WIDE), ("dark", PHONE)):
@@ -51,7 +52,8 @@ def test_nothing_is_in_the_way(world: World, visit: Visit) -> None:
 
 
 def test_the_fleet(world: World, visit: Visit) -> None:
-    """Overdue models come first; each state has a symbol and a word; days have a text; filters are in the address."""
+    """Overdue models come first. Each state has a symbol and a word, and each day a text. Filters are in the
+    address."""
     visitor = visit(world.base)
     page = visitor.open()
     expect(page).to_have_title("Models · Model refreshes")
@@ -191,7 +193,8 @@ def test_five_hundred_models(world: World, visit: Visit) -> None:
 
 
 def test_names_are_text(world: World, visit: Visit) -> None:
-    """Markup is shown, not run; direction marks have no effect outside a name; long names do not widen the page."""
+    """Markup in a name is shown and not run. Direction marks have no effect outside a name. Long names do not widen the
+    page."""
     for options in ({}, {"viewport": PHONE}):
         visitor = visit(world.base, **options)
         page = visitor.open()

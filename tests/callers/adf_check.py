@@ -94,7 +94,7 @@ def _expressions(activity: Json, where: str, properties: Json, earlier: set[str]
     found = []
     own = {key: value for key, value in activity.get("typeProperties", {}).items() if key not in INNER}
     known = {
-        "activity": earlier | _names(activity),  # the condition of a loop may refer to activities inside
+        "activity": earlier | _names(activity),  # the condition of a loop may refer to activities inside the loop
         "parameter": set(properties.get("parameters", {})),
         "variable": set(properties.get("variables", {})),
     }
@@ -154,7 +154,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _at_signs(value: Any) -> Iterator[str]:
-    """Strings that look like expressions but are not marked as such."""
+    """Strings that look like expressions but are not marked as expressions."""
     if isinstance(value, str) and value.startswith("@"):
         yield value
     elif isinstance(value, dict) and not is_expression(value):

@@ -108,7 +108,7 @@ class Line:
         return answer
 
     def starts(self) -> list[Json]:
-        """The answers to the POSTs, in order."""
+        """The answers to the POSTs, in their order."""
         return [json.loads(answer.body) for call, answer in self.calls if call.method == "POST"]
 
 
@@ -174,7 +174,7 @@ class Factory:
         return StartedRun(self.pool.submit(started.run), line, run_id)
 
     def runners(self, line: Line, pace: Pace) -> dict[str, Runner]:
-        """The activities that call the app through a `Line`."""
+        """The runners of the activities that call the app: each call goes through a `Line`."""
         web = WebActivity(line, token_for, pace)
         hook = WebHookActivity(line, token_for, pace, self.post)
         function = FunctionActivity(line, token_for, pace, self._linked_services(), {SECRET_NAME: self.app.key})

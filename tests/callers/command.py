@@ -34,7 +34,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def arguments(url: str, dataset: str, *more: str) -> list[str]:
-    """The command line. Its options make Python print no warnings and read no settings of the user."""
+    """The command line. With its options, Python raises every warning as an error and reads no settings of the user."""
     command = [sys.executable, "-I", "-W", "error", str(COMMAND)]
     return [*command, "--url", url, "--workspace", WORKSPACE, "--dataset", dataset, *more]
 

@@ -1,4 +1,4 @@
-"""Finds errors because of which Azure would refuse to import a Logic Apps workflow, or its first run would fail.
+"""Finds errors that would make Azure refuse to import a Logic Apps workflow, or make its first run fail.
 
 Only Azure itself can validate a definition completely (`az logic workflow` and the Validate operation of its REST API):
 the published JSON schema does not describe the contents of actions, and there is no library for it. This module checks
@@ -34,7 +34,7 @@ SECURE_TYPES = ("securestring", "secureobject")
 
 @dataclass(frozen=True)
 class Place:
-    """An action, its siblings (including itself), and the names of the actions that enclose it."""
+    """An action, the actions of its group (including itself), and the names of the actions that enclose it."""
 
     name: str
     body: Json
@@ -135,7 +135,8 @@ def _places(actions: Json, outer: tuple[str, ...] = ()) -> Iterator[Place]:
 
 
 def _earlier(place: Place, by_name: dict[str, Place]) -> set[str]:
-    """The actions that have ended when an action starts, according to runAfter of the action and of those around it."""
+    """The actions that have ended when an action starts, according to runAfter of the action and of the enclosing
+    actions."""
     found: set[str] = set()
     todo = [place.name, *place.outer]
     while todo:

@@ -155,7 +155,7 @@ class Places:
 
 @contextmanager
 def places(folder: Path) -> Iterator[Places]:
-    """Both apps, running."""
+    """Both apps, which run during the block."""
     with ExitStack() as stack:
         service = stack.enter_context(serve(PowerBiService()))
         served = stack.enter_context(callbacks())

@@ -19,7 +19,8 @@ SECRET_NAME = "refresh-function-key"
 
 @contextmanager
 def serving(respond: Respond) -> Iterator[str]:
-    """Serves a function that returns the answer to a call, in which `url` is path and query. Yields the base URL."""
+    """Serves a function that gets a call (with path and query as its `url`) and returns the answer. Yields the base
+    URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -54,7 +55,7 @@ def serving(respond: Respond) -> Iterator[str]:
 
 
 def json_answer(value: object, status: int = 200, **headers: str) -> Answer:
-    """A JSON answer. Write underscores for the hyphens in names of headers."""
+    """A JSON answer. In names of headers, underscores stand for hyphens."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Answer(status, json.dumps(value).encode(), {"Content-Type": "application/json", **named})
 

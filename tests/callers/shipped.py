@@ -44,13 +44,15 @@ def deployed(name: str, values: Json | None = None) -> dict[str, Json]:
         kind = resource["type"].removeprefix("Microsoft.DataFactory/factories/")
         own = _matched(r"\[concat\(parameters\('factoryName'\), '/([\w-]+)'\)\]", resource["name"])
         before = r"\[concat\(variables\('factoryId'\), '/(\w+/[\w-]+)'\)\]"
-        assert {_matched(before, one) for one in resource["dependsOn"]} <= set(made), "after what it depends on"
+        assert {_matched(before, one) for one in resource["dependsOn"]} <= set(made), (
+            "after the resources that it depends on"
+        )
         made[f"{kind}/{own}"] = {"name": own, "properties": _with_values(resource["properties"], given)}
     return made
 
 
 def _with_values(value: Any, given: Json) -> Any:
-    """A value with the expressions of the template replaced with their values. All of them are parameters."""
+    """A value in which the expressions of the template, all of which are parameters, are replaced with their values."""
     if isinstance(value, dict):
         return {key: _with_values(inner, given) for key, inner in value.items()}
     if isinstance(value, list):

@@ -44,14 +44,15 @@ def failed(run: PipelineRun) -> str:
 
 
 def test_each_comes_in_both_forms_and_for_synapse() -> None:
-    """Each pipeline has a file for an identity and a file for a key."""
+    """Each pipeline has a file for an identity and a file for a key, and both also exist for Synapse."""
     expected = [f"{way}-{form}" for way in ("refresh-batch", "refresh-workspace") for form in ("identity", "key")]
     assert sorted(name for _, name in FILES) == sorted(expected * 2)
 
 
 @pytest.mark.parametrize("name", BATCH_PIPELINES)
 def test_what_is_sent(name: str) -> None:
-    """The body has Options, overridden by the models, the idempotency key of the run, and the caller."""
+    """The body has Options, the models, the idempotency key of the run, and the caller. A parameter such as WorkspaceId
+    overrides its key in Options."""
     file = pipeline(name)
     [start] = [one for one in file["properties"]["activities"] if one["typeProperties"].get("method") == "POST"]
     models = [{"name": "A", "datasetId": "d", "dependsOn": ['with "quotes"']}]
@@ -75,7 +76,8 @@ def test_what_is_sent(name: str) -> None:
 
 @pytest.mark.parametrize(("folder", "name"), [entry for entry in FILES if entry[1].startswith("refresh-batch")])
 def test_a_list_of_models(factory: Callable[[str], Factory], folder: Path, name: str) -> None:
-    """The run succeeds if all were refreshed, even after a lost answer. Otherwise its message names the failures."""
+    """The run succeeds if all models were refreshed, even after a lost answer. Otherwise its message names the
+    failures."""
     caller = replace(factory(form_of(name)), folder=folder)
     first, second = caller.world.model(seconds=0.2), caller.world.model(seconds=0.2)
     bad = caller.world.model(outcome="Failed", seconds=0.2)
@@ -94,7 +96,7 @@ def test_a_list_of_models(factory: Callable[[str], Factory], folder: Path, name:
 
 @pytest.mark.parametrize(("folder", "name"), [entry for entry in FILES if entry[1].startswith("refresh-workspace")])
 def test_all_models_of_a_workspace(factory: Callable[[str], Factory], folder: Path, name: str) -> None:
-    """All models are refreshed, except the excluded ones."""
+    """All models of the workspace are refreshed, except the excluded ones."""
     caller, workspace = replace(factory(form_of(name)), folder=folder), str(uuid.uuid4())
     ids = {key: caller.world.model(name=key, workspaceId=workspace, seconds=0.2) for key in ("Sales", "Stock", "Test")}
     run = caller.begin(name, "", WorkspaceId=workspace, Except=["Test"]).ended()

@@ -138,13 +138,13 @@ FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_shipped_pipelines_are_clean(name: str) -> None:
-    """No error is found."""
+    """The check finds no error in a shipped pipeline."""
     assert problems(pipeline(name)) == []
 
 
 @pytest.mark.parametrize("name", SYNAPSE_PIPELINES)
 def test_the_pipelines_for_synapse_are_clean(name: str) -> None:
-    """The models of Synapse and of Data Factory find no error."""
+    """Neither the models of Synapse nor those of Data Factory find an error in a file for Synapse."""
     file = pipeline(name, OF_SYNAPSE)
     assert problems(file, SYNAPSE) == []
     assert problems(file) == []
@@ -152,7 +152,8 @@ def test_the_pipelines_for_synapse_are_clean(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_there_is_a_file_for_synapse_where_it_differs(name: str) -> None:
-    """The files for Synapse leave out three features that its models lack. If that is not safe, there is no file."""
+    """A file for Synapse leaves out features that the models of Synapse lack, which are at most three. If this is not
+    safe, there is no file."""
     found = problems(pipeline(name), SYNAPSE)
     unknown = {sentence.split(": ")[0].rsplit(".", 1)[-1] for sentence in found}
     assert unknown
@@ -166,7 +167,7 @@ def test_there_is_a_file_for_synapse_where_it_differs(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found(name: str) -> None:
-    """The error is reported, but not for the file without it."""
+    """The check reports an error that is put into a shipped file, and no error in the file itself."""
     shipped, seed, message = FAULTS[name]
     good = pipeline(shipped)
     bad = copy.deepcopy(good)

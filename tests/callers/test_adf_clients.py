@@ -56,7 +56,7 @@ def red(act: Callable[[], Any]) -> ActivityFailed:
 
 
 def test_web_polls_the_location_while_the_answer_is_202() -> None:
-    """It waits as long as Retry-After says, and sends the polls without the headers of the first call."""
+    """The activity waits as long as Retry-After says. It polls without the headers of the first call."""
     script, pace = Script(moved(7), moved(None), json_answer({"a": 1})), Virtual()
     assert web(script, pace)({**POST, "authentication": AUDIENCE}, DAY) == {"a": 1}
     assert pace.seconds == 7 + 15
@@ -66,13 +66,13 @@ def test_web_polls_the_location_while_the_answer_is_202() -> None:
 
 
 def test_web_accepts_a_202_without_polling() -> None:
-    """With turnOffAsync it does not poll."""
+    """With turnOffAsync, the activity accepts a 202 and does not poll."""
     script = Script(Answer(202, b'{"b": 2}', moved().headers))
     assert web(script)({**GET, "turnOffAsync": True}, DAY) == {"b": 2}
 
 
 def test_web_ends_at_its_timeout() -> None:
-    """It fails at its timeout even if the answers are still 202."""
+    """If all answers are 202, the activity fails at its timeout."""
     pace = Virtual()
     assert "timeout" in red(lambda: web(Script(moved(60)), pace)(GET, 600)).message
     assert 600 < pace.seconds <= 660
@@ -80,7 +80,7 @@ def test_web_ends_at_its_timeout() -> None:
 
 @pytest.mark.parametrize("status", [301, 400, 404, 424, 429, 500, 503])
 def test_web_fails_on_an_error(status: int) -> None:
-    """Status and body are in the message, for the first call and for a later poll."""
+    """The message has status and body of the error, whether it is the answer to the first call or to a later poll."""
     answer = json_answer({"error": {"message": "why"}}, status)
     for script in (Script(answer), Script(moved(), answer)):
         failed = red(partial(web(script), GET, DAY))
@@ -91,19 +91,19 @@ def test_web_fails_on_an_error(status: int) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"5", b'"text"', b"<html>"])
 def test_web_accepts_json_objects_only(body: bytes) -> None:
-    """Any other body fails the activity, even with 200."""
+    """A body that is not a JSON object fails the activity, even with 200."""
     assert "JSON object" in red(lambda: web(Script(Answer(200, body)))(GET, DAY)).message
 
 
 def test_web_accepts_four_megabytes() -> None:
-    """With one byte more, the activity fails."""
+    """A body of 4 MB is accepted; with one byte more, the activity fails."""
     fits = b'{"a":"' + b"x" * (4 * 1024 * 1024 - 8) + b'"}'
     assert web(Script(Answer(200, fits)))(GET, DAY)
     assert "4 MB" in red(lambda: web(Script(Answer(200, fits + b" ")))(GET, DAY)).message
 
 
 def test_web_waits_a_minute_for_an_answer_or_httprequesttimeout() -> None:
-    """It never waits longer than the 230 s after which Azure ends the call."""
+    """The activity never waits longer than 230 s, after which Azure ends the call."""
     script = Script(json_answer({}))
     for more in ({}, {"httpRequestTimeout": "00:02:00"}, {"httpRequestTimeout": "00:10:00"}):
         web(script)({**GET, **more}, DAY)
@@ -140,7 +140,7 @@ START = {"functionName": "refreshes", "method": "POST", "body": "{}"}
 
 
 def test_function_accepts_a_202_as_the_end() -> None:
-    """It does not poll the Location. It sends the key in a header; the answer may take 230 s."""
+    """The activity does not poll the Location. It sends the key in a header; the answer may take 230 s."""
     script = Script(Answer(202, b'{"statusUri": "u"}', moved().headers))
     assert function(script, KEYED)(START, "Service") == {"statusUri": "u"}
     [call] = script.calls
@@ -149,7 +149,7 @@ def test_function_accepts_a_202_as_the_end() -> None:
 
 
 def test_function_authenticates_with_an_identity() -> None:
-    """It sends a token for the audience of its linked service."""
+    """The activity sends a token for the audience of its linked service."""
     script = Script(json_answer({}))
     function(script, {"functionAppUrl": "https://app", "authentication": "MSI", "resourceId": "api://app"})(
         START, "Service"
@@ -158,7 +158,8 @@ def test_function_authenticates_with_an_identity() -> None:
 
 
 def test_function_fails_on_errors_and_on_other_bodies() -> None:
-    """The error is 3608 with status and body, or 3603 for a body that is not a JSON object."""
+    """An error status fails the activity with 3608, status and body. A body that is not a JSON object fails it with
+    3603."""
     failed = red(lambda: function(Script(json_answer({"error": "why"}, 424)), KEYED)(START, "Service"))
     assert failed.code == "3608"
     assert "status-'424'" in failed.message
@@ -191,7 +192,7 @@ def test_webhook_adds_its_address_and_waits_for_the_call() -> None:
 
 
 def test_webhook_fails_if_the_callback_reports_a_failure() -> None:
-    """It fails only with reportStatusOnCallBack."""
+    """The activity fails only if it has reportStatusOnCallBack."""
     callback = b'{"Error": {"ErrorCode": "Bad", "Message": "why"}, "StatusCode": "424", "Output": {}}'
     activity, properties = hook(Script(json_answer({})), callback)
     failed = red(lambda: activity(properties))
@@ -201,7 +202,7 @@ def test_webhook_fails_if_the_callback_reports_a_failure() -> None:
 
 
 def test_webhook_fails_without_a_valid_callback() -> None:
-    """It fails if the first call is refused, if there is no callback, or if the callback is not JSON."""
+    """The activity fails if the first call is refused, if there is no callback, or if the callback is not JSON."""
     for answer, callback, message in (
         (json_answer({}, 503), None, "503"),
         (json_answer({}), None, "no callback in time"),
@@ -213,7 +214,7 @@ def test_webhook_fails_without_a_valid_callback() -> None:
 
 
 def test_webhook_must_not_get_a_202_with_a_location() -> None:
-    """Otherwise the activity might both poll and wait for a callback."""
+    """After a 202 with a Location, the activity might both poll and wait for a callback."""
     activity, properties = hook(Script(moved()), b"{}")
     with pytest.raises(AssertionError, match="202 with Location"):
         activity(properties)
@@ -256,7 +257,7 @@ def statuses(run: PipelineRun) -> dict[str, str]:
 
 
 def test_dependencies_decide_what_runs() -> None:
-    """The conditions are Succeeded, Failed, Completed and Skipped."""
+    """A dependency has one of the conditions Succeeded, Failed, Completed and Skipped."""
     activities = [
         step("after success", ("first", "Succeeded")),
         step("after failure", ("first", "Failed")),
@@ -284,14 +285,14 @@ def test_dependencies_decide_what_runs() -> None:
     ],
 )
 def test_the_last_activities_decide_how_a_pipeline_ends(branches: list[tuple[str, str]], status: str) -> None:
-    """A skipped activity counts like the activities before it."""
+    """A pipeline fails if one of its last activities fails. A skipped activity counts like the activities before it."""
     activities = [step("first"), *(step(name, ("first", condition)) for condition, name in branches)]
     assert ran(activities, "first").status == status
     assert ran(activities).status == SUCCEEDED
 
 
 def test_retries_wait_and_are_counted() -> None:
-    """The whole activity is repeated at most as often as its policy allows."""
+    """An activity that fails is repeated after its interval, at most as often as its policy allows."""
     policy = {"timeout": "0.00:10:00", "retry": 3, "retryIntervalInSeconds": 60}
     run = ran([step("first", policy=policy)], "first")
     [line] = run.history
@@ -301,7 +302,7 @@ def test_retries_wait_and_are_counted() -> None:
 
 
 def test_secure_input_and_output_are_not_in_the_history() -> None:
-    """Each can be secure without the other. The next activity can still use a secure output."""
+    """Input and output can each be secure without the other. The next activity can still use a secure output."""
     second = step("second", ("first", "Succeeded"))
     second["typeProperties"]["name"] = {"value": "@activity('first').output.is", "type": "Expression"}
     run = ran([step("first", policy={"secureInput": True, "secureOutput": True}), second])
@@ -324,7 +325,7 @@ def loop(*inner: Json, condition: str, timeout: str = "0.12:00:00") -> Json:
 
 
 def test_a_loop_continues_after_a_failed_iteration() -> None:
-    """It continues until its condition is true. The last iteration determines its status."""
+    """The loop continues until its condition is true. Its last iteration determines its status."""
     keep = {"variableName": "v", "value": {"value": "@activity('look').error.message", "type": "Expression"}}
     inner = [step("look"), {**step("keep", ("look", "Failed"), kind="SetVariable"), "typeProperties": keep}]
     variables = {"v": {"type": "String", "defaultValue": ""}}
@@ -335,7 +336,7 @@ def test_a_loop_continues_after_a_failed_iteration() -> None:
 
 
 def test_a_loop_ends_at_its_timeout() -> None:
-    """It fails even if its iterations succeeded."""
+    """The loop fails at its timeout, even if its iterations succeeded."""
     pause = {**step("pause", kind="Wait"), "typeProperties": {"waitTimeInSeconds": 30}}
     run = ran([loop(pause, condition="@equals('a', 'b')", timeout="0.00:10:00")])
     assert run.status == FAILED
@@ -343,5 +344,5 @@ def test_a_loop_ends_at_its_timeout() -> None:
 
 
 def test_time_spans() -> None:
-    """Time spans have days, hours, minutes and seconds."""
+    """A time span has days, hours, minutes and seconds."""
     assert [seconds_of(text) for text in ("0.12:00:00", "00:04:00", "1.00:00:30")] == [43200, 240, 86430]

@@ -128,7 +128,8 @@ def documented() -> dict[str, int]:
 
 
 def test_the_polling_pipeline_works() -> None:
-    """It waits for an idle model, refreshes it, and ends like the refresh, so the comparison with it is fair."""
+    """The pipeline waits for an idle model, refreshes it, and ends like the refresh. So the comparison with it is
+    fair."""
     assert problems(POLLING) == []
     assert polling().status == SUCCEEDED
     assert polling(busy_seconds=120).count > polling().count

@@ -96,7 +96,7 @@ def code_block(heading: str) -> str:
 
 
 def test_a_completed_refresh(estate: Estate) -> None:
-    """The copy comes first. The guide shows the output of the Web activity."""
+    """The data is copied before the refresh starts. The guide shows the output of the Web activity."""
     model = estate.caller.world.model(seconds=1)
     run = estate.run(model)
     assert run.status == SUCCEEDED, run.history
@@ -140,7 +140,8 @@ def test_the_data_is_copied_before_the_refresh_starts(estate: Estate) -> None:
 
 
 def test_a_cancelled_pipeline_run(factory: Form) -> None:
-    """The request continues. The call in the guide cancels it; it needs only the run id of the child pipeline."""
+    """If the pipeline run is cancelled, the request continues. The call in the guide cancels it, and needs only the run
+    id of the child pipeline."""
     caller = factory("identity")
     model = caller.world.model(seconds=60)
     going = caller.begin(CHILD, model, {"refresh": {"type": "full"}})
@@ -157,7 +158,7 @@ def test_a_cancelled_pipeline_run(factory: Form) -> None:
 
 @pytest.mark.parametrize(("folder", "metadata"), [(ADF, DATA_FACTORY), (OF_SYNAPSE, SYNAPSE)], ids=["ADF", "Synapse"])
 def test_the_files_are_valid(folder: Path, metadata: Any) -> None:
-    """The models of both services find no error, but they find an error that is put into each file."""
+    """The models of Data Factory and Synapse find no error in the files, but they find one that is put into a file."""
     file = pipeline(EXAMPLE, folder)
     assert problems(file, metadata) == []
     dataset, service = read("dataset/ExampleFiles.json"), read("linkedService/ExampleStorage.json")
@@ -171,7 +172,7 @@ def test_the_files_are_valid(folder: Path, metadata: Any) -> None:
 
 
 def test_the_template_deploys_the_files() -> None:
-    """With the defaults of its parameters, it creates the contents of the files."""
+    """With the defaults of its parameters, the template creates the contents of the files."""
     files = {
         f"pipelines/{CHILD}": pipeline(CHILD),
         f"pipelines/{EXAMPLE}": pipeline(EXAMPLE),

@@ -50,7 +50,7 @@ def body(start: Json, system: Json, options: Json) -> Json:
 
 
 def test_each_way_has_both_forms() -> None:
-    """There are four ways, each with a file for an identity and a file for a key."""
+    """There are four ways to refresh a model, each with a file for an identity and a file for a key."""
     ways = ("refresh-and-poll", "refresh-with-function", "refresh-with-web", "refresh-with-webhook")
     expected = sorted(f"{way}-{form}" for way in ways for form in ("identity", "key"))
     assert expected == PIPELINES
@@ -58,8 +58,8 @@ def test_each_way_has_both_forms() -> None:
 
 @pytest.mark.parametrize("name", ALL_PIPELINES)
 def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
-    """It does so with the defaults of its parameters. Each parameter has a description; no other string is an
-    expression."""
+    """With the defaults of its parameters, the template deploys the pipeline file. Each parameter has a description,
+    and only parameters are expressions."""
     template, file = read(f"arm/{name}.json"), pipeline(name)
     assert deployed(name) == {f"pipelines/{name}": file}
     service = next((one for one in SERVICES if one in template["parameters"]), None)
@@ -78,7 +78,7 @@ def test_the_arm_template_sets_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL_PIPELINES)
 def test_the_zip_is_a_template_of_the_gallery(name: str) -> None:
-    """It contains the template and a manifest that requires exactly the linked service of the pipeline."""
+    """The zip contains the template and a manifest that requires exactly the linked service of the pipeline."""
     with zipfile.ZipFile(io.BytesIO((ADF / f"template/{name}.zip").read_bytes())) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == [f"{name}.json", "manifest.json"]
@@ -96,7 +96,7 @@ def test_the_zip_is_a_template_of_the_gallery(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_linked_services_are_clean(name: str) -> None:
-    """No error is found in them, but an error that is put into one is found."""
+    """The check finds no error in the linked services, but finds an error that is put into one."""
     service = read(f"linkedService/{name}.json")
     assert linked_service_problems(service) == []
     assert service["name"] == name
@@ -178,7 +178,8 @@ def test_the_webhook_has_four_attempts() -> None:
 
 @pytest.mark.parametrize("name", ALL_PIPELINES)
 def test_a_web_activity_survives_the_longest_wait(name: str) -> None:
-    """It waits for the answer longer than the maximum of waitSeconds (200) and Azure's limit of 230 s."""
+    """The activity waits for the answer longer than the maximum of waitSeconds (200) and longer than Azure's limit of
+    230 s."""
     for start in starts(name):
         if start["type"] == "WebActivity":
             assert seconds_of(start["typeProperties"]["httpRequestTimeout"]) > 230

@@ -42,7 +42,7 @@ def form_of(name: str) -> str:
 
 
 def own(caller: Factory, model: str) -> list[Json]:
-    """The refreshes that the app started."""
+    """The refreshes of the model that the app started."""
     return caller.world.own(model)
 
 
@@ -52,7 +52,7 @@ def running(caller: Factory, model: str) -> None:
 
 
 def seen(run: PipelineRun, going: StartedRun, caller: Factory) -> None:
-    """The run history contains neither the key nor a token, and no URL contains a key."""
+    """Checks that the run history contains neither the key nor a token, and that no URL contains a key."""
     history = " ".join(f"{line.input} {line.output} {line.message}" for line in run.history)
     tokens = [
         body[uri].split("token=")[1]
@@ -65,7 +65,8 @@ def seen(run: PipelineRun, going: StartedRun, caller: Factory) -> None:
 
 
 def red(run: PipelineRun, *words: str) -> None:
-    """The run failed in the activity and with the beginning of the message in docs/callers.md, and with these words."""
+    """Checks that the run failed in the activity that docs/callers.md names and with the beginning of its message
+    there. The message must also contain these words."""
     assert run.status == FAILED
     [*_, last] = [line for line in run.history if line.status == FAILED and line.kind not in ("Until", "IfCondition")]
     assert (
@@ -78,7 +79,8 @@ def red(run: PipelineRun, *words: str) -> None:
 
 @chapter
 def red_with_the_reason_when_the_refresh_fails(caller: Factory, name: str) -> None:
-    """The message contains the failure and the remedy. The factory retries, but Power BI runs no second refresh."""
+    """The message contains the failure and the remedy. The factory retries its activity, but Power BI runs no second
+    refresh."""
     model = caller.world.model(outcome="Failed")
     going = caller.begin(name, model)
     run = going.ended()
@@ -89,7 +91,7 @@ def red_with_the_reason_when_the_refresh_fails(caller: Factory, name: str) -> No
 
 @chapter
 def red_when_the_request_is_cancelled(caller: Factory, name: str) -> None:
-    """The request is cancelled while its refresh runs."""
+    """A request is cancelled while its refresh runs: the pipeline fails."""
     model = caller.world.model(**SLOW)
     going = caller.begin(name, model, {"refresh": {"type": "full"}})
     running(caller, model)
@@ -108,7 +110,7 @@ def red_when_the_deadline_passes(caller: Factory, name: str) -> None:
 
 @chapter
 def a_retried_start_does_not_refresh_twice(caller: Factory, name: str) -> None:
-    """The answer to the start is lost, and the retry gets the same request."""
+    """The answer to the start is lost. The factory sends the start again, and gets the same request."""
     model = caller.world.model(seconds=2)
     going = caller.begin(name, model, lost=1)
     run = going.ended()
@@ -137,7 +139,8 @@ def test_the_whole_story(factory: Callable[[str], Factory], folder: Path, name: 
 def test_a_retry_after_the_end_gets_the_outcome_at_once(
     factory: Callable[[str], Factory], folder: Path, name: str
 ) -> None:
-    """The answer is lost and the refresh ends before the retry: the pipeline succeeds after one refresh."""
+    """The answer to the start is lost, and the refresh ends before the factory retries. The pipeline succeeds after one
+    refresh."""
     caller = replace(factory(form_of(name)), folder=folder)
     model = caller.world.model()
     going = caller.begin(name, model, lost=1, waits=1 / 12)
@@ -166,8 +169,8 @@ def test_success_in_spite_of_a_restart(factory: Callable[[str], Factory], form: 
 
 
 def test_the_loop_understands_durables_own_status(factory: Callable[[str], Factory]) -> None:
-    """With EXPOSE_MANAGEMENT_URIS it polls Durable's URI. It succeeds, fails with the reason, and fails if
-    Terminated."""
+    """With EXPOSE_MANAGEMENT_URIS, the loop polls Durable's URI. It succeeds, fails with the reason, or fails because
+    of Terminated."""
     caller, name = factory("key, Durable's own addresses"), "refresh-and-poll-key"
     models = [caller.world.model(), caller.world.model(outcome="Failed"), caller.world.model(**SLOW)]
     good, failed, terminated = (caller.begin(name, model) for model in models)

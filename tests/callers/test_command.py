@@ -27,7 +27,7 @@ ENHANCED = ["--refresh", '{"type": "full"}']
 
 
 def test_completed(keyed: Factory, tmp_path: Path) -> None:
-    """The exit code is 0 after one refresh. The final status can be written to a file. No secret is printed."""
+    """The exit code is 0 after one refresh. The command can write the final status to a file, and prints no secret."""
     model = keyed.world.model(seconds=2)
     file = tmp_path / "status.json"
     ended = refresh(keyed.base, model, "--caller", "job=Load sales", "--output", str(file), env=with_key(keyed))
@@ -44,7 +44,7 @@ def test_completed(keyed: Factory, tmp_path: Path) -> None:
 
 
 def test_failed(keyed: Factory) -> None:
-    """The exit code is 1, with the message of the service."""
+    """The exit code is 1, and the output has the message of the service."""
     ended = refresh(keyed.base, model := keyed.world.model(outcome="Failed"), env=with_key(keyed))
     assert ended.code == 1, ended.text
     assert "Failed: Semantic model" in ended.text
@@ -52,7 +52,7 @@ def test_failed(keyed: Factory) -> None:
 
 
 def test_timed_out(keyed: Factory) -> None:
-    """The exit code is 4."""
+    """The exit code is 4 if the deadline of the request passes."""
     ended = refresh(keyed.base, keyed.world.model(seconds=60), "--timeout-minutes", "0.02", env=with_key(keyed))
     assert ended.code == 4, ended.text
 
@@ -69,7 +69,7 @@ def test_cancelled(keyed: Factory) -> None:
 
 @pytest.mark.parametrize(("status", "code"), [("OutcomeUnknown", 5), ("Terminated", 6)])
 def test_other_ends(status: str, code: int) -> None:
-    """A stub plays outcomes that the app gives only after hours or after an intervention."""
+    """A stub gives outcomes that the app gives only after hours or after an intervention."""
     error = {"code": "X", "message": "Semantic model Sales: a sentence."}
 
     def app(call: Call) -> Answer:
@@ -109,7 +109,7 @@ def test_a_restart_of_the_service(factory: Form) -> None:
 @pytest.mark.parametrize(("more", "cancelled"), [((), False), (("--cancel-on-interrupt",), True)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(keyed: Factory, number: signal.Signals, more: tuple[str, ...], cancelled: bool) -> None:
-    """The exit code is 130; the refresh is cancelled only with the option."""
+    """The exit code is 130. The refresh is cancelled only with --cancel-on-interrupt."""
     model = keyed.world.model(seconds=60)
     with started(keyed.base, model, *ENHANCED, *more, env=with_key(keyed)) as process:
         until(lambda: keyed.world.own(model), 30)
@@ -137,20 +137,20 @@ def test_interrupted(keyed: Factory, number: signal.Signals, more: tuple[str, ..
     ],
 )
 def test_refused(keyed: Factory, more: list[str], message: str) -> None:
-    """The exit code is 2 with a message, and there is no refresh."""
+    """The exit code is 2 with a message, and no refresh starts."""
     ended = refresh(keyed.base, model := keyed.world.model(), *more, env=with_key(keyed))
     assert (ended.code, message in ended.text) == (2, True), ended.text
     assert keyed.world.own(model) == []
 
 
 def test_no_credentials() -> None:
-    """The command does not call a remote service without credentials."""
+    """Without credentials, the command does not call a remote service."""
     ended = refresh("https://app.invalid", WORKSPACE, env=environment())
     assert (ended.code, "Set the environment variable REFRESH_KEY" in ended.text) == (2, True)
 
 
 def test_unreachable() -> None:
-    """The exit code is 7 after --outage-minutes. No process listens on port 9 (discard)."""
+    """The exit code is 7 after --outage-minutes, if no process listens at the address: here on port 9 (discard)."""
     ended = refresh("http://127.0.0.1:9", WORKSPACE, "--outage-minutes", "0.02", env=environment())
     assert ended.code == 7, ended.text
     assert "The refresh service does not answer (" in ended.text
@@ -165,7 +165,10 @@ class Troubled:
     calls: list[tuple[Call, float]] = field(default_factory=list)
 
     def respond(self, call: Call) -> Answer:
-        """The next fault, or the answer of the app if no fault is left. If an answer is lost, the app has given it."""
+        """The next fault, or the answer of the app if no fault is left.
+
+        A lost answer (`SILENT`) is an answer that the app sends and the network drops: the call has had its effect.
+        """
         self.calls.append((call, time.monotonic()))
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None and fault != SILENT:
@@ -214,7 +217,8 @@ def test_lost_polls(keyed: Factory) -> None:
 
 
 def test_json(keyed: Factory) -> None:
-    """The standard output has only the final status, the standard error the progress; also if the refresh failed."""
+    """The standard output has only the final status, and the standard error the progress. This also holds if the
+    refresh fails."""
     for outcome, code in (("Completed", 0), ("Failed", 1)):
         command = arguments(keyed.base, keyed.world.model(outcome=outcome), "--json")
         done = subprocess.run(

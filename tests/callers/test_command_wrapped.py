@@ -27,7 +27,7 @@ Form = Callable[[str], Factory]
 
 
 def test_python_3_9_can_run_it() -> None:
-    """Its syntax is valid in Python 3.9, and it imports only the standard library."""
+    """The syntax of the command is valid in Python 3.9, and it imports only the standard library."""
     tree = ast.parse(COMMAND.read_text("utf-8"), feature_version=(3, 9))
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -35,8 +35,8 @@ def test_python_3_9_can_run_it() -> None:
 
 
 def test_an_old_python_runs_it(keyed: Factory) -> None:
-    """Python 3.9 itself runs it from start to outcome."""
-    beside = sorted(Path(sys.base_prefix).parent.glob("3.9*/bin/python3.9"))  # where pyenv installs them
+    """Python 3.9 itself runs the command from the start of a request to its outcome."""
+    beside = sorted(Path(sys.base_prefix).parent.glob("3.9*/bin/python3.9"))  # the versions of pyenv
     found = [str(path) for path in (*beside, shutil.which("python3.9")) if path]
     old = next(
         (path for path in found if not subprocess.run([path, "-V"], capture_output=True, check=False).returncode), None
@@ -95,7 +95,7 @@ def test_a_step_runs(keyed: Factory, name: str, outcome: str, tmp_path: Path) ->
 
 
 def test_every_input_of_a_step_is_used() -> None:
-    """Each input is one variable of the environment, each variable is used, and no input is pasted into a script."""
+    """Each input is one variable of the environment, and each variable is used. No input is pasted into a script."""
     for name, (script, declared) in scripts().items():
         assert "${{" not in script, name
         assert [variable for variable in declared if variable.startswith("INPUT_") and variable not in script] == []
@@ -131,7 +131,7 @@ def test_another_text_cannot_start_a_logging_command(keyed: Factory) -> None:
 @pytest.mark.parametrize("polls", [True, False])
 @pytest.mark.parametrize(("outcome", "status"), [("Completed", SUCCEEDED), ("Failed", FAILED)])
 def test_the_activities_for_fabric(factory: Form, outcome: str, status: str, polls: bool) -> None:
-    """They work whether a Web activity polls the Location of a 202 by itself or not."""
+    """The activities of the README work whether or not a Web activity itself polls the Location of a 202."""
     caller = factory("identity")
     model = caller.world.model(outcome=outcome)
     text = (FOLDER / "README.md").read_text("utf-8").split("```json\n")[1].split("```")[0]
@@ -155,7 +155,8 @@ def test_the_activities_for_fabric(factory: Form, outcome: str, status: str, pol
 
 
 def test_the_airflow_task(keyed: Factory) -> None:
-    """Its command runs with the values from Airflow. A retried task is the same request."""
+    """The command of the task runs with the values from Airflow. If Airflow retries the task, it gets the same
+    request."""
     tree = ast.parse((FOLDER / "README.md").read_text("utf-8").split("```python\n")[2].split("```")[0])
     [task] = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     given = {one.arg: one.value for one in task.keywords}
@@ -178,7 +179,7 @@ def test_the_airflow_task(keyed: Factory) -> None:
 
 
 def test_the_readme_is_complete() -> None:
-    """It has all exit codes and files, and its links work. Its Databricks example has valid arguments."""
+    """The README has all exit codes and files, and its links work. Its Databricks example has valid arguments."""
     text = (FOLDER / "README.md").read_text("utf-8")
     codes = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ") and line[2].isdigit()}
     assert codes == {"0", "1", "2", "3", "4", "5", "6", "7", "130"}

@@ -20,13 +20,14 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
 
 
 def test_it_comes_in_four_forms() -> None:
-    """There are files for Consumption and Standard, each with an identity and with a key."""
+    """The workflow for a batch has files for Consumption and Standard, each with an identity and with a key."""
     assert len(BATCH_FILES) == 4
 
 
 @pytest.mark.parametrize("name", BATCH_FILES)
 def test_a_batch(apps: Places, name: str) -> None:
-    """Even after lost answers, the run succeeds if all models were refreshed, else fails with the batch's message."""
+    """The run succeeds if all models were refreshed, even after lost answers. Otherwise it fails with the message of
+    the batch."""
     place = apps.of(name)
     good, bad = place.world.model(seconds=0.2), place.world.model(outcome="Failed", seconds=0.2)
     workspace = str(uuid.uuid4())

@@ -29,7 +29,7 @@ def page() -> str:
 
 
 def test_every_file_is_named(readme: str) -> None:
-    """The table from which users choose has every file and no others."""
+    """The table from which users choose a file has every file and no others."""
     table = readme.split("| your logic app |")[1].split("\n\n")[0]
     named = set(re.findall(r"`([^`]+\.json)`", table))
     shipped = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.json") if path.name != "parameters.json"}
@@ -69,7 +69,7 @@ def test_the_example_fits_the_trigger(readme: str) -> None:
 
 
 def test_numbers_and_sentences_are_those_of_the_files(readme: str, page: str) -> None:
-    """These are the deadline, the limit, the retries, and the message of a failed run."""
+    """The documents and the files have the same deadline, limit, retries, and message of a failed run."""
     assert f"`timeoutMinutes` ({TIMEOUT_MINUTES})" in readme
     assert f"(`timeoutMinutes`, {TIMEOUT_MINUTES})" in page
     for text in (readme, page):

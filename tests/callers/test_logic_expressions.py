@@ -62,7 +62,8 @@ def test_a_text_is_evaluated(text: str) -> None:
     ["@body('A')['missing']", "@body('Text')?['error']", "@body('Nothing').error", "@body('Missing')", "@trim('a')"],
 )
 def test_an_expression_that_cannot_be_evaluated_fails_the_action(text: str) -> None:
-    """These are a missing property without `?`, a property of a text, and an unknown reference."""
+    """An expression cannot be evaluated if it has a missing property without `?`, a property of a text, or an unknown
+    reference or function."""
     with pytest.raises(InvalidTemplateError):
         evaluate(text, Known())
 

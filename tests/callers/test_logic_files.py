@@ -1,4 +1,5 @@
-"""The shipped Logic Apps files can be imported: the checks find no error in them, but each kind of inserted error."""
+"""The shipped Logic Apps files can be imported. The checks find no error in them, but find each kind of error that is
+inserted."""
 
 import json
 from collections.abc import Callable

@@ -85,7 +85,8 @@ def test_a_202_is_followed_to_the_end(name: str, served: Callbacks) -> None:
 @pytest.mark.parametrize("name", POLLERS)
 @pytest.mark.parametrize("timed_out", ["Cancelled", "TimedOut"])
 def test_a_202_that_leads_nowhere_ends_with_the_limit(name: str, timed_out: str, served: Callbacks) -> None:
-    """The run fails with a message, whichever of the two documented statuses the action gets."""
+    """After a 202 without a Location, the run fails with a message at the limit of the action, whichever of the two
+    documented statuses the action gets."""
     run = run_of(
         name, Scripted(answer(202, {})), served, model_of(SALES), scale=HASTY, timed_out=timed_out
     ).to_the_end()
@@ -94,7 +95,7 @@ def test_a_202_that_leads_nowhere_ends_with_the_limit(name: str, timed_out: str,
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_refused_start_is_reported_and_not_repeated(name: str, served: Callbacks) -> None:
-    """A 4xx is final: there is one call, and the run has its message."""
+    """A 4xx is final: there is one call, and the message of the run is that of the answer."""
     network = Scripted(answer(400, {"error": {"code": "InvalidRequest", "message": SENTENCE}}))
     assert failure(run_of(name, network, served, model_of(SALES)).to_the_end()) == SENTENCE
     assert [status for *_, status in network.calls] == [400]
@@ -103,7 +104,7 @@ def test_a_refused_start_is_reported_and_not_repeated(name: str, served: Callbac
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("status", [0, 408, 429, 503])
 def test_a_transient_fault_is_retried_as_often_as_the_file_says(name: str, status: int, served: Callbacks) -> None:
-    """After eleven calls with the same body, the run fails."""
+    """A start is sent eleven times with the same body, and then the run fails."""
     network = Scripted(Answer(status))
     assert failure(run_of(name, network, served, model_of(SALES)).to_the_end()).startswith(f"Semantic model {SALES}: ")
     assert len(network.calls) == 11
@@ -121,7 +122,8 @@ def test_an_answer_that_is_not_json_is_reported(name: str, served: Callbacks) ->
 
 @pytest.mark.parametrize("name", LISTENERS)
 def test_one_callback_ends_the_wait(name: str, served: Callbacks) -> None:
-    """A wrong signature and a second call are refused. Then the action unsubscribes, with the same key."""
+    """Calls with a wrong signature and second calls are refused. After its callback, the action unsubscribes with the
+    same key."""
     network = Scripted(answer(200, {"id": "1"}))
     run = run_of(name, network, served, model_of(SALES))
     thread = threading.Thread(target=run.to_the_end)
@@ -140,7 +142,7 @@ def test_one_callback_ends_the_wait(name: str, served: Callbacks) -> None:
 
 @pytest.mark.parametrize("name", LISTENERS)
 def test_a_missing_callback_ends_at_the_limit(name: str, served: Callbacks) -> None:
-    """The action unsubscribes, and the run fails."""
+    """If no callback arrives within the limit, the action unsubscribes, and the run fails."""
     network = Scripted(answer(200, {"id": "1"}))
     sentence = failure(run_of(name, network, served, model_of(SALES), scale=HASTY).to_the_end())
     assert sentence == f"Semantic model {SALES}: The action took longer than its limit."
@@ -150,7 +152,7 @@ def test_a_missing_callback_ends_at_the_limit(name: str, served: Callbacks) -> N
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("body", [{}, {"models": None}, {"models": "x"}])
 def test_a_trigger_without_models_fails(name: str, body: Json, served: Callbacks) -> None:
-    """No model was refreshed, so the run must not succeed."""
+    """If the trigger has no models, none is refreshed, so the run must not succeed."""
     network = Scripted(answer(200, {"status": "Completed"}))
     run = run_of(name, network, served)
     run.body = body
@@ -169,8 +171,8 @@ def test_the_history_shows_no_secret(name: str, served: Callbacks) -> None:
 
 
 def test_the_status_of_a_group_is_that_of_its_leaves(served: Callbacks) -> None:
-    """A group with a handled failure succeeds. With a skipped leaf after a failure it fails, even if a branch
-    succeeded."""
+    """A group with a handled failure succeeds. If a leaf is skipped because of a failure, the group fails, even if
+    another branch succeeded."""
 
     def note(after: Json, value: str = "x") -> Json:
         return {"type": "AppendToArrayVariable", "inputs": {"name": "a", "value": value}, "runAfter": after}

@@ -54,7 +54,7 @@ class Ending:
 
     @property
     def made(self) -> int:
-        """The number of refreshes that the app started."""
+        """How many refreshes the app started."""
         return len(self.place.world.own(self.dataset_id))
 
     @property
@@ -184,7 +184,7 @@ def test_a_completed_refresh_succeeds(apps: Places) -> None:
 
 
 def test_a_failed_refresh_fails_with_its_message(apps: Places) -> None:
-    """The message is that of the app: model, code and remedy."""
+    """The run has the message of the app, with model, code and remedy."""
     for name, ending in played(apps, failed):
         (row,) = ending.rows
         assert ending.message == row["error"]["message"], name
@@ -202,7 +202,7 @@ def test_a_cancelled_refresh_fails(apps: Places) -> None:
 
 
 def test_a_passed_deadline_fails_with_the_message_of_the_app(apps: Places) -> None:
-    """The run does not end with the action's own timeout, which has no details."""
+    """The run ends with the message of the app, not with the action's own timeout, which has no details."""
     for name, ending in played(apps, timed_out):
         (row,) = ending.rows
         assert row["status"] == "TimedOut", name
@@ -210,7 +210,7 @@ def test_a_passed_deadline_fails_with_the_message_of_the_app(apps: Places) -> No
 
 
 def test_a_retried_action_is_one_request(apps: Places) -> None:
-    """Three calls make one request and one refresh."""
+    """If the action is retried, three calls make one request and one refresh."""
     for name, ending in played(apps, retried):
         starts = [status for _, path, status in ending.calls if path == START]
         assert (len(starts), starts[:2]) == (3, [502, 0]), name
@@ -227,7 +227,8 @@ def test_a_cancelled_run(apps: Places) -> None:
 
 
 def test_a_caller_without_access_fails_and_starts_nothing(apps: Places) -> None:
-    """The call is not retried. The platform has no message for a wrong key; the app names the principal."""
+    """The call is not retried. For a wrong key, the platform's answer has no message; otherwise the app's message names
+    the principal."""
     for name, ending in played(apps, not_allowed):
         if signs_in(name):
             expected = f"The principal {STRANGER} is not in the app setting ALLOWED_CALLERS."
@@ -248,10 +249,10 @@ def test_each_model_of_a_list_has_its_own_outcome(apps: Places) -> None:
 
 
 def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
-    """Equal options give one request. With different options the later start is refused; racing starts can be two
-    requests.
+    """With equal options, both entries of a model are one request. With different options, the later start is refused,
+    or racing starts become two requests.
 
-    Unsubscribing cancels by key, so of two requests, the action that ends first may cancel the other one.
+    Unsubscribing cancels by key. So of two requests, the action that ends first may cancel the other one.
     """
     same, same_too, other, other_too = (ending for _, ending in played(apps, twice, twice_but_not_the_same, files=BOTH))
     for ending in (same, same_too):

@@ -26,13 +26,13 @@ UNREACHABLE = {
 }
 
 NOWHERE = "http://127.0.0.1:9"
-"""An address where no process listens. The address of a killed devhost would not do: another devhost may soon use
-it."""
+"""An address where no process listens. The address of a killed devhost is not suitable, because another devhost may
+soon use it."""
 
 
 @contextmanager
 def engine(fault: Fault) -> Iterator[str]:
-    """The engine's address, without a path."""
+    """The address of the engine, without a path."""
 
     async def respond(request: web.Request) -> web.Response:
         if fault == "silent":

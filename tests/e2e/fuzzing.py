@@ -102,8 +102,9 @@ def plain(document: Json) -> Json:
 def fuzz(base: str, key: str | None, mode: Mode, examples: int, document: Json | None = None) -> Findings:
     """Fuzzes the app at `base` (without `/api`), by its description unless another `document` is given.
 
-    It sends first the boundary values of every key and parameter, then `examples` random calls of each operation, the
-    same in every run. With `mode` positive it sends what the document allows, with negative what it forbids.
+    First it sends the boundary values of every key and parameter, then `examples` random calls of each operation. The
+    calls are the same in every run. With the `mode` positive it sends what the document allows, with negative what the
+    document forbids.
     """
     document = strict(document or without_start_of_batches(describe({"url": f"{base}/api"}, (FUNCTION_KEY,))))
     findings = Findings()
@@ -132,12 +133,12 @@ def fuzz(base: str, key: str | None, mode: Mode, examples: int, document: Json |
 
 
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """Removes cases that the description forbids although the app accepts them.
+    """Removes cases in which the answer of the app can rightly differ from that in the description.
 
     A parameter without a value counts as absent: the platform does not pass it to the app. The app also accepts numbers
     and booleans as texts; the description does not say so, because tools would then offer callers a choice. A wait
-    with a callback is refused, but here both keys are made harmless. A time may match the format and still be a time
-    that the app cannot represent: a leap second, or a time in one of the years 0, 1 and 9999.
+    together with a callback is refused, but `map_case` makes both keys harmless. A time may have the format of a time
+    and still be one that the app cannot represent: a leap second, or a time in one of the years 0, 1 and 9999.
     """
     query = case.query or {}
     if any(value == "" for value in query.values()):
@@ -147,7 +148,7 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
         return False
     if _spelled_as_text(case.body) or _waits_and_is_called_back(case.body):
         return False
-    # if the rules between keys are left out, see `plain`
+    # this can only occur if the rules between keys are left out, see `plain`
     return _body_is_bad(case) or not _contradicts_itself(case.body)
 
 
@@ -179,10 +180,10 @@ def _spelled_as_text(body: object) -> bool:
 
 
 def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schemathesis.Case[Any]:
-    """Removes values that match the description but would be refused, or would take minutes.
+    """Removes or replaces values that match the description but would be refused, or would take minutes.
 
     A schema cannot express which continuations the app issued, which hosts it may call, and which keys are in use. In a
-    negative case such values would hide the tested fault, because the call would be refused because of them.
+    negative case, such values would hide the tested fault: they would themselves cause the refusal.
     """
     continuation = (case.query or {}).get("continuation")
     if isinstance(continuation, str) and re.fullmatch(CONTINUATION_PATTERN, continuation):

@@ -182,8 +182,8 @@ def hostile_answer(chance: random.Random) -> Script:
         lambda: flooding(OK + b"\r\n"),
         lambda: flooding(OK + b"X: "),
         lambda: flooding(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + CHUNK + b"\r\n"),
-        # sent slowly: only the time limit ends these, and a flood would use a whole core until then (see
-        # tests/unit/outbound)
+        # sent slowly: only the time limit ends such an answer, and a flood would use a whole core until then
+        # (tests/unit/outbound has floods)
         lambda: dripping(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
     ]
     return chance.choice(scripts)()

@@ -87,7 +87,8 @@ def test_a_failure_in_a_diamond_skips_what_depends_on_it(world: World) -> None:
 
 
 def test_a_retry_refreshes_only_what_did_not_complete(world: World) -> None:
-    """A retry takes the models of the earlier batch, or sends the same list again; a retry can be retried."""
+    """A retry names the earlier batch to take over its models, or sends the same list again. A retry can itself be
+    retried."""
     good, bad = world.model(seconds=0.2), world.model(outcome=["Failed", "Failed", "Completed"], seconds=0.2)
     models = [{"name": "good", "datasetId": good}, {"name": "bad", "datasetId": bad}]
     first = ended(world, *models)
@@ -129,7 +130,7 @@ def test_all_models_of_a_workspace_but_some(world: World) -> None:
 
 
 def test_a_cancelled_batch_cancels_its_requests(world: World) -> None:
-    """Requests in progress are cancelled, waiting models are skipped; the read token does not cancel."""
+    """Requests in progress are cancelled, and waiting models are skipped. The read token does not cancel the batch."""
     slow = world.model(seconds=LONG)
     done, waits = world.model(seconds=0.2), world.model()
     accepted = started(
@@ -157,7 +158,7 @@ def test_a_cancelled_batch_cancels_its_requests(world: World) -> None:
 
 
 def test_a_starter_needs_no_token(world: World) -> None:
-    """The starter reads the status and cancels by id; for an unknown id the answer is 404."""
+    """The caller that started a batch reads its status and cancels it by id. For an unknown id, the answer is 404."""
     accepted = started(world, {"datasetId": world.model(seconds=LONG), "refresh": {"type": "full"}})
     url = f"{world.app}/api/batches/{accepted['id']}"
     status = requests.get(f"{url}/status", headers=world.headers, timeout=CALL_SECONDS)
@@ -172,8 +173,8 @@ def test_a_starter_needs_no_token(world: World) -> None:
 
 
 def test_a_key_is_one_batch(world: World) -> None:
-    """A repeat gets the same URIs, after the end the outcome, 409 for other models. A transient failure frees the
-    key."""
+    """A repeat with the key gets the same URIs, and after the end the outcome. A start for other models gets 409. After
+    a transient failure, the key can start a new batch."""
     key = {"idempotencyKey": str(uuid.uuid4())}
     model = world.model(outcome=[TRANSIENT, "Completed"], seconds=1)
     good = world.model(seconds=0.2)
@@ -208,7 +209,7 @@ def test_a_start_may_wait_for_the_end_or_be_called_back(calling_back: tuple[Worl
 
 
 def test_a_batch_ends_at_its_deadline(world: World) -> None:
-    """Its requests in progress time out with it, waiting models are skipped."""
+    """At the deadline of the batch, its requests in progress time out, and waiting models are skipped."""
     slow, waits = world.model(seconds=LONG), world.model()
     # three seconds, more if messages are slow: the first request has to begin before the deadline
     minutes = END_SECONDS / 1800

@@ -78,7 +78,8 @@ def peak_megabytes(host: Devhost) -> float:
 
 
 def test_a_start_with_a_full_queue_gets_429(tmp_path: Path) -> None:
-    """429 with Retry-After, and no start. After a request has left, there is room; a repeat needs no room."""
+    """A start with a full queue gets 429 with Retry-After, and no request begins. A repeat needs no room. When a
+    request leaves, there is room again."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_bytes((ROOT / "host.json").read_bytes())
@@ -114,7 +115,8 @@ def whole_list(world: World, **filters: str) -> list[list[Json]]:
 
 
 def test_a_list_of_many_pages_is_newest_first(tmp_path: Path) -> None:
-    """230 requests for three models, with and without keys: each is on exactly one page, the newest 50 on the first."""
+    """Of 230 requests for three models, with and without keys, each is on exactly one page, and the newest 50 are on
+    the first."""
     with serve(PowerBiService()) as service, hosted(tmp_path, service.base_url) as (world, _):
         models = [world.model(seconds=0.2) for _ in range(3)]
         ids = []
@@ -123,7 +125,7 @@ def test_a_list_of_many_pages_is_newest_first(tmp_path: Path) -> None:
             ids.append(world.ask(models[number % 3], **key)["id"])
         pages = whole_list(world)
         assert [len(page) for page in pages] == [50, 50, 50, 50, 30]
-        # sequentially: at most two are accepted in the same millisecond
+        # sequentially: at most two of them are accepted in the same millisecond
         listed = [row["id"] for page in pages for row in page]
         times = [row["requestedAt"] for page in pages for row in page]
         assert times == sorted(times, reverse=True)
@@ -152,8 +154,8 @@ def large_scope(name: str, characters: int) -> Json:
 @FULL_SIZE
 @pytest.mark.timeout(900)
 def test_large_requests_end_in_time(tmp_path: Path, record_property: Record) -> None:
-    """A hundred callers of one model with keys and bodies of 60 KB, and thirty of another model with tables of their
-    own."""
+    """A hundred callers of one model send keys and bodies of 60 KB, and thirty callers of another model each have their
+    own tables. All requests end in time."""
     with serve(PowerBiService()) as service, hosted(tmp_path, service.base_url) as (world, host):
         one, other = world.model(seconds=0.5), world.model(seconds=0.5)
         idle = peak_megabytes(host)
@@ -193,13 +195,13 @@ def busy(world: World, count: int) -> list[str]:
 
 
 def make_hostile(power_bi: HostilePowerBi, models: list[str], script: Script) -> None:
-    """Makes a script answer each further call for these models."""
+    """From now on, a script answers each call for these models."""
     power_bi.scripts.update(dict.fromkeys(models, lambda: script))
     until(lambda: all(power_bi.calls.get(model) for model in models), 90)
 
 
 def lengthen(power_bi: HostilePowerBi, models: list[str], rows: bytes) -> None:
-    """Makes the history of these models have more rows from now on."""
+    """From now on, the history of these models has more rows."""
     power_bi.more_rows.update(dict.fromkeys(models, rows))
     until(lambda: all(power_bi.calls.get(model) for model in models), 90)
 
@@ -216,8 +218,8 @@ DRIPS = {
 def test_models_with_slow_answers_do_not_delay_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record
 ) -> None:
-    """Eight models with slow answers, two for each way of sending slowly, compared with eight models with good
-    answers."""
+    """Eight models with slow answers, two for each way of sending slowly, delay others no more than eight models with
+    good answers."""
     world, _, power_bi = estate
     models = busy(world, DRIPPING_MODELS)
     before = measured(world)
@@ -231,7 +233,7 @@ def test_models_with_slow_answers_do_not_delay_others(
 def test_long_histories_do_not_delay_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record, *, start_times: bool
 ) -> None:
-    """Thirty models whose history has 20,000 rows, compared with thirty models whose history has a few rows."""
+    """Thirty models with 20,000 rows each in their history delay others no more than thirty models with a few rows."""
     world, host, power_bi = estate
     models = busy(world, LONG_HISTORIES)
     before = measured(world)
@@ -243,7 +245,8 @@ def test_long_histories_do_not_delay_others(
 def test_all_stalls_together_do_not_delay_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record
 ) -> None:
-    """A hundred silent receivers, eight models with slow answers and fifteen with long histories, at the same time."""
+    """A hundred silent receivers, eight models with slow answers and fifteen with long histories do not delay
+    others."""
     world, _, power_bi = estate
     dripping, long = busy(world, DRIPPING_MODELS), busy(world, LONG_HISTORIES // 2)
     before = measured(world)

@@ -129,7 +129,7 @@ def test_a_receiver_that_no_longer_exists_is_called_once(calling_back: App, stat
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(calling_back: App, status: int) -> None:
-    """A redirect could lead to a host that is not allowed."""
+    """A redirect of a receiver is not followed, because it could lead to a host that is not allowed."""
     world, host = calling_back
     with receiving() as elsewhere, receiving((status, {"Location": elsewhere.uri})) as receiver:
         started = ask(world, world.model(), receiver.uri)
@@ -151,7 +151,8 @@ def test_a_cancelled_request_calls_back(calling_back: App) -> None:
 
 
 def test_the_receiver_of_a_repeat_is_called_too(calling_back: App) -> None:
-    """A repeat with the same idempotency key adds its receiver; if the request has ended, it is called at once."""
+    """A repeat with the same idempotency key adds its receiver. If the request has already ended, the receiver is
+    called at once."""
     world, _ = calling_back
     with receiving() as first, receiving() as second, receiving() as late:
         model = world.model(seconds=LONG)
@@ -169,7 +170,7 @@ def test_the_receiver_of_a_repeat_is_called_too(calling_back: App) -> None:
 
 
 def test_a_false_notification_is_not_the_end(calling_back: App) -> None:
-    """After a notification although the request has not ended, the callback looks a few times, then waits for the
+    """If a callback is notified although its request has not ended, it looks a few times, and then waits for the
     end."""
     world, host = calling_back
     with receiving() as receiver:
@@ -244,7 +245,7 @@ def test_a_failed_callback_is_started_again(calling_back: App) -> None:
         second = start("1", receiver.uri)
         host.becomes(second, "Failed", END_SECONDS)
         run_timer(host)
-        # the timer processes callbacks in the order of their names, so it has processed the first one before
+        # the timer processes callbacks in the order of their names, so it has already processed the first callback
         host.becomes(second, "Completed", END_SECONDS)
         assert host.status(second)["output"] == "delivered"
         assert (len(receiver.calls), len(hopeless.calls)) == (2, 3)
@@ -306,7 +307,7 @@ def log_of(host: Client) -> str:
 
 
 def hear(receiver: Receiver, victim: Mortal | MortalElsewhere) -> None:
-    """Waits for the call of the app to the receiver and kills the app."""
+    """Kills the app when its call arrives at the receiver, before the receiver answers."""
     receiver.before_answer = victim.kill
 
 

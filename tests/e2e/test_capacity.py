@@ -58,7 +58,7 @@ def most_at_once(world: World, models: list[str]) -> int:
 
 
 def play(world: World, models: list[str]) -> list[int]:
-    """Three callers request all models at the same time. Returns the HTTP statuses of all outcomes."""
+    """Three callers request all models at the same time. Returns the HTTP statuses of all their outcomes."""
 
     def caller(_: int) -> list[str]:
         return [world.ask(model)["statusUri"] for model in models]
@@ -164,7 +164,8 @@ def test_a_request_shows_why_it_waits(limited: tuple[World, Mortal]) -> None:
 
 
 def test_a_refusing_capacity_gets_no_calls(limited: tuple[World, Mortal]) -> None:
-    """The request goes on waiting and shows until when; a caller that does not want to wait cancels it."""
+    """While the capacity refuses refreshes, a request waits, and its status shows until when. A caller that does not
+    want to wait cancels it."""
     world, _ = limited
     model = world.model(outcome=[{"outcome": "Failed", "errorCode": "CapacityLimitExceeded"}, "Completed"])
     started = world.ask(model, workspaceId=THIRD)

@@ -47,7 +47,8 @@ def test_a_model_that_can_be_read(world: World) -> None:
     ],
 )
 def test_the_error_is_that_of_a_request(world: World, fault: str, code: str, says: str) -> None:
-    """The status is 200 with `ok` false, because the check ran and this is its result."""
+    """A check that finds an error answers 200 with `ok` false, because the check itself succeeded. The error is the one
+    that a request would get."""
     model = world.model()
     world.fault(model, fault, "history")
     answer = check(world, model)
@@ -84,7 +85,7 @@ def test_a_check_does_not_wait_for_a_hanging_service(world: World) -> None:
 
 @pytest.mark.usefixtures("local")
 def test_access_to_checks(tmp_path: Path) -> None:
-    """If keys are checked, a check needs a key. For a workspace that is not allowed, Power BI is not called."""
+    """If the host checks keys, a check needs a key. For a workspace that is not allowed, Power BI is not called."""
     with serve(PowerBiService()) as service:
         env = {
             **FAST,

@@ -13,7 +13,7 @@ from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, World
 MODEL = "22222222-aaaa-bbbb-cccc-000000000bad"
 ELSEWHERE = "11111111-aaaa-bbbb-cccc-000000000bad"
 GOOD = {"workspaceId": ELSEWHERE, "datasetId": MODEL}
-"""Ids that no other test uses: any request for one of them was started by invalid input."""
+"""Ids that no other test uses. So any request for one of them was started by invalid input."""
 BAD: dict[str, tuple[object, str]] = {
     "no JSON": (b"{", "body"),
     "nothing": (b"", "body"),
@@ -85,7 +85,7 @@ def test_two_different_keys_are_refused(world: World) -> None:
 
 
 def test_the_answer_to_a_start(world: World) -> None:
-    """It is a 202 of less than 4 KB with Location, Retry-After, and a token for each purpose."""
+    """A start is answered with a 202 of less than 4 KB, with Location, Retry-After, and a token for each purpose."""
     answer = world.post({"workspaceId": WORKSPACE.upper(), "datasetId": world.model()})
     body = answer.json()
     assert answer.status_code == 202
@@ -117,7 +117,7 @@ def test_a_start_is_quick_and_small_whatever_power_bi_does(world: World) -> None
 
 
 def test_numbers_and_booleans_may_be_texts(world: World) -> None:
-    """Pipelines send parameters as text. Both spellings are the same request, so one key works for both."""
+    """Pipelines send parameters as text. A number and its text are the same option, so a key can be used with both."""
     model = world.model(outcome=["Failed", "Completed"])
     keys = {"timeoutMinutes": 5, "share": False, "retries": 0, "waitSeconds": 0, "idempotencyKey": "k"}
     options = {"maxParallelism": 2, "retryCount": 1, "applyRefreshPolicy": False}
@@ -163,7 +163,7 @@ def test_unknown_values_are_left_out(world: World) -> None:
 
 
 def test_a_failure_has_the_shape_of_durable(world: World) -> None:
-    """The answer is 424 with Failed; the error appears only once, at the beginning."""
+    """The answer to a poll is 424 with the runtime status Failed. The error appears only once, at its beginning."""
     result = world.refreshed(world.model(outcome="Failed"))
     body = result.body
     assert (result.code, body["runtimeStatus"], body["output"]["status"]) == (424, "Failed", "Failed")
@@ -176,7 +176,7 @@ def test_a_failure_has_the_shape_of_durable(world: World) -> None:
 @pytest.mark.parametrize("token", ["", "?token=", "?token=wrong", "?token=%00%ff"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_a_wrong_token_gives_no_access(world: World, method: str, token: str) -> None:
-    """The answer is 404, as for an id that does not exist."""
+    """A wrong token gets a 404, as an id does that does not exist."""
     started = world.ask(world.model())
     answer = requests.request(method, started["statusUri"].split("?")[0] + token, timeout=30)
     unknown = requests.request(method, f"{world.app}/api/refreshes/{uuid.uuid4().hex}{token}", timeout=30)
@@ -186,7 +186,8 @@ def test_a_wrong_token_gives_no_access(world: World, method: str, token: str) ->
 
 
 def test_the_read_token_does_not_cancel(world: World) -> None:
-    """The answer is 403 and names the right URI. The cancel token does not read the status either."""
+    """A cancellation with the read token gets a 403 that names the right URI. The cancel token does not read the
+    status."""
     started = world.ask(world.model())
     answer = requests.delete(started["statusUri"], timeout=30)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "TokenOnlyReads")
@@ -228,7 +229,7 @@ def test_requests_are_listed(world: World) -> None:
     ("name", "value"), [("datasetId", "x"), ("since", "yesterday"), ("status", "Done"), ("top", "5")]
 )
 def test_a_bad_filter_is_named(world: World, name: str, value: str) -> None:
-    """The answer is 400, not a list without the filter."""
+    """A list with an invalid filter gets a 400 that names the filter, instead of rows that are not filtered."""
     answer = world.listing(**{name: value})
     assert (answer.status_code, answer.json()["error"]["target"]) == (400, name)
 

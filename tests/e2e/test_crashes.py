@@ -102,7 +102,7 @@ def killable(tmp_path: Path) -> Iterator[tuple[World, Mortal | MortalElsewhere]]
 
 
 def test_killed_while_it_waits_for_an_idle_model(tmp_path: Path) -> None:
-    """There is only one POST, after the external refresh has ended."""
+    """After the restart, the external refresh ends, and then there is only one POST."""
     with killable(tmp_path) as (world, victim):
         model = world.model()
         world.external(model)
@@ -119,7 +119,8 @@ def test_killed_while_it_waits_for_an_idle_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("visible", [0, 2])
 def test_killed_right_after_the_post(tmp_path: Path, visible: float) -> None:
-    """The answer is lost with the process. There are at most two POSTs, and one refresh even if its row comes late."""
+    """The answer to the POST is lost with the process. There are at most two POSTs and one refresh, even if its row
+    appears late."""
     with killable(tmp_path) as (world, victim):
         model = world.model(seconds=4, visibilitySeconds=visible)
         # Power BI accepts the POST, but the process is killed before the answer
@@ -228,7 +229,7 @@ app = real.app
 
 @pytest.mark.usefixtures("local")
 def test_many_polls_stay_small(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    """No episode replays more than 150 events, no matter how long a refresh takes."""
+    """No matter how long a refresh takes, no episode replays more than 150 events."""
     sizes, app = tmp_path / "sizes", tmp_path / "app"
     app.mkdir()
     shutil.copy(ROOT / "host.json", app)

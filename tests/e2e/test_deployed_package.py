@@ -62,7 +62,8 @@ def test_the_package_serves_a_refresh(backend: str, environment: Path, tmp_path:
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
 def test_a_package_for_elastic_premium_brings_its_packages(version: str, tmp_path: Path) -> None:
-    """The packages are for Linux and the Python of the app. The test is skipped if they cannot be fetched."""
+    """A package for Elastic Premium contains its Python packages, for Linux and the Python of the app. The test is
+    skipped if they cannot be fetched."""
     package.build("azureStorage", tmp_path)
     try:
         package.add_dependencies(version, tmp_path)

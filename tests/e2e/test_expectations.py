@@ -10,7 +10,8 @@ SECONDS = 4
 
 
 def test_a_refresh_like_earlier_ones_is_expected_to_take_as_long(world: World) -> None:
-    """Status and queue show the expected end. Two earlier refreshes are not enough to expect one."""
+    """Status and queue show when the refresh is expected to end: three earlier refreshes took equally long. Two would
+    not be enough."""
     model = world.model(seconds=LONG)
     for days in range(1, 4):
         earlier = {"refreshType": "Scheduled", "startsIn": -86_400 * days, "seconds": SECONDS}

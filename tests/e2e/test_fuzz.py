@@ -32,7 +32,8 @@ EXAMPLES = 100 if settings.get_current_profile_name() == "thorough" else 8
 
 Json = dict[str, Any]
 
-# The answers that fuzzing must reach; otherwise it tests too little. Tokens cannot be guessed: their routes answer 404.
+# Fuzzing must reach these answers; otherwise it tests too little. Tokens cannot be guessed, so the routes that need one
+# answer 404.
 ALLOWED = {
     "POST /refreshes": {202, 401},
     "GET /refreshes": {200, 401},
@@ -231,7 +232,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
 def test_a_description_that_is_wrong_is_found(
     one: Fuzzed, mistake: Callable[[Json], None], path: str, mode: str, check: str
 ) -> None:
-    """With one mistake in the description, the check for that mistake reports it."""
+    """If the description has one mistake, the check for this mistake reports it."""
     document = copy.deepcopy(only(one.described(), path))
     mistake(document)
     findings = one.fuzz(mode, document, examples=5)
@@ -251,8 +252,8 @@ app = module.app
 
 
 def test_an_app_that_breaks_is_found(tmp_path: Path) -> None:
-    """With an old version of the list, which passed every continuation to the engine, the app answers 500: it is
-    found."""
+    """An old version of the list passed every continuation to the engine. With this version, the app answers 500, and
+    the check finds it."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_bytes((ROOT / "host.json").read_bytes())
@@ -263,7 +264,7 @@ def test_an_app_that_breaks_is_found(tmp_path: Path) -> None:
 
 
 def test_an_unrequested_start_is_found(one: Fuzzed) -> None:
-    """`unrequested` can fail: it reports a request that is not among the accepted ones, and its model."""
+    """`unrequested` reports a request that is not among the accepted ones, and its model."""
     known, unknown = (one.world.ask(one.world.model())["id"] for _ in range(2))
     accepted = {row["id"] for row in one.listed()} - {unknown}
     assert known in accepted
@@ -272,7 +273,8 @@ def test_an_unrequested_start_is_found(one: Fuzzed) -> None:
 
 
 def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
-    """With real tokens: all phases, success, failure, cancellation, a busy queue, and pages of the list."""
+    """Calls with real tokens are answered as described: all phases, success, failure, cancellation, a busy queue, and
+    pages of the list."""
     world, description = one.world, Described(one.world.app)
 
     def follow(uri: str) -> requests.Response:
@@ -314,7 +316,8 @@ def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
 
 
 def test_a_story_with_outcomes_at_once_is_answered_as_described(one: Fuzzed) -> None:
-    """Outcomes in the answer to the start, repeats with a key, a key in use, a callback, and a cancellation by key."""
+    """Calls that get outcomes at once are answered as described: starts that wait, repeats with a key, a key in use, a
+    callback, and a cancellation by key."""
     world, description = one.world, Described(one.world.app)
     model = world.model(outcome=["Completed", "Failed", "Completed"])
     options = {"workspaceId": WORKSPACE, "datasetId": model, "waitSeconds": 60}
@@ -336,7 +339,8 @@ def test_a_story_with_outcomes_at_once_is_answered_as_described(one: Fuzzed) -> 
 
 
 def test_a_story_of_batches_is_answered_as_described(one: Fuzzed) -> None:
-    """Success, failure, cancellation, a repeat, a key in use, a callback, and refused calls."""
+    """Calls about batches are answered as described: success, failure, cancellation, a repeat, a key in use, a
+    callback, and refused calls."""
     world, description = one.world, Described(one.world.app)
     key, url = {"x-functions-key": world.key or ""}, f"{world.app}/api/batches"
     good, bad, slow = world.model(), world.model(outcome="Failed"), world.model(seconds=LONG)

@@ -28,7 +28,7 @@ from triggers.http_health import ENGINE_SECONDS, KEPT_SECONDS, TOKEN_SECONDS
 pytestmark = pytest.mark.usefixtures("local")
 
 OFFLINE = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
-"""Settings without a Power BI service, because /api/health does not call it."""
+"""Settings for an app without a Power BI service. /api/health does not call one."""
 WITH_IDENTITY = {**FAST, "EXACT_TIMERS": ""}
 SPARE_SECONDS = 5.0
 """Extra time on top of the limits of the checks, for a loaded machine."""
@@ -102,7 +102,8 @@ def test_each_timer_notes_its_runs(tmp_path: Path) -> None:
 
 
 def test_a_timer_that_missed_its_runs_is_late(app: Devhost) -> None:
-    """Late means three missed runs: other timers of the same age are not late, because they run less often."""
+    """A timer is late after three missed runs. Other timers that last ran at the same time are not late, because they
+    run less often."""
     silent = datetime.now(UTC) - INTERVALS["tidy_queues"] * MISSED - timedelta(minutes=1)
     for timer in ("tidy_queues", "purge_ended"):
         beat(app, timer, silent)
@@ -144,7 +145,8 @@ def test_a_dead_engine(app: Devhost, tmp_path: Path) -> None:
 
 
 def test_an_engine_that_never_answers(app: Devhost, tmp_path: Path) -> None:
-    """The SDK would wait for four minutes; a probe gets its answer within seconds."""
+    """If the engine never answers, a probe still gets its answer within seconds, although the SDK would wait for four
+    minutes."""
     with engine_stub.engine("silent") as address:
         engine_stub.lead_to(tmp_path, address)
         with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
@@ -191,7 +193,7 @@ def _nothing_secret(app: Devhost, identity: IdentityEndpoint) -> None:
 
 
 def test_many_calls_cause_one_sign_in(tmp_path: Path) -> None:
-    """The route needs no key, so its calls must not each cause a request for a token."""
+    """Many calls of the route cause only one request for a token. The route needs no key, so any client can call it."""
     with ExitStack() as stack:
         found = stack.enter_context(azure(tmp_path))
         env = {**WITH_IDENTITY, **found.settings}
@@ -206,6 +208,6 @@ def test_many_calls_cause_one_sign_in(tmp_path: Path) -> None:
 
 
 def test_health_is_open_behind_the_platforms_sign_in(tmp_path: Path) -> None:
-    """The route needs no token, because a probe has none."""
+    """Behind the platform's sign-in, the route needs no token, because a probe has none."""
     with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env={**OFFLINE, **SIGN_IN}) as app:
         assert requests.get(f"{app.base}/api/health", timeout=30).status_code == 200

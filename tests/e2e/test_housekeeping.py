@@ -68,7 +68,7 @@ def test_queues_without_expired_entries_are_not_signalled(tmp_path: Path) -> Non
 
 
 def test_a_queue_of_terminated_instances_is_cleared(tmp_path: Path) -> None:
-    """The request and the run were terminated by hand, so neither would signal the queue again."""
+    """A request and its run are terminated by hand, so neither signals the queue again. The timer clears the queue."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:

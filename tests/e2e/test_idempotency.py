@@ -17,7 +17,7 @@ TRANSIENT = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription":
 
 
 def test_a_repeat_during_the_request_is_the_same_request(world: World) -> None:
-    """It gets the same URIs, and there is one refresh. The header has the same effect as the key in the body."""
+    """A repeat gets the same URIs, and there is one refresh. The header has the same effect as the key in the body."""
     model = world.model(seconds=LONG)
     first = world.ask(model, idempotencyKey="load 1")
     again = world.ask(model, idempotencyKey="load 1")
@@ -34,7 +34,7 @@ def test_a_repeat_during_the_request_is_the_same_request(world: World) -> None:
 
 
 def test_a_repeat_after_success_starts_no_refresh(world: World) -> None:
-    """The answer is 200 with the outcome, at once."""
+    """A repeat gets 200 with the outcome, at once."""
     model = world.model()
     result = world.refreshed(model, idempotencyKey="k")
     again = world.post({"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"})
@@ -45,7 +45,7 @@ def test_a_repeat_after_success_starts_no_refresh(world: World) -> None:
 
 
 def test_a_repeat_after_a_permanent_failure_gets_the_error(world: World) -> None:
-    """The answer is 424 with the same error, and there is no new refresh."""
+    """A repeat gets 424 with the same error, and no new refresh starts."""
     model = world.model(outcome={"outcome": "Failed"})
     result = world.refreshed(model, idempotencyKey="k")
     again = world.post({"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"})
@@ -75,7 +75,7 @@ def test_a_repeat_after_a_transient_failure_is_a_new_attempt(world: World, end: 
 
 @pytest.mark.parametrize("key", ["refresh", "workspaceId"])
 def test_different_options_with_the_key_are_a_conflict(world: World, key: str) -> None:
-    """The answer is 409 and names the differences; the request with the key continues."""
+    """A start with different options gets a 409 that names the differences. The request with the key continues."""
     model = world.model(seconds=1)
     first = world.ask(model, idempotencyKey="k")
     options: dict[str, object] = {"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"}
@@ -98,7 +98,7 @@ def at_once(*starts: Callable[[], requests.Response]) -> list[requests.Response]
 
 
 def test_racing_starts_of_one_key_are_one_request(world: World) -> None:
-    """Ten callers at the same instant get the same URIs, no matter which start the engine runs; there is one
+    """Ten callers at the same instant get the same URIs, no matter which of their starts the engine runs. There is one
     refresh."""
     model = world.model(seconds=LONG)
     answers = at_once(*[lambda: world.start(model, idempotencyKey="k", refresh={"type": "Full"})] * 10)
@@ -149,7 +149,8 @@ def test_keys_belong_to_a_model(world: World) -> None:
 
 
 def test_a_request_is_cancelled_by_its_key(world: World) -> None:
-    """202 while the cancellation takes effect, 200 with the status if the request has ended, 404 for an unused key."""
+    """The answer is 202 while the cancellation takes effect, 200 with the status if the request has ended, and 404 for
+    an unused key."""
     model = world.model(outcome="Stuck")
     first = world.ask(model, idempotencyKey="k", refresh={"type": "Full"})
     world.until(first["statusUri"], lambda status: status.get("refreshId"))
@@ -164,7 +165,7 @@ def test_a_request_is_cancelled_by_its_key(world: World) -> None:
 
 
 def test_a_transient_failure_is_retried(world: World) -> None:
-    """The request retries by itself, shows when and why it will retry, and respects the limit of retries."""
+    """The request retries by itself, at most as often as its option allows. It shows when and why it will retry."""
     model = world.model(outcome=[TRANSIENT, TRANSIENT, "Completed"])
     started = world.ask(model, retries=2)
     backing_off = world.until(started["statusUri"], lambda status: status.get("retry"))
@@ -181,14 +182,14 @@ def test_a_transient_failure_is_retried(world: World) -> None:
 
 
 def test_a_permanent_failure_is_not_retried(world: World) -> None:
-    """Retrying does not correct wrong credentials."""
+    """Wrong credentials are not retried, because retrying does not correct them."""
     model = world.model(outcome={"outcome": "Failed"})
     result = world.refreshed(model, retries=3)
     assert (result.code, len(world.own(model))) == (424, 1)
 
 
 def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
-    """The request ends at once, without another refresh."""
+    """A request that is cancelled before its next attempt ends at once, without another refresh."""
     model = world.model(outcome=[TRANSIENT])
     started = world.ask(model, retries=10)
     world.until(started["statusUri"], lambda status: status.get("retry", {}).get("attempt") == 4)
@@ -230,7 +231,7 @@ def test_a_hundred_and_twenty_submissions_cost_no_more_than_two(
             took[model].append(time.monotonic() - began)
     quickest = [1000 * min(took[model]) for model in (few, many)]
     record_property("measured", f"finding a key: 2 submissions {quickest[0]:.0f} ms, 120 {quickest[1]:.0f} ms")
-    # one read for each would take sixty times as long
+    # one read for each submission would take sixty times as long
     assert quickest[1] < 5 * quickest[0] + 50
     assert world.start(many, idempotencyKey="k").json()["id"].split("-")[2] == "121"
 

@@ -90,7 +90,8 @@ def test_a_refresh_with_a_real_token_over_tls(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("fault", ["serverError", "throttled"])
 def test_a_short_outage_of_the_identity_endpoint(cloud: Cloud, fault: str) -> None:
-    """In an earlier version, every request that began during such an outage failed."""
+    """A short outage of the endpoint fails no request. In an earlier version, every request that began during such an
+    outage failed."""
     cloud.fault(fault, FAILING_ANSWERS)
     before = cloud.azure.identity.calls
     result = cloud.world.refreshed(cloud.world.model())
@@ -99,7 +100,8 @@ def test_a_short_outage_of_the_identity_endpoint(cloud: Cloud, fault: str) -> No
 
 
 def test_a_short_outage_during_a_refresh(cloud: Cloud) -> None:
-    """The token is revoked while the refresh runs, and at first the app gets no new token."""
+    """The token is revoked while the refresh runs, and at first the app gets no new one. The request succeeds
+    nevertheless."""
     model = cloud.world.model(seconds=2)
     uri = cloud.world.ask(model)["statusUri"]
     cloud.world.until(uri, lambda status: status["status"] == "Refreshing")
@@ -111,7 +113,7 @@ def test_a_short_outage_during_a_refresh(cloud: Cloud) -> None:
 
 
 def test_short_lived_tokens_are_renewed(cloud: Cloud) -> None:
-    """One refresh uses several tokens, without a failed call."""
+    """A refresh that outlasts its token uses several tokens, and no call fails."""
     cloud.live(2)
     before = cloud.azure.identity.calls
     result = cloud.world.refreshed(cloud.world.model(seconds=4))
@@ -120,7 +122,8 @@ def test_short_lived_tokens_are_renewed(cloud: Cloud) -> None:
 
 
 def test_a_refusal_fails_at_once_with_the_message_of_the_endpoint(cloud: Cloud) -> None:
-    """An administrator has to act and needs that message."""
+    """A refused sign-in fails the request at once. An administrator has to act, and needs the message of the
+    endpoint."""
     cloud.fault("noIdentity")
     result = cloud.world.refreshed(cloud.world.model())
     status, body = FAULTS["noIdentity"]
@@ -143,7 +146,8 @@ def test_no_secret_of_the_identity_is_logged(cloud: Cloud) -> None:
 
 
 def test_an_outage_longer_than_the_budget(tmp_path: Path) -> None:
-    """The error blames the service, not the caller, with a user-assigned identity and with the app's own."""
+    """The error blames the service, not the caller. This holds for a user-assigned identity and for the app's own
+    identity."""
     with deployed(tmp_path, OUTAGE_BUDGET_SECONDS="2", AZURE_CLIENT_ID=CLIENT_ID) as cloud:
         cloud.fault("serverError")
         result = cloud.world.refreshed(cloud.world.model())

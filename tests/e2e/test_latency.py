@@ -47,7 +47,7 @@ def test_a_start_waits_for_no_message(late: World, key: dict[str, str]) -> None:
     models = [late.model() for _ in range(5)]
     began = time.monotonic()
     started = [late.ask(model, **key) for model in models]
-    # sequentially: if each waited for a signal, that would be five seconds each
+    # sequentially: if each start waited for a signal, it would take five seconds on average
     assert time.monotonic() - began < 12
     for each in started:
         status = requests.get(each["statusUri"], timeout=CALL_SECONDS)
@@ -57,7 +57,7 @@ def test_a_start_waits_for_no_message(late: World, key: dict[str, str]) -> None:
 
 
 def test_a_repeat_before_the_first_message_arrived_is_the_same_request(late: World) -> None:
-    """It gets the same URIs, and there is one refresh, although the engine has not begun the request yet."""
+    """A repeat gets the same URIs, and there is one refresh, although the engine has not begun the request yet."""
     model = late.model()
     first, again = (late.ask(model, idempotencyKey="k") for _ in range(2))
     assert [first[name] for name in ("id", "statusUri")] == [again[name] for name in ("id", "statusUri")]
@@ -66,7 +66,7 @@ def test_a_repeat_before_the_first_message_arrived_is_the_same_request(late: Wor
 
 
 def test_a_late_cancellation_takes_effect(late: World) -> None:
-    """The messages of a cancellation may arrive in any order."""
+    """A cancellation takes effect, although its messages may arrive late and in any order."""
     model = late.model()
     late.external(model)
     started = late.ask(model)

@@ -162,7 +162,7 @@ def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
 
 
 def test_requests_that_leave_are_shown(world: World) -> None:
-    """After the cancellation of a waiting request, the model is idle at once."""
+    """After a waiting request is cancelled, its model is idle at once."""
     dataset_id = world.model()
     world.external(dataset_id)
     started = world.ask(dataset_id)
@@ -201,7 +201,8 @@ def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhos
     """The setting or a request says how often a success is expected. A success starts a new period."""
 
     def noted(times: int) -> None:
-        """Runs the timer until the log has the event this many times, and then once more."""
+        """Runs the timer twice. Each time, it waits until the log has the event this many times, so the second run adds
+        none."""
         for _ in range(2):
             run_now(app, "watch_models")
             until(lambda: len(overdue_lines(app, dataset_id)) == times, 20)
@@ -213,7 +214,7 @@ def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhos
     row = model_when(world, dataset_id, lambda one: one["health"] == "overdue")
     assert row["summary"].startswith("Overdue: expected every 0 s, last success ")
     noted(1)
-    # the model is known since the first run of a timer, and overdue a few seconds later
+    # the app has known the model since the first run of a timer; a few seconds later the model is overdue
     listed(world, NEVER_ASKED, lambda one: one["health"] == "overdue")
     run_now(app, "watch_models")
     until(lambda: len(overdue_lines(app, NEVER_ASKED)) == 1, 20)

@@ -64,7 +64,7 @@ THROTTLES = ["fabricThrottled", "fabricThrottled429", "capacityLimitExceeded", "
 
 @pytest.mark.parametrize("route", ["history", "start", "details"])
 def test_an_overloaded_capacity(world: World, route: str) -> None:
-    """For each call and each form of the report, the app waits twice; then there is one refresh."""
+    """For each kind of call and each form of the report, the app waits twice. Then there is one refresh."""
 
     def one(fault: str) -> tuple[int, str, int]:
         model = world.model()
@@ -77,7 +77,8 @@ def test_an_overloaded_capacity(world: World, route: str) -> None:
 
 
 def test_a_cancellation_is_retried_if_the_capacity_is_overloaded(world: World) -> None:
-    """The refusal because of the overload is not permanent, so the app cancels later."""
+    """A cancellation that is refused because of an overload is not refused permanently, so the app sends it again
+    later."""
     model = world.model(seconds=60)
     world.fault(model, "fabricThrottled", "cancel", count=2)
     started = world.ask(model, refresh={"type": "full"})

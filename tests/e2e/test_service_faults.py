@@ -14,7 +14,7 @@ SALES = {"refresh": {"objects": [{"table": "Sales", "partition": "Sales-2026"}]}
 EFFECT = {"afterEffect": True}
 ALWAYS = {"probability": 1}
 HUNG = {"seconds": 40}
-"""The service hangs longer than the app waits for an answer."""
+"""For so long a call hangs: longer than the app waits for an answer."""
 IDS = ("RequestId", "x-ms-request-id", "Location")
 FRAMING = "DirectLakeFraming"
 FRAMED = {"refreshType": FRAMING, "startsIn": -600, "seconds": 1}
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 def once(name: str, route: str, **more: Any) -> tuple[str, str, Json]:
-    """A fault that hits one call by default."""
+    """A fault that hits one call, unless `more` has a different count."""
     return name, route, more
 
 
@@ -40,7 +40,7 @@ def then_fault(*faults: tuple[str, str, Json]) -> Meanwhile:
 
 
 def then_external(count: int = 1, *, end: str | None = None, **external: Any) -> Meanwhile:
-    """External refreshes that begin during ours. `end`: ours ends with this outcome after they have begun."""
+    """External refreshes that begin during ours. `end`: with this outcome ours ends, after they have begun."""
 
     def meanwhile(world: World, model: str, uri: str) -> None:
         refreshing(world, uri)
@@ -56,13 +56,13 @@ def then_external(count: int = 1, *, end: str | None = None, **external: Any) ->
 
 
 def then_make_room(world: World, model: str, uri: str) -> None:
-    """Ends the external refresh after the run has noticed it."""
+    """Ends the external refresh after the app has sent a POST."""
     when(lambda: world.truth(model)["calls"]["start"])
     world.control(model, "/end")
 
 
 def then_end(world: World, model: str, uri: str) -> None:
-    """Ends a refresh that would never end, as if its capacity had been resumed."""
+    """Ends a refresh that would otherwise never end, as if its capacity had been resumed."""
     refreshing(world, uri)
     reads = world.truth(model)["calls"]["history"]
     when(lambda: world.truth(model)["calls"]["history"] > reads + 2)
@@ -78,7 +78,7 @@ def then_cancel(world: World, model: str, uri: str) -> None:
 STARTS: dict[str, Json] = {"a standard start": {}, "an enhanced start": FULL, "a partial start": SALES}
 UNWELL = ("serverError", "badGateway", "unavailable", "gatewayTimeout", "signInPage", "drop")
 TROUBLE = [
-    # the longest first
+    # the cases that take longest come first
     Case("read that hangs", faults=[once("hang", "history", **HUNG)]),
     Case("start that hangs, and was accepted", faults=[once("hang", "start", **HUNG, **EFFECT)], served="adopted"),
     Case("start that hangs, and was not accepted", faults=[once("hang", "start", **HUNG)], starts=2),
@@ -296,14 +296,14 @@ QUIRKS = [
 def test_each_row_has_its_verdict(
     world: World, name: str, cases: list[Case], record_property: Callable[[str, object], None]
 ) -> None:
-    """Status, code, remedy and number of refreshes match the row; otherwise the test shows the row."""
+    """Status, code, remedy and number of refreshes are those of the row; otherwise the test names the row."""
     record_property("measured", f"service faults over HTTP, {name}: {all_as_expected(world, cases)}")
 
 
 def test_a_throttle_applies_to_the_next_request_too(world: World) -> None:
-    """After the request that got the 429 has ended, the next one waits until the throttle ends, and then completes."""
+    """A request gets a 429 and ends. The next request waits until the throttle has ended, and then completes."""
     model = world.model()
-    # longer on a slow engine: the second request has to be sent while the throttle lasts
+    # longer on a slow engine, because the second request has to be sent while the throttle lasts
     world.fault(model, "throttled", "history", seconds=round(END_SECONDS / 9))
     first = world.ask(model)
     world.until(first["statusUri"], lambda status: status.get("lastReadError"))

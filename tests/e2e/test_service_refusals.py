@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def refused(row: str, fault: str, route: str, code: str, *says: str, count: int = 1) -> Case:
-    """A refusal that the app does not retry; the refused call may be the POST itself."""
+    """A refusal that the app does not retry. The refused call may be the POST."""
     starts = 1 if route == "start" else 0
     faults = [(fault, route, {"count": count})]
     return Case(row, faults=faults, status="Failed", code=code, says=says, made=0, starts=starts)
@@ -285,5 +285,5 @@ FAILURES = [
 def test_each_row_has_its_verdict(
     world: World, name: str, cases: list[Case], record_property: Callable[[str, object], None]
 ) -> None:
-    """Status, code, remedy and number of refreshes match the row; otherwise the test shows the row."""
+    """Status, code, remedy and number of refreshes are those of the row; otherwise the test names the row."""
     record_property("measured", f"service faults over HTTP, {name}: {all_as_expected(world, cases)}")

@@ -37,7 +37,7 @@ def test_durables_own_uris(tmp_path: Path) -> None:
 
 
 def test_keys(tmp_path: Path) -> None:
-    """If keys are checked, starting and listing need a key; a status URI works with its token alone."""
+    """If the host checks keys, starting and listing need a key. A status URI works with its token alone."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "ALLOWED_WORKSPACES": WORKSPACE}
         with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as app:
@@ -46,7 +46,7 @@ def test_keys(tmp_path: Path) -> None:
             model = world.model()
             options = {"workspaceId": WORKSPACE, "datasetId": model}
             for refused in (stranger.post(options), stranger.listing()):
-                # the host gives this answer, not the app: docs/api.md tells clients to expect no body
+                # the host, not the app, gives this answer: docs/api.md tells clients to expect no body
                 assert (refused.status_code, refused.content) == (401, b"")
             assert world.truth(model)["calls"]["start"] == 0
             assert world.refreshed(model).code == 200

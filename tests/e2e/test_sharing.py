@@ -20,7 +20,8 @@ def behind_another(world: World, model: str, *variants: dict[str, object]) -> li
 
 
 def test_fifty_callers_within_a_second(world: World) -> None:
-    """There are at most two refreshes and fifty right outcomes, each with the number of callers that shared."""
+    """Fifty callers get the right outcomes from at most two refreshes. Each outcome has the number of callers that
+    shared the refresh."""
     model = world.model(seconds=2)
     with ThreadPoolExecutor(50) as pool:
         verdicts = list(pool.map(lambda _: world.refreshed(model), range(50)))
@@ -33,7 +34,7 @@ def test_fifty_callers_within_a_second(world: World) -> None:
 
 
 def test_requests_for_parts_become_one_refresh(world: World) -> None:
-    """There is one POST with the sorted objects of both. Each caller learns that its refresh had additional objects."""
+    """One POST has the sorted objects of both requests. Each caller learns that its refresh had additional objects."""
     model = world.model()
     verdicts = behind_another(
         world, model, {"refresh": {"objects": [SALES]}}, {"refresh": {"objects": [DATES]}}, {"share": False}
@@ -50,7 +51,8 @@ def test_requests_for_parts_become_one_refresh(world: World) -> None:
 
 
 def test_a_refresh_of_the_whole_model_serves_a_part(world: World) -> None:
-    """Both have the same commit mode. A request with a different commit mode gets a refresh of its own."""
+    """A refresh of the whole model serves a request for a part with the same commit mode. With a different one, a
+    request gets its own refresh."""
     model = world.model()
     other = {"type": "Full", "commitMode": "PartialBatch", "applyRefreshPolicy": False, "objects": [SALES]}
     verdicts = behind_another(
@@ -65,7 +67,8 @@ def test_a_refresh_of_the_whole_model_serves_a_part(world: World) -> None:
 
 
 def test_no_request_fails_because_of_another_ones_table(world: World) -> None:
-    """If Sales fails in the merged refresh, the request for Sales fails, and that for DimDate gets its own refresh."""
+    """The table Sales fails in a merged refresh. The request for Sales fails, and the request for DimDate gets its own
+    refresh."""
     failed = {"outcome": "Failed", "errorCode": "QuerySystemError", "errorDescription": "no such column"}
     failed["objects"] = [{**SALES, "status": "Failed"}, {**DATES, "status": "Cancelled"}]  # type: ignore[assignment]
     model = world.model(outcome=[failed, "Completed"])

@@ -85,7 +85,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 
 def test_an_app_with_keys_passes(guarded: Guarded) -> None:
-    """The smoke test starts nothing."""
+    """An app that checks keys passes, and the smoke test starts no refresh in it."""
     model = guarded.world.model()
     result = smoke(guarded.world.app, "--key", guarded.key, model=model)
     assert (result.code, result.failed) == (0, [])
@@ -122,7 +122,7 @@ def test_credentials_that_do_not_open_the_app(guarded: Guarded) -> None:
     ],
 )
 def test_an_identity_without_access_to_power_bi(guarded: Guarded, fault: str, sentence: str) -> None:
-    """The identity lacks a role or a permission; in the last case, the cloud does not know the token."""
+    """The identity of the app lacks a role or a permission. In the last case, the cloud does not know the token."""
     model = guarded.world.model()
     guarded.world.fault(model, fault, "any", count=20)
     result = smoke(guarded.world.app, "--key", guarded.key, model=model)

@@ -29,7 +29,7 @@ SILENT_RECEIVERS = 100
 STALL_SECONDS = 300
 """How long Power BI hangs for a model. The app gives up a call after 30 seconds without an answer, and calls again."""
 FELT = 4.0
-"""With stalls, a measured call may take this many times as long as without: two cores also run all the servers."""
+"""The factor by which a call may take longer with the stalls than without them: all the servers share two cores."""
 MIN_SECONDS = 2.0
 """Shorter times always pass: a call of a few milliseconds can occasionally take ten times as long."""
 
@@ -99,7 +99,7 @@ def test_silent_receivers_do_not_delay_others(world: World, record_property: Rec
     model = world.model(seconds=1)
     with serving(silent) as server, receiving() as receiver:
         _ask_for_callbacks(world, model, server)
-        # there are never more simultaneous calls than that
+        # a host never gets more simultaneous calls than this
         until(lambda: len(server.peers) >= 16, 60)
         compared(before, measured(world), record_property)
         uri = receiver.uri.replace("127.0.0.1", "localhost")

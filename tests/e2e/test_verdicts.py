@@ -13,7 +13,7 @@ DEADLINE = 10 / 60
 
 
 def together(world: World, dataset_id: str, callers: int) -> list[Result]:
-    """Lets several callers send requests at the same moment."""
+    """Several callers send their requests at the same moment. Returns their results."""
     with ThreadPoolExecutor(callers) as pool:
         return list(pool.map(lambda _: world.refreshed(dataset_id), range(callers)))
 
@@ -65,7 +65,7 @@ def test_a_busy_model(world: World) -> None:
 
 @pytest.mark.parametrize("callers", [2, 10])
 def test_simultaneous_callers_share(world: World, callers: int) -> None:
-    """All callers get the right outcome, with at most two refreshes."""
+    """All callers get the right outcome, although there are at most two refreshes."""
     model = world.model()
     verdicts = together(world, model, callers)
     made = {refresh["requestId"] for refresh in world.own(model)}
@@ -77,7 +77,8 @@ def test_simultaneous_callers_share(world: World, callers: int) -> None:
 
 
 def test_a_request_after_the_post_gets_the_next_refresh(world: World) -> None:
-    """The running refresh may have read the tables before the second caller loaded its data."""
+    """A request that comes after the POST waits for the next refresh: the running one may have read the tables before
+    the caller loaded its data."""
     model = world.model(seconds=LONG)
     first = world.ask(model)["statusUri"]
     world.until(first, lambda status: status["status"] == "Refreshing")
@@ -123,7 +124,7 @@ def test_a_failed_refresh_has_an_error(world: World) -> None:
 
 
 def test_a_refresh_cancelled_in_the_portal_is_not_a_success(world: World) -> None:
-    """The answer is 424 with the status Cancelled."""
+    """A request whose refresh is cancelled in the portal gets 424 with the status Cancelled."""
     model = world.model(seconds=LONG)
     uri = world.ask(model, refresh={"type": "full"})["statusUri"]
     world.until(uri, lambda status: status["status"] == "Refreshing")
@@ -133,7 +134,7 @@ def test_a_refresh_cancelled_in_the_portal_is_not_a_success(world: World) -> Non
 
 
 def test_a_disabled_refresh_is_not_a_success(world: World) -> None:
-    """The answer is 424, and the code names the reason."""
+    """A request for a model whose refresh is disabled gets 424, and the code names the reason."""
     result = world.refreshed(world.model(outcome="Disabled"))
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "Failed", "RefreshDisabled")
 
@@ -157,7 +158,7 @@ def test_a_model_that_does_not_exist_is_refused_at_once(world: World) -> None:
 
 
 def test_the_deadline_ends_the_wait(world: World) -> None:
-    """The error of TimedOut names the phase; the external refresh continues."""
+    """The request is TimedOut at its deadline. The message names the refresh of the app, which continues."""
     model = world.model(seconds=LONG)
     result = world.refreshed(model, timeoutMinutes=DEADLINE)
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
@@ -166,7 +167,7 @@ def test_the_deadline_ends_the_wait(world: World) -> None:
 
 
 def test_a_deadline_in_the_idle_wait_names_the_external_refresh(world: World) -> None:
-    """No refresh of ours was started."""
+    """The deadline passes while the model is busy. The error names the external refresh; none of ours was started."""
     model = world.model()
     world.external(model, "OnDemand")
     result = world.refreshed(model, timeoutMinutes=DEADLINE)
@@ -179,7 +180,7 @@ def test_a_deadline_in_the_idle_wait_names_the_external_refresh(world: World) ->
 
 
 def test_a_deadline_while_power_bi_fails_names_its_error(world: World) -> None:
-    """No external refresh was running."""
+    """The deadline passes while Power BI fails. The message has its error, because no external refresh was running."""
     model = world.model()
     world.fault(model, "throttled", "history", seconds=600)
     result = world.refreshed(model, timeoutMinutes=DEADLINE)
@@ -196,7 +197,7 @@ def test_the_deadline_cancels_with_the_option(world: World) -> None:
 
 
 def test_a_lost_answer_causes_no_second_refresh(world: World) -> None:
-    """The POST is accepted but its answer is lost. The app finds the refresh in the history and follows it."""
+    """A POST is accepted but its answer is lost. The app finds the refresh in the history and follows it."""
     model = world.model(seconds=2)
     world.fault(model, "drop", "start", afterEffect=True)
     result = world.refreshed(model)
@@ -206,7 +207,7 @@ def test_a_lost_answer_causes_no_second_refresh(world: World) -> None:
 
 
 def test_an_outage_before_the_post(world: World) -> None:
-    """Errors during the look only delay the request."""
+    """Errors of Power BI before the POST only delay the request."""
     model = world.model()
     world.fault(model, "unavailable", "history", count=4)
     world.external(model)
@@ -222,8 +223,8 @@ def test_an_outage_before_the_post(world: World) -> None:
 
 @pytest.mark.parametrize("refresh", [None, {"type": "full"}])
 def test_a_cancelled_request_ends(world: World, refresh: dict[str, str] | None) -> None:
-    """DELETE with the cancel token: 202 while it takes effect. An enhanced refresh is cancelled, too; others cannot
-    be."""
+    """DELETE with the cancel token answers 202 while the cancellation takes effect. An enhanced refresh is also
+    cancelled; a standard refresh cannot be."""
     model = world.model(seconds=LONG)
     options = {"refresh": refresh} if refresh else {}
     uris = world.ask(model, **options)

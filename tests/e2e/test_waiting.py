@@ -16,7 +16,8 @@ LONGEST = min(MAX_WAIT_SECONDS, END_SECONDS)
 
 @pytest.mark.parametrize(("outcome", "code"), [("Completed", 200), ("Failed", 424)])
 def test_the_outcome_within_the_wait_is_the_answer(world: World, outcome: str, code: int) -> None:
-    """The answer comes as soon as the outcome is known, with the same status as a poll, and without a Location."""
+    """The start is answered as soon as the outcome is known. The HTTP status is that of a poll, and there is no
+    Location."""
     model = world.model(outcome=outcome)
     began = time.monotonic()
     answer = world.start(model, waitSeconds=LONGEST)

@@ -137,7 +137,7 @@ def test_a_key_gives_no_access(app: tuple[World, Devhost]) -> None:
 
 
 def test_every_route_has_access_control(app: tuple[World, Devhost]) -> None:
-    """Exceptions are the public routes, and the routes that need a token of their own."""
+    """Every route requires a sign-in, except the public routes and those that need a token of their own."""
     world, _ = app
     found = routes()
     assert {("POST", "refreshes"), ("GET", "refreshes"), *OWN_TOKEN, *OPEN} <= {route[:2] for route in found}
@@ -168,7 +168,7 @@ def test_a_reader_may_look_and_nothing_else(app: tuple[World, Devhost]) -> None:
             method, f"{world.app}/api/{path}", headers=signed_in(READER), json={}, timeout=CALL_SECONDS
         )
         if method == "GET":
-            # the model may not be known yet
+            # 404: the model may not be known yet
             assert answer.status_code in (200, 202, 404), (method, route, answer.text)
         else:
             assert answer.status_code == 403, (method, route)
@@ -179,7 +179,7 @@ def test_a_reader_may_look_and_nothing_else(app: tuple[World, Devhost]) -> None:
 
 
 def test_the_token_of_a_uri_is_enough(app: tuple[World, Devhost]) -> None:
-    """Pollers that send nothing but the URI get the outcome and may cancel."""
+    """Callers that send nothing but the URI get the outcome and may cancel."""
     world, _ = app
     started = start(world, world.model(seconds=LONG), signed_in(FACTORY)).json()
     assert requests.get(started["statusUri"], timeout=CALL_SECONDS).status_code == 202
@@ -205,7 +205,7 @@ def test_only_the_same_caller_gets_the_cancel_uri_again(app: tuple[World, Devhos
 
 
 def without_token(world: World, headers: dict[str, str], denied: dict[str, str]) -> None:
-    """Callers that may start read the status and cancel with the id alone."""
+    """Checks that callers that may start a refresh can read its status and cancel it with the id alone."""
     started = start(world, world.model(seconds=LONG), headers).json()
     by_id = f"{world.app}/api/refreshes/{started['id']}"
     assert requests.get(f"{by_id}/status", headers=denied, timeout=CALL_SECONDS).status_code in (401, 403)
@@ -230,7 +230,8 @@ def test_an_allowed_caller_needs_no_token(app: tuple[World, Devhost]) -> None:
 
 
 def test_a_caller_with_a_key_needs_no_token(tmp_path: Path) -> None:
-    """A caller with a function key does the same; with AUTH_MODE key, headers of a sign-in have no effect."""
+    """A caller with a function key reads the status and cancels with the id alone. With AUTH_MODE key, headers of a
+    sign-in have no effect."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
@@ -245,7 +246,8 @@ def test_a_caller_with_a_key_needs_no_token(tmp_path: Path) -> None:
 def test_without_the_platforms_sign_in_the_app_does_not_start(
     tmp_path: Path, changed: dict[str, str], name: str
 ) -> None:
-    """Without the sign-in, any caller could forge its headers."""
+    """Without the platform's sign-in, any caller could forge its headers, so the app does not start. Nor does it start
+    without ALLOWED_CALLERS."""
     host = Devhost(ROOT, tmp_path, "--key", KEY, env={**SIGN_IN, **changed})
     assert host.ready == ""
     assert host.process.wait(15) != 0

@@ -40,7 +40,7 @@ def functions() -> list[Function]:
 
 
 def broken(recorded: Sequence[Path], changed: Sequence[Function] | None = None) -> list[str]:
-    """A message for each history that the current code or, if given, the changed functions break."""
+    """A message for each history that the functions break: those of the current code or, if given, the changed ones."""
     app = changed or functions()
     deviations = {path: replay_history(path, app) for path in recorded}
     return [f"{path.parent.name}/{path.name}: {deviation}" for path, deviation in deviations.items() if deviation]
@@ -68,7 +68,7 @@ def _one_more_activity(original: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("name", ORCHESTRATORS)
 def test_a_change_that_breaks_them_is_noticed(name: str) -> None:
-    """The test notices an orchestrator that first does something else."""
+    """The test of the histories reports an orchestrator that first does something else."""
     changed = functions()
     place = next(at for at, function in enumerate(changed) if function.durable_name == name)
     handler: Any = changed[place].handler
@@ -79,7 +79,7 @@ def test_a_change_that_breaks_them_is_noticed(name: str) -> None:
 
 
 def test_a_step_that_is_skipped_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test notices a run that does not record its refresh in the queue."""
+    """The test of the histories reports a run that does not record its refresh in the queue."""
     orchestrator: Any = importlib.import_module("orchestrators.refresh_run")
     original = orchestrator.next_step
 

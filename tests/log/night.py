@@ -15,7 +15,8 @@ LOCAL, HOOKS, LOGIC_APP = "127.0.0.1", "hooks.example.com", "prod-01.westeurope.
 
 
 def refresh(log: Timeline, name: str, model: str, started: float, ended: float = 0, *, until: str = "") -> str:
-    """Places a request that was accepted two minutes before its refresh started. `started` and `ended`: minutes ago."""
+    """Places a request that was accepted two minutes before its refresh started. `started`, `ended`: so many minutes
+    ago."""
     return log.place(
         name,
         {"request.accepted": started + 2, "refresh.started": started, "run.ended": ended},
@@ -35,7 +36,7 @@ def recorded() -> tuple[Row, ...]:
     refresh(log, "completed", STOCK, 1500, 1495)
     refresh(log, "failed", STOCK, 20, 15)
     refresh(log, "unknown", STOCK, 15, 10)
-    # after an hour the run tried to start a refresh, but Power BI refused it
+    # after an hour the run tried to start a refresh nevertheless, but Power BI refused it
     log.place("waited", {"run.waiting": 100, "run.closed": 40}, model=PRICES, until="run.closed")
     log.place(
         "waited",

@@ -170,7 +170,7 @@ def refreshes(play: Stage) -> None:
 
 
 def rolled_over(play: Stage) -> None:
-    """A refresh that newer refreshes push out of the history before its end is read."""
+    """A refresh that newer refreshes push out of the history before the app has read its end."""
     model = play.world.model(outcome="Stuck")
     started = play.start(model)
     play.world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")

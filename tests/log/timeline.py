@@ -56,9 +56,10 @@ class Timeline:
         only: Collection[str] = (),
         instead: Mapping[str, str] | None = None,
     ) -> str:
-        """Adds a story. Returns the id of its request. A line gets the age of the last event in `minutes_ago`.
+        """Adds a story. Returns the id of its request.
 
-        `until`: the last event that is placed. `only`: no other events are placed. `instead`: texts to replace.
+        Each line has the age of the last event before it that is in `minutes_ago`. `until`: the last event that is
+        placed. `only`: if given, no other events are placed. `instead`: texts to replace.
         """
         self._placed += 1
         request = f"{model.replace('-', '') or '0' * 32}-{self._placed:016x}"

@@ -86,7 +86,7 @@ def test_every_outcome_is_understood(outcome: str, state: str) -> None:
 
 
 def test_a_failure_has_a_code() -> None:
-    """It is the code in serviceExceptionJson."""
+    """The code of a failure is the one in serviceExceptionJson."""
     world = World(outcome="Failed")
     client, _ = client_of(world)
     client.start(*IDS, FULL)
@@ -97,7 +97,7 @@ def test_a_failure_has_a_code() -> None:
 
 
 def test_cancelling() -> None:
-    """The result is True while the refresh runs, False when it has ended, and an error if it is unknown."""
+    """The result is True while the refresh runs and False when it has ended. An unknown refresh raises an error."""
     world = World()
     client, _ = client_of(world)
     refresh_id = client.start(*IDS, FULL).refresh_id
@@ -112,7 +112,7 @@ def test_cancelling() -> None:
 
 @pytest.mark.parametrize("conflict", [400, 409])
 def test_a_conflict_is_not_a_failure(conflict: int) -> None:
-    """Both statuses mean that another refresh is running."""
+    """The service may answer a second start with either of two statuses. Both mean that another refresh is running."""
     world = World(conflict=conflict)
     client, _ = client_of(world)
     client.start(*IDS, FULL)
@@ -123,7 +123,7 @@ def test_a_conflict_is_not_a_failure(conflict: int) -> None:
 @pytest.mark.parametrize("name", ["drop", "hang", "serverError", "unavailable", "gatewayTimeout"])
 @pytest.mark.parametrize("effect", [True, False])
 def test_a_lost_answer(name: str, effect: bool) -> None:
-    """Only the history shows whether the refresh runs."""
+    """After a lost answer, only the history shows whether the refresh runs."""
     world = World()
     client, _ = client_of(world)
     world.service.add_fault({"fault": name, "route": "start", "afterEffect": effect})
@@ -133,7 +133,7 @@ def test_a_lost_answer(name: str, effect: bool) -> None:
 
 
 def test_an_expired_token_is_renewed() -> None:
-    """The POST is repeated, because it was certainly not accepted."""
+    """A POST with an expired token is repeated, because it was certainly not accepted."""
     world = World()
     client, tokens = client_of(world)
     world.service.add_fault({"fault": "tokenExpired"})

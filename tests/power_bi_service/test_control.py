@@ -11,7 +11,7 @@ CONTROL = f"/control/datasets/{DATASET}"
 
 
 def test_the_records_of_the_service() -> None:
-    """These are the calls by route (including refused ones), the accepted calls, and the true state of the
+    """The service records the calls by route (including refused ones), the accepted calls, and the true state of the
     refreshes."""
     world = World(visibilitySeconds=15)
     refresh_id = world.start()
@@ -41,7 +41,7 @@ def test_the_records_of_the_service() -> None:
 
 
 def test_knobs_are_shown_as_they_were_set() -> None:
-    """The answer to GET can be sent back unchanged."""
+    """The knobs in the answer to GET can be sent back unchanged."""
     world = World()
     values = {
         "seconds": [1, 2],
@@ -78,7 +78,7 @@ def test_defaults_are_for_models_without_own_values() -> None:
 
 
 def test_the_running_refresh_is_cancelled_or_ended() -> None:
-    """The answer has its request id; it is 409 if no refresh is running."""
+    """The answer has the request id of the refresh. If no refresh is running, it is 409."""
     world = World()
     assert world.control("POST", f"{CONTROL}/cancel") == (409, {"error": "no refresh is running"})
     refresh_id = world.start()
@@ -112,7 +112,7 @@ def test_reset_removes_everything() -> None:
 
 
 def test_ids_are_unique_after_a_reset() -> None:
-    """Apps may have stored ids from before the reset."""
+    """The service uses no id again after a reset, because apps may have stored earlier ids."""
     world = World()
     ids = set()
     for _ in range(3):

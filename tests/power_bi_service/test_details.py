@@ -51,7 +51,7 @@ def test_the_requested_objects() -> None:
 
 
 def test_a_failure_shows_its_outcome() -> None:
-    """It shows messages with or without a code, objects, and the same exception as the history."""
+    """A failed refresh has messages with or without a code, objects, and the same exception as in the history."""
     failed = {
         "outcome": "Failed",
         "errorCode": "X",
@@ -69,7 +69,7 @@ def test_a_failure_shows_its_outcome() -> None:
 
 @pytest.mark.parametrize("status", [404, 400])
 def test_standard_and_unknown_refreshes_are_unknown_by_id(status: int) -> None:
-    """They can be neither read nor cancelled; a knob selects the refusal."""
+    """Standard and unknown refreshes can be neither read nor cancelled by id. A knob selects the refusal."""
     world = World(unknownRefreshStatus=status)
     for refresh_id in (world.start({}), OTHER):
         assert world.details(refresh_id)[0] == status
@@ -77,7 +77,8 @@ def test_standard_and_unknown_refreshes_are_unknown_by_id(status: int) -> None:
 
 
 def test_standard_refreshes_can_be_readable_but_never_cancelled() -> None:
-    """As in the reference of 2026, they are read without the fields of enhanced refreshes."""
+    """With a knob, standard refreshes are read as in the reference of 2026: without the fields of enhanced
+    refreshes."""
     world = World(detailsOfStandard=True)
     refresh_id = world.start({})
     status, details = world.details(refresh_id)
@@ -86,14 +87,15 @@ def test_standard_refreshes_can_be_readable_but_never_cancelled() -> None:
 
 
 def test_the_other_status_for_running() -> None:
-    """A knob selects the status, because Microsoft's documents contradict each other."""
+    """A knob selects the status of a running refresh, because Microsoft's documents contradict each other."""
     world = World(detailsRunningStatus="InProgress")
     assert world.details(world.start())[1]["status"] == "InProgress"
     assert world.rows()[0]["status"] == "Unknown"
 
 
 def test_cancelling_takes_a_while() -> None:
-    """The answer is 200 at once; the refresh is Cancelled later. A second cancellation does not delay that."""
+    """A cancellation is answered at once with 200, and takes effect later. A second cancellation does not delay
+    this."""
     world = World(cancelSeconds=3)
     refresh_id = world.start()
     response = world.cancel(refresh_id)
@@ -118,7 +120,7 @@ def test_cancelling_may_come_too_late() -> None:
 
 
 def test_a_finished_refresh_cannot_be_cancelled() -> None:
-    """The answer is 409 with the text that clients search for."""
+    """The cancellation of an ended refresh gets 409, with the text that clients search for."""
     world = World()
     refresh_id = world.start()
     world.tick(10)
@@ -128,7 +130,7 @@ def test_a_finished_refresh_cannot_be_cancelled() -> None:
 
 
 def test_a_stuck_refresh_can_be_cancelled() -> None:
-    """Only a cancellation ends it."""
+    """A stuck refresh runs until it is cancelled."""
     world = World(outcome="Stuck")
     refresh_id = world.start()
     world.tick(40 * 86_400)
@@ -139,7 +141,7 @@ def test_a_stuck_refresh_can_be_cancelled() -> None:
 
 
 def test_the_timeout_holds_for_each_attempt() -> None:
-    """A refresh that takes longer is repeated as often as its options allow, and then has timed out."""
+    """A refresh that exceeds its timeout is repeated as often as its options allow, and then has timed out."""
     world = World(seconds=100)
     refresh_id = world.start({"type": "full", "timeout": "00:00:30", "retryCount": 2})
     world.tick(89)
@@ -152,7 +154,7 @@ def test_the_timeout_holds_for_each_attempt() -> None:
 
 @pytest.mark.parametrize(("capacity", "hours"), [("shared", 2), ("premium", 5)])
 def test_standard_refreshes_have_a_limit_too(capacity: str, hours: int) -> None:
-    """The limit is two hours on shared capacity, five hours on other capacities."""
+    """A standard refresh is limited to two hours on shared capacity, and to five hours on other capacities."""
     world = World(capacity=capacity, seconds=86_400)
     world.start({})
     world.tick(hours * 3600 - 1)
@@ -170,7 +172,7 @@ def test_no_refresh_takes_more_than_a_day() -> None:
 
 
 def test_a_request_against_the_refresh_policy_fails_later() -> None:
-    """The request is accepted with 202. The message of the later failure has no code."""
+    """The request is accepted with 202, and fails later with a message without a code."""
     world = World()
     refresh_id = world.start({"type": "full", "commitMode": "partialBatch"})
     world.tick(2)
@@ -183,7 +185,7 @@ def test_a_request_against_the_refresh_policy_fails_later() -> None:
 
 
 def test_a_user_cancels_or_ends_the_running_refresh() -> None:
-    """This takes effect at once for any kind of refresh. The result is None if no refresh is running."""
+    """A refresh of any kind is cancelled or ended at once. The result is None if no refresh is running."""
     world = World(outcome="Stuck")
     assert world.service.cancel(DATASET, world.now) is None
     first = world.start({})
@@ -196,7 +198,7 @@ def test_a_user_cancels_or_ends_the_running_refresh() -> None:
 
 
 def test_a_partial_external_refresh_always_shows_its_objects() -> None:
-    """It shows them like a refresh that was requested with objects."""
+    """An external refresh of a part shows its objects like a refresh that was requested with objects."""
     world = World()
     dim = {"table": "DimDate", "partition": "DimDate"}
     outcome = {"outcome": "Completed", "objects": [{**dim, "status": "Completed"}]}
@@ -210,7 +212,7 @@ def test_a_partial_external_refresh_always_shows_its_objects() -> None:
 
 
 def test_undocumented_statuses() -> None:
-    """They can be set for a running and for an ended refresh, in the history and by id."""
+    """A running and an ended refresh can have undocumented statuses, in the history and by id."""
     outcome = {"outcome": "Cancelled", "status": "Canceled", "extendedStatus": "Odd"}
     world = World(runningStatus="A", detailsRunningStatus="B", runningExtendedStatus="C", outcome=outcome)
     refresh_id = world.start()
@@ -254,7 +256,7 @@ def test_the_places_of_a_failure_message() -> None:
     ],
 )
 def test_options_that_conflict_with_a_refresh_policy_fail(body: Json, fails: bool) -> None:
-    """The request is accepted and fails two seconds later with a message."""
+    """A request with such options is accepted, and fails two seconds later with a message."""
     world = World(refreshPolicies=["Sales"])
     refresh_id = world.start({"type": "full", **body})
     world.tick(11)

@@ -60,7 +60,7 @@ def test_faults_that_answer(name: str, status: int, message: str) -> None:
 
 
 def test_throttling_has_a_pause() -> None:
-    """The answer has the header Retry-After with seconds."""
+    """A throttled call gets the header Retry-After with seconds."""
     world = World()
     world.service.add_fault({"fault": "throttled", "seconds": 3392})
     assert world.call("GET", REFRESHES).headers["Retry-After"] == "3392"
@@ -69,7 +69,7 @@ def test_throttling_has_a_pause() -> None:
 
 
 def test_a_dropped_connection_before_the_effect() -> None:
-    """The caller cannot know it, but nothing has happened."""
+    """The connection drops before the call has an effect. The caller cannot know this."""
     world = World()
     world.service.add_fault({"fault": "drop", "route": "start"})
     assert world.call("POST", REFRESHES, FULL).dropped
@@ -99,7 +99,7 @@ def test_slow_and_hanging_answers() -> None:
 
 
 def test_an_accepted_refresh_can_be_dropped() -> None:
-    """The answer is 202 with all headers, but the refresh never appears."""
+    """The answer to the POST is 202 with all headers, but the refresh never appears."""
     world = World()
     world.service.add_fault({"fault": "acceptedButDropped"})
     assert world.rows() == []
@@ -122,7 +122,7 @@ def test_an_accepted_refresh_can_be_dropped() -> None:
     ],
 )
 def test_a_fault_hits_its_route_only(route: str, method: str, path: str) -> None:
-    """All other routes work as usual."""
+    """A fault of one route leaves all other routes unchanged."""
     world = World()
     world.service.add_fault({"fault": "serverError", "route": route, "count": 5})
     calls = [("POST", REFRESHES), ("GET", REFRESHES), ("GET", f"{REFRESHES}/{OTHER}")]
@@ -132,7 +132,7 @@ def test_a_fault_hits_its_route_only(route: str, method: str, path: str) -> None
 
 
 def test_a_fault_hits_its_model_only() -> None:
-    """The id of the model is case-insensitive."""
+    """A fault of one model hits no other. The id of the model is case-insensitive."""
     world = World()
     world.service.add_fault({"fault": "serverError", "datasetId": DATASET.upper()})
     assert world.call("GET", REFRESHES.replace(DATASET, OTHER)).status == 200
@@ -140,14 +140,15 @@ def test_a_fault_hits_its_model_only() -> None:
 
 
 def test_count_and_skip() -> None:
-    """The first calls pass, the next calls are hit, all later calls pass."""
+    """The calls in `skip` pass, the next calls in `count` are hit, and all later calls pass."""
     world = World()
     world.service.add_fault({"fault": "serverError", "skip": 1, "count": 2})
     assert [world.call("GET", REFRESHES).status for _ in range(5)] == [200, 500, 500, 200, 200]
 
 
 def test_probability_comes_from_the_seed() -> None:
-    """Calls are hit with the given frequency, without a limit, and in the same way for the same seed."""
+    """With a probability, a fault hits calls with this frequency and without a limit. The same seed hits the same
+    calls."""
 
     def statuses(seed: int) -> list[int]:
         world = World(seed)
@@ -161,7 +162,7 @@ def test_probability_comes_from_the_seed() -> None:
 
 
 def test_the_first_matching_fault_decides() -> None:
-    """When it is used up, the next fault applies."""
+    """When the first matching fault is used up, the next one applies."""
     world = World()
     for name in ("unavailable", "serverError"):
         world.service.add_fault({"fault": name})
@@ -198,7 +199,7 @@ def test_bad_faults_are_refused(values: dict[str, Any], named: str) -> None:
 
 
 def test_every_fault_can_be_added_and_is_listed() -> None:
-    """It is listed as it was added, with the remaining count and the number of calls that it has hit."""
+    """A fault is listed as it was added, with the remaining count and the number of calls that it has hit."""
     world = World()
     for name in FAULTS:
         world.service.add_fault({"fault": name})
@@ -218,7 +219,7 @@ def test_every_fault_can_be_added_and_is_listed() -> None:
 
 
 def test_the_hits_of_a_rule_are_counted() -> None:
-    """Calls that the rule let pass do not count."""
+    """Calls that a rule let pass do not count as hits."""
     world = World()
     world.service.add_fault({"fault": "unavailable", "route": "history", "skip": 1, "count": 2})
     world.service.add_fault({"fault": "drop", "route": "history", "probability": 0.0})

@@ -11,7 +11,7 @@ from tests.power_bi_service.world import DATASET, OTHER, REFRESHES, WORKSPACE, W
 
 
 def test_an_empty_history_is_an_empty_list() -> None:
-    """The status is 200, not 404."""
+    """The history of a model that was never refreshed is answered with 200, not 404."""
     response = World().call("GET", REFRESHES)
     assert json.loads(response.body)["value"] == []
     assert response.headers["Content-Type"] == "application/json; odata.metadata=minimal"
@@ -45,7 +45,7 @@ def test_rows_of_a_standard_refresh() -> None:
 
 
 def test_rows_of_an_enhanced_refresh_have_an_extended_status() -> None:
-    """It is NotStarted, InProgress, and finally the same as the status. There is no Query phase."""
+    """The extended status is NotStarted, InProgress, and finally the same as the status. There is no Query phase."""
     world = World()
     world.start()
     seen = []
@@ -97,7 +97,8 @@ def test_every_outcome_as_the_history_shows_it(outcome: str, status: str, extend
     ],
 )
 def test_a_failure_carries_json_in_a_text(outcome: object, exception: str | None) -> None:
-    """Or it has none, or invalid JSON. It appears only after the failure; the last attempt has the same."""
+    """A failed row has a text with JSON, with something that is no JSON, or no text. The text appears only after the
+    end. The last attempt has the same text."""
     world = World(outcome=outcome)
     world.start()
     assert "serviceExceptionJson" not in world.rows()[0]
@@ -108,7 +109,7 @@ def test_a_failure_carries_json_in_a_text(outcome: object, exception: str | None
 
 
 def test_earlier_attempts_failed_with_any_outcome() -> None:
-    """They are visible while the refresh is still running."""
+    """Failed attempts are visible while the refresh is still running, and whatever its outcome is."""
     world = World(outcome={"outcome": "Completed", "attempts": 2})
     world.start({})
     world.tick(6)
@@ -124,7 +125,8 @@ def test_earlier_attempts_failed_with_any_outcome() -> None:
 
 @pytest.mark.parametrize(("seconds", "attempts"), [(1, 0), (6, 1), (8, 2)])
 def test_a_cancelled_refresh_had_as_many_attempts_as_it_began(seconds: float, attempts: int) -> None:
-    """It had no attempt before it started; the last attempt ends with the refresh."""
+    """A cancelled refresh has the attempts that it began, and none if it had not started. The last attempt ends with
+    the refresh."""
     world = World(outcome={"outcome": "Failed", "attempts": 2})
     world.start()
     world.tick(seconds)
@@ -136,7 +138,7 @@ def test_a_cancelled_refresh_had_as_many_attempts_as_it_began(seconds: float, at
 
 
 def test_a_disabled_refresh_ends_as_it_starts() -> None:
-    """It has no attempt."""
+    """A disabled refresh ends at its start, and has no attempt."""
     world = World(outcome="Disabled")
     world.start()
     row = world.rows()[0]
@@ -145,7 +147,7 @@ def test_a_disabled_refresh_ends_as_it_starts() -> None:
 
 
 def test_a_quick_refresh_is_not_started_until_its_end() -> None:
-    """notStartedSeconds are a part of the seconds, never longer."""
+    """The time before the start (notStartedSeconds) is a part of the duration, and never longer than the duration."""
     world = World(seconds=1)
     world.start()
     world.tick(1)
@@ -169,7 +171,7 @@ def test_outcomes_come_in_turn_and_the_last_one_stays() -> None:
 
 
 def test_the_refreshing_machine_may_have_another_clock() -> None:
-    """Only `startTime` is wrong; the refresh itself starts at the right time."""
+    """With a knob, `startTime` in the history is wrong. The refresh itself starts at the right time."""
     world = World(startTimeSkewSeconds=-3, clockSkewSeconds=60)
     refresh_id = world.start()
     world.tick(10)
@@ -179,7 +181,8 @@ def test_the_refreshing_machine_may_have_another_clock() -> None:
 
 
 def test_a_new_refresh_shows_late() -> None:
-    """In reality this takes up to 15 seconds. Meanwhile the refresh runs, blocks others, and can be read by id."""
+    """A refresh appears in the history up to 15 seconds after its start. Until then it runs, blocks others, and can be
+    read by id."""
     world = World(visibilitySeconds=15, seconds=60)
     refresh_id = world.start()
     world.tick(14.999)
@@ -191,7 +194,7 @@ def test_a_new_refresh_shows_late() -> None:
 
 
 def test_the_seed_decides_on_visibility() -> None:
-    """Unless it is set, the delay varies between 0 and 15 seconds."""
+    """The delay until a refresh appears varies between 0 and 15 seconds, unless a knob sets it."""
     world = World(visibilitySeconds=None)
     delays = set()
     for _ in range(20):
@@ -204,7 +207,7 @@ def test_the_seed_decides_on_visibility() -> None:
 
 
 def test_a_refresh_may_never_show() -> None:
-    """With this value of the knobs, it appears neither in the history nor by id."""
+    """With the value "never" of two knobs, a refresh appears neither in the history nor by id."""
     world = World(visibilitySeconds="never", detailsVisibilitySeconds="never")
     refresh_id = world.start()
     world.tick(86_400)
@@ -253,7 +256,7 @@ def test_an_external_refresh_blocks_ours() -> None:
 
 
 def test_a_future_refresh_starts_by_itself() -> None:
-    """It starts at its own time, not at the time of the call that shows it."""
+    """An external refresh of the future starts at its own time, not at the time of the call that shows it."""
     world = World()
     world.service.add_external(DATASET, {"startsIn": 30}, world.now)
     world.tick(29)
@@ -265,7 +268,7 @@ def test_a_future_refresh_starts_by_itself() -> None:
 
 
 def test_a_scheduled_refresh_waits_for_the_one_that_runs() -> None:
-    """It waits until the other refresh has ended, even if that is ended early."""
+    """A scheduled refresh starts as soon as the running refresh ends, even if that is ended early."""
     world = World(seconds=60)
     world.service.add_external(DATASET, {"startsIn": 5, "seconds": 10}, world.now)
     first = world.start()
@@ -279,7 +282,7 @@ def test_a_scheduled_refresh_waits_for_the_one_that_runs() -> None:
 
 
 def test_a_refresh_of_the_past_is_history() -> None:
-    """`startsIn` may be negative. Rows are in the order of their starts."""
+    """With a negative `startsIn`, an external refresh has already ended. Rows are in the order of their starts."""
     world = World()
     world.service.add_external(DATASET, {"startsIn": -3600, "seconds": 60}, world.now)
     world.service.add_external(DATASET, {"startsIn": -7200, "seconds": 60}, world.now)
@@ -302,7 +305,7 @@ def test_framings_run_beside_other_refreshes() -> None:
 
 
 def test_xmla_refreshes_have_no_attempts() -> None:
-    """They have no attempts, as documented."""
+    """The rows of refreshes through XMLA have no attempts, as documented."""
     world = World()
     world.service.add_external(DATASET, {"refreshType": "ViaXmlaEndpoint"}, world.now)
     world.tick(10)
@@ -311,7 +314,7 @@ def test_xmla_refreshes_have_no_attempts() -> None:
 
 @pytest.mark.parametrize(("microseconds", "text"), [(0, ""), (280_000, ".28"), (999_999, ".999")])
 def test_fractions_vary(microseconds: int, text: str) -> None:
-    """Trailing zeros are cut, as in .NET."""
+    """Trailing zeros of the fraction of a second are cut, as in .NET."""
     world = World()
     world.now = world.now.replace(microsecond=microseconds)
     world.start()

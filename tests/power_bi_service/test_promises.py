@@ -50,7 +50,7 @@ def test_one_refresh_at_a_time(seed: int, steps: list[str]) -> None:
 
 @given(st.integers(0, 50), actions, st.sampled_from([400, "queue"]))
 def test_the_same_seed_gives_the_same_world(seed: int, steps: list[str], conflict: object) -> None:
-    """Ids, times and outcomes are the same."""
+    """With the same seed, ids, times and outcomes are the same."""
     first, second = (world_after(seed, steps, conflict=conflict) for _ in range(2))
     assert first.service.seen(DATASET, first.now) == second.service.seen(DATASET, second.now)
     assert first.call("GET", REFRESHES) == second.call("GET", REFRESHES)

@@ -38,13 +38,13 @@ def names(first: str) -> list[str]:
     ],
 )
 def test_tables_in_the_order_of_the_code(first: str, known: list[str]) -> None:
-    """No name is missing, and no name is invented."""
+    """The README has all names of the code in the same order, and no others."""
     assert names(first) == known
 
 
 @pytest.mark.parametrize(("first", "known"), [("key of an external refresh", FOREIGN_KEYS), ("key of a fault", KEYS)])
 def test_tables_of_keys(first: str, known: tuple[str, ...]) -> None:
-    """The names may be in any order."""
+    """The README has all keys of the code and no others, in any order."""
     assert sorted(names(first)) == sorted(known)
 
 
@@ -63,6 +63,6 @@ def test_the_routes() -> None:
 
 
 def test_the_refresh_types() -> None:
-    """The types that an external refresh may have."""
+    """The README has the types that an external refresh may have."""
     row = next(row for row in table("key of an external refresh") if row[0].endswith("`refreshType`"))
     assert {*re.findall(r"`(\w+)`", row[2]), row[1].strip('`"')} == set(REFRESH_TYPES)

@@ -20,7 +20,7 @@ from dev.power_bi.service import PowerBiService
 from tests.power_bi_service.world import BEARER, DATASET, FULL, PLAIN, REFRESHES, START
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 30  # on a busy machine; alone it takes a fraction of a second
+SECONDS = 30  # on a busy machine; otherwise it takes a fraction of a second
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_control_over_http(serving: Serving) -> None:
 
 
 def test_a_hanging_answer_does_not_block_other_calls(serving: Serving) -> None:
-    """Meanwhile other calls get answers, and the server can be ended at once."""
+    """While an answer hangs, other calls get answers, and the server can be ended at once."""
     serving.service.add_fault({"fault": "hang", "seconds": 3600})
     host = serving.base_url.removeprefix("http://")
     waiting = http.client.HTTPConnection(host, timeout=SECONDS)
@@ -71,7 +71,7 @@ def test_a_hanging_answer_does_not_block_other_calls(serving: Serving) -> None:
 
 
 def test_the_clock_is_a_parameter() -> None:
-    """So that hours can pass in a test."""
+    """A test passes its own clock to the server, so that hours can pass."""
     times = iter([START, START + timedelta(hours=9)])
     with serve(PowerBiService(), clock=lambda: next(times)) as serving:
         dates = [requests.get(serving.base_url, timeout=SECONDS).headers["Date"] for _ in range(2)]
@@ -114,7 +114,7 @@ def test_one_ready_line_a_line_for_each_request_and_a_clean_end(ending: signal.S
 
 
 def test_the_command_refuses_a_taken_port() -> None:
-    """The exit code is 2, with a message."""
+    """If the port is in use, the exit code is 2, with a message."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with command("--port", str(port)) as process:

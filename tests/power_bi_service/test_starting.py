@@ -12,7 +12,7 @@ from tests.power_bi_service.world import BEARER, DATASET, FULL, MODEL, OTHER, RE
 
 
 def error(body: bytes) -> tuple[str, str]:
-    """Code and message of an error of shape A."""
+    """Code and message of an error body `{"error": {"code", "message"}}`."""
     error_body = json.loads(body)["error"]
     return error_body["code"], error_body["message"]
 
@@ -51,28 +51,28 @@ def test_an_enhanced_refresh_names_its_id_three_times() -> None:
     ],
 )
 def test_the_options_of_an_enhanced_refresh(body: bytes, content_type: str, refresh_type: str) -> None:
-    """A refresh is enhanced with any key but notifyOption, if the content type is that of JSON."""
+    """With the content type of JSON, a refresh is enhanced if its body has any key but notifyOption."""
     world = World()
     assert world.call("POST", REFRESHES, body, {"content-type": content_type}).status == 202
     assert world.rows()[0]["refreshType"] == refresh_type
 
 
 def test_a_missing_content_type_can_be_tolerated() -> None:
-    """The knob strictContentType decides it."""
+    """With the knob strictContentType false, a body without a content type is read as JSON."""
     world = World(strictContentType=False)
     world.call("POST", REFRESHES, FULL, {})
     assert world.rows()[0]["refreshType"] == "ViaEnhancedApi"
 
 
 def test_an_enhanced_refresh_without_a_type_is_automatic() -> None:
-    """This is so even for a caller that sets only a timeout."""
+    """An enhanced refresh without a type is Automatic, even if the caller sets only a timeout."""
     world = World()
     _, details = world.details(world.start({"timeout": "01:00:00"}))
     assert (details["type"], details["currentRefreshType"]) == ("Automatic", "Automatic")
 
 
 def test_values_in_any_case_and_scalars_as_texts() -> None:
-    """Microsoft's own samples contain both."""
+    """Values may have any case, and scalars may be texts: Microsoft's own samples contain both."""
     world = World()
     body = {"type": "DATAONLY", "commitMode": "partialbatch", "retryCount": "1", "applyRefreshPolicy": "False"}
     _, details = world.details(world.start(body))
@@ -106,13 +106,13 @@ def test_invalid_options_are_refused(key: str, value: object) -> None:
 
 @pytest.mark.parametrize("body", [{"type": "FULL"}, {"type": "Full", "retryCount": "1"}])
 def test_strict_enums_are_case_sensitive(body: object) -> None:
-    """The knob strictEnums makes them case-sensitive."""
+    """With the knob strictEnums, values in another case are refused."""
     assert World(strictEnums=True).call("POST", REFRESHES, body).status == 400
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'"full"'])
 def test_a_body_that_is_not_an_object_is_refused(body: bytes) -> None:
-    """400."""
+    """A body that is no JSON object gets 400."""
     assert World().call("POST", REFRESHES, body).status == 400
 
 
@@ -162,7 +162,7 @@ def test_a_burst_runs_one_queues_one_and_drops_the_rest() -> None:
 
 
 def test_a_queue_that_never_empties() -> None:
-    """Each refresh begins when the previous one ends, no matter how many there are."""
+    """Queued refreshes begin one after the other, each when the previous one ends, no matter how many there are."""
     world = World(conflict="queue")
     world.start()
     for _ in range(100):
@@ -173,7 +173,7 @@ def test_a_queue_that_never_empties() -> None:
 
 
 def test_a_queued_refresh_moves_up_when_the_first_is_cancelled() -> None:
-    """It begins when the refresh before it really ends."""
+    """A queued refresh begins when the cancelled refresh before it really ends."""
     world = World(conflict="queue")
     first, _ = world.start(), world.start()
     world.cancel(first)
@@ -183,7 +183,7 @@ def test_a_queued_refresh_moves_up_when_the_first_is_cancelled() -> None:
 
 @pytest.mark.parametrize("status", [400, 429])
 def test_shared_capacity_refreshes_eight_times_in_24_hours(status: int) -> None:
-    """Scheduled refreshes count, refreshes from the portal do not."""
+    """A ninth refresh in 24 hours is refused. Scheduled refreshes count; refreshes from the portal do not."""
     world = World(capacity="shared", dailyLimitStatus=status)
     for refresh_type in ("Scheduled", "OnDemand"):
         world.service.add_external(DATASET, {"refreshType": refresh_type}, world.now)
@@ -199,7 +199,7 @@ def test_shared_capacity_refreshes_eight_times_in_24_hours(status: int) -> None:
 
 
 def test_shared_capacity_has_no_enhanced_refreshes() -> None:
-    """400."""
+    """An enhanced refresh on shared capacity gets 400."""
     world = World(capacity="shared")
     assert world.call("POST", REFRESHES, FULL).status == 400
     assert world.call("POST", REFRESHES, {"notifyOption": "NoNotification"}).status == 202
@@ -213,7 +213,7 @@ def test_headers_of_an_acceptance_can_be_missing(name: str) -> None:
 
 
 def test_a_refresh_over_the_api_may_be_recorded_as_framing() -> None:
-    """This is so for models in Direct Lake mode, although it is an enhanced refresh."""
+    """The history of a model in Direct Lake mode shows an enhanced refresh as a framing."""
     world = World(recordedAs="DirectLakeFraming")
     refresh_id = world.start()
     assert world.rows()[0]["refreshType"] == "DirectLakeFraming"
@@ -230,7 +230,7 @@ def test_a_call_without_a_token_is_refused(headers: dict[str, str]) -> None:
 
 
 def test_a_model_can_be_unknown() -> None:
-    """Its own knob makes it unknown, or the default for models without a knob of their own."""
+    """A model is unknown if its knob `exists` is false, or if it has no such knob and the default is false."""
     world = World(exists=False)
     for method, path in (("GET", MODEL), ("GET", REFRESHES), ("POST", REFRESHES)):
         response = world.call(method, path)
@@ -256,7 +256,7 @@ def test_a_model_can_be_unknown() -> None:
     ],
 )
 def test_other_paths_are_refused(method: str, path: str, status: int) -> None:
-    """The answer is 404, or 403 in My workspace. The integer `id` is not a valid address."""
+    """Other paths get 404, or 403 in My workspace. The integer `id` of a row is not a valid address."""
     response = World().call(method, path)
     assert response.status == status
     assert response.headers["RequestId"]
@@ -285,7 +285,7 @@ def test_models_and_workspaces_have_names() -> None:
 
 
 def test_every_answer_has_the_services_clock_and_a_request_id_of_its_own() -> None:
-    """This includes refusals. If the clock is set to be wrong, all times are wrong."""
+    """Refusals also have the service's clock and a request id. If the clock is set to be wrong, all times are wrong."""
     world = World(clockSkewSeconds=-90)
     first, second = world.call("GET", "/nowhere"), world.call("GET", REFRESHES)
     assert first.headers["Date"] == second.headers["Date"] == "Mon, 23 Mar 2026 13:47:01 GMT"
@@ -303,7 +303,7 @@ def test_naive_times_are_refused() -> None:
 
 
 def test_a_conflict_with_another_message() -> None:
-    """A knob sets the message, because it is not documented."""
+    """A knob sets the message of a conflict, because it is not documented."""
     world = World(conflictMessage="A refresh is already in progress", conflict=409)
     world.start()
     response = world.call("POST", REFRESHES, FULL)

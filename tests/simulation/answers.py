@@ -33,8 +33,9 @@ Json = dict[str, Any]
 def every_request_ends_once(world: World) -> None:
     """1. Every accepted request ends exactly once: with the true outcome of a refresh, or with an outcome of its own.
 
-    An outcome of its own is cancelled, timed out, terminated, or an error. An exception is a request that was
-    terminated by hand and is started again by a late duplicate of its start."""
+    An outcome of its own is cancelled, timed out, terminated, or an error. There is one exception: a request that was
+    terminated by hand and that a late duplicate of its start starts again.
+    """
     two_ends = terminated_and_started_again(world)
     for request in world.requests:
         ends = [(code, body["status"], body.get("refreshId")) for _, code, body in request.seen if code != 202]
@@ -70,8 +71,8 @@ def _true(world: World, request: Accepted, body: Json) -> None:
         case "Terminated":
             require(request.id in world.terminated, f"1: {about}, and it was not terminated")
         case "OutcomeUnknown" if error["code"] == "HistoryRolledOver":
-            # after newer refreshes have filled the history, a refresh that the service dropped looks like one that
-            # rolled out
+            # after newer refreshes have filled the history, a dropped refresh looks like one that the history does not
+            # show any more
             dropped = refresh_id in world.service.seen(request.caller.dataset_id, world.now)["dropped"]
             newer = [
                 entry
@@ -198,7 +199,7 @@ def called_back_truly(world: World) -> None:
 
 
 def a_key_is_one_request(world: World) -> None:
-    """11. A start with a used key gets the same request, gets a new one after a transient failure, or is refused."""
+    """11. A start with a used key gets the same request, a new request after a transient failure, or a refusal."""
     starts_with_keys = [start for start in world.callers.starts if start.key]
     finals = {request.id: final(request) for request in world.requests}
     unsure = {(start.dataset_id, start.key) for start in starts_with_keys if start.code in (0, 503)}
@@ -251,13 +252,14 @@ def tried_as_often_as_allowed(world: World) -> None:
             require(own, f"12: {request.id} ends in attempt {attempt} with the failure of {run_id}")
         left = request.caller.spec.get("retries", 0) + 1 - attempt
         pause = timedelta(seconds=min(2 ** (attempt - 1), 15) * float(world.day.settings["POLL_MAX_SECONDS"]))
-        # `updated` is the time when the app knew the outcome, which may be a long poll after the end of the refresh
+        # `updated` is the time when the app knew the outcome: up to a long poll after the end of the refresh
         in_time = instance.updated + pause < request.deadline - SLACK - delayed(world)
         require(request.cancelled_at or not (left and in_time), f"12: {request.id} gave up with {left} retries left")
 
 
 def no_request_pays_for_others(world: World) -> None:
-    """13. A request for a part of the refresh fails with it only if one of its own tables failed."""
+    """13. If a shared refresh fails, a request for some of its tables fails only if one of the tables that it named
+    failed."""
     for request in world.requests:
         body = final(request)
         objects = (request.caller.spec.get("refresh") or {}).get("objects")
@@ -274,7 +276,7 @@ def no_request_pays_for_others(world: World) -> None:
 def no_caller_is_turned_away(world: World) -> None:
     """9. No call gets an error of the app because messages are late or reads fail.
 
-    A start is refused only if the engine itself refused it; an accepted request can be read from then on.
+    A start is refused only if the engine itself refused it. Once a request is accepted, it can be read.
     """
     for start in world.callers.starts:
         about = f"9: a start under key {start.key!r} at {start.begun - START} is answered {start.code}"

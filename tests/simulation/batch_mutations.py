@@ -66,7 +66,7 @@ def a_batch_gives_its_requests_new_ids() -> list[Patch]:
 
 
 def the_batch_is_not_notified() -> list[Patch]:
-    """A request that ends does not notify its batch, so the batch finds that out only at its recheck."""
+    """A request that ends does not notify its batch. The batch finds out only at its recheck."""
 
     async def raise_event(self: Engine, instance_id: str, event: str) -> bool:
         return event != names.MODEL_ENDED_EVENT and await original(self, instance_id, event)

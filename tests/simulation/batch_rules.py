@@ -53,7 +53,7 @@ def a_batch_tells_why(world: World) -> None:
             early = batch.deadline - timedelta(seconds=1.01)
             require(time(body["endedAt"]) >= early, f"17: {batch.id} times out at {body['endedAt']}")
         if body.get("endedAt") and batch.id not in world.second_lives and status != "Terminated":
-            # a request that is cancelled or past its deadline may still be on its way to its queue
+            # a request that is cancelled or past its deadline may not have enrolled in its queue yet
             late = time(body["endedAt"]) - batch.deadline
             recheck = timedelta(seconds=float(world.day.settings["RECHECK_SECONDS"]) * (2 + world.counts["wake_lost"]))
             require(late <= SLACK + recheck + delayed(world), f"17: {batch.id} ends {late} late")

@@ -131,7 +131,7 @@ class Batches:
         return code, body
 
     async def look_at_requests(self, batch: AcceptedBatch) -> None:
-        """Reads and stores the statuses of the requests of a batch, by their ids."""
+        """Reads the statuses of the requests of a batch, and stores them by the ids of the requests."""
         for request_id in self._world.batch_requests(batch):
             self.requests[request_id] = await self._call("http_status_by_id", "GET", request_id)
 

@@ -28,7 +28,7 @@ class Callback:
     """A callback URI of a request, and each call of it: when, with which body, and whether the answer was 200.
 
     `request` is None if the app refused the request, or if it is not known (`unknown`) because the answer to the start
-    was lost. `later`: the URI was added after the start, so a request that is between two turns may miss it; then a
+    was lost. `later`: the URI was added after the start. The request may miss it if it is between two turns; then a
     timer finds it.
     """
 
@@ -51,7 +51,7 @@ class Receivers:
         self.callbacks: list[Callback] = []
 
     def new_uri(self) -> str:
-        """A URI of its own for a receiver. It does not wait for a request yet."""
+        """A new URI for a receiver. The URI does not belong to a request yet."""
         self.callbacks.append(Callback(None, self._world.now))
         self._run_timer()
         return f"{HOST}:443/workflows/{len(self.callbacks) - 1}/callback?sp=run&sig=secret"

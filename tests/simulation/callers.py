@@ -200,7 +200,7 @@ class Callers:
         request = func.HttpRequest("POST", "http://localhost/api/refreshes/cancel", headers={}, params={}, body=body)
         for accepted in self.requests:
             if any(accepted.id == start.id for start in known):
-                # from now on, any of these requests may end as cancelled
+                # from now on, any of the key's requests may end as cancelled
                 accepted.cancelled_at = accepted.cancelled_at or world.now
         answer = await world.call(call_http("http_cancel_by_key", request))
         if answer is None:
@@ -237,7 +237,7 @@ class Callers:
         standing = json.loads(request.custom_status)
         run = engine.instances.get(f"{body.get('runId')}-g{standing.get('incarnation', 1)}")
         if standing.get("position") != 0 or run is None or not run.custom_status:
-            return  # the state of a request behind others comes from the queue
+            return  # a request that is not in the active run has its status from the queue
         status = json.loads(run.custom_status)
         if "refreshId" not in status or self._world.now - datetime.fromisoformat(status["postedAt"]) < FRESH:
             return

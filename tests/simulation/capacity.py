@@ -93,8 +93,8 @@ class Places:
         return load(unwrapped(state))
 
     def note(self, waiters: dict[str, Waiter]) -> None:
-        """Records the places after the group applied operations. `waiters`: the runs that asked for a place in
-        these."""
+        """Records the places after the group has applied operations. `waiters`: the runs that asked for a place in
+        these operations."""
         before, after = self._before, self.group
         self._before = after
         line = {**before.waiting, **{run: _since_first(before, run, waiter) for run, waiter in waiters.items()}}
@@ -130,14 +130,13 @@ class Places:
 
 
 def _turn(waiter: Waiter, run: str) -> tuple[datetime, str]:
-    """The turn of a run in the order: the time at which it asked, made half an hour earlier or later by its
+    """The position of a run in the order: the time at which it asked, half an hour earlier or later with a high or low
     priority."""
     return datetime.fromisoformat(waiter.since) - AHEAD[waiter.priority], run
 
 
 def _since_first(before: Group, run: str, waiter: Waiter) -> Waiter:
-    """A run that asks, with the time since which it waits: a further incarnation continues the wait of the previous
-    one."""
+    """A run that asks, and since when it waits: a further incarnation continues the wait of the previous one."""
     known = before.waiting.get(run)
     return waiter if known is None else replace(waiter, since=min(waiter.since, known.since))
 
@@ -175,7 +174,10 @@ def running_at(world: World, at: datetime) -> list[tuple[str, Json]]:
 
 def last_full(world: World, until: datetime) -> datetime | None:
     """The last time before `until` at which the group had no free place, according to the service; None if there is no
-    such time. A failure because of the capacity counts as a time without a free place."""
+    such time.
+
+    A failure because of the capacity also counts as a time without a free place.
+    """
     refreshes = [entry for model in world.day.knobs for entry in world.truth(model)]
     ends = [datetime.fromisoformat(entry["endTime"]) for entry in refreshes if entry["endTime"]]
     closed = [

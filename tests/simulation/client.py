@@ -27,7 +27,7 @@ READABLE_SECONDS = 5.0
 LARGE = 3_000
 """A number of characters: reads of a state of this size fail twice as often as reads of an empty state."""
 PAGE_ROWS = 4
-"""The number of rows of a page. It is small so that much can happen between the reads of two pages."""
+"""The number of rows of a page. It is small, so that much can happen between the reads of two pages."""
 BUSY: list[Any] = [500, {"Message": "The operation failed: the specified blob does not exist."}]
 
 Json = dict[str, Any]

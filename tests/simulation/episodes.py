@@ -2,9 +2,12 @@
 history.
 
 Replays would take most of the time of a simulated day, and show nothing new as long as the app is deterministic. So the
-generator of an instance is kept and gets the new events. Only after an episode that was lost or sent twice, the
-instance starts again from its history. Some episodes of each day check whether the app is deterministic: they are also
-replayed from the beginning, and both ways must give the same answer."""
+generator of an instance is kept and gets the new events. After an episode that was lost or sent twice, the instance
+starts again from its history.
+
+Some episodes of each day check whether the app is deterministic: they are also replayed from the beginning, and both
+ways must give the same answer.
+"""
 
 import importlib
 import logging
@@ -19,7 +22,7 @@ from devhost.engine.model import Instance
 from tests.simulation.platform import orchestrator
 
 REPLAYED = 0.0625
-"""The fraction of the episodes that could continue that are also replayed from the beginning."""
+"""Of the episodes that can continue a session, the fraction that is also replayed from the beginning."""
 
 _models: Any = importlib.import_module("azure.durable_functions.models")
 _executors: Any = importlib.import_module("azure.durable_functions.models.TaskOrchestrationExecutor")
@@ -63,7 +66,7 @@ class Episodes:
             return self._go_on(session, instance, history)
         replayed = self._begin(call, instance, history)
         log = logging.getLogger("durable.calls")
-        log.disabled = True  # the other run has already logged its events
+        log.disabled = True  # the replay has already logged the events
         try:
             continued = self._go_on(session, instance, history)
         finally:

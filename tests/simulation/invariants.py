@@ -33,9 +33,10 @@ Json = dict[str, Any]
 def no_post_beside_our_own(world: World) -> None:
     """3. The app never POSTs while a refresh of ours for that dataset is in progress, as far as it can know.
 
-    A refresh with the outcome OutcomeUnknown does not count: a refresh that Power BI never ends must not block the
-    model forever. A refresh that is not known to be ours (see `one_refresh_a_run`) does not count after the app has
-    waited behind it for an hour."""
+    Two kinds of refreshes do not count. One is a refresh with the outcome OutcomeUnknown: a refresh that Power BI never
+    ends must not block the model forever. The other is a refresh that is not known to be ours (see
+    `one_refresh_a_run`), after the app has waited behind it for an hour.
+    """
     for post in world.posts[world.checked_posts :]:
         for entry in world.truth(post.dataset_id):
             if entry["external"] or (entry["endTime"] and time(entry["endTime"]) <= post.at):
@@ -54,8 +55,8 @@ def no_post_beside_our_own(world: World) -> None:
 def posts_serve_active_requests(world: World) -> None:
     """8. A refresh is posted only for a run with an active request.
 
-    A request that was active a moment earlier also counts, because the POST follows the last look at the requests by
-    a moment.
+    A request that was active a moment earlier also counts, because the POST comes a moment after the last look at the
+    requests.
     """
     for post in world.posts[world.checked_posts :]:
         require(post.members, f"8: {post.run} posts although no request is enrolled in the active run")
@@ -104,8 +105,7 @@ def one_refresh_a_run(world: World) -> None:
 
 
 def a_permit_means_a_post(world: World) -> None:
-    """4. An execution that asks for the permit does not read from Power BI afterwards: if it gets the permit, it
-    POSTs."""
+    """4. Between asking for the permit and its POST, an execution reads nothing from Power BI."""
     require(not world.service_side.late_reads, "4: an activity read from Power BI between its permit and its POST")
 
 
@@ -156,7 +156,7 @@ def no_request_starves(world: World) -> None:
 
 
 def reported_at_once(world: World) -> None:
-    """5. On a day without faults a request ends when its run ends, not at a later recheck."""
+    """5. On a day without faults, a request ends when its run ends, and not only at a later recheck."""
     if world.day.level != "none":
         return
     # a poll can be too early to see a late row of the history, so two polls may be needed

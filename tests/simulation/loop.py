@@ -24,7 +24,7 @@ class Loop:
         self.problems: list[str] = []
         """The exceptions that no code retrieved."""
         self._itself: Any = self
-        """This loop, typed as asyncio's classes require it."""
+        """The loop itself, typed as asyncio's classes require it."""
 
     def run(self, handle: asyncio.Handle) -> None:
         """Runs a ready handle."""

@@ -24,9 +24,10 @@ def models_tell_the_truth(world: World) -> None:
 
 
 def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -> None:
-    """The record has each run once, with its true outcome; no run of an ended request is missing.
+    """The record has each run once, with its true outcome, and every run of an ended request.
 
-    A run has the id of an earlier run only if a request was purged in between, so that its key began again.
+    A run has the id of an earlier run only if a request was purged in between, so that its key was used for a new first
+    request.
     """
     for one, other in combinations(record.runs, 2):
         between = purged_between(world, one.run_id, time(one.recorded_at), time(other.recorded_at))

@@ -70,7 +70,7 @@ def mutated(name: str) -> Iterator[None]:
 
 @mutation
 def skip_the_close() -> list[Patch]:
-    """New requests join a run that has posted."""
+    """New requests join a run even after it has posted."""
     return [(Run, "joinable", property(lambda self: self.share))]
 
 
@@ -200,7 +200,7 @@ def all_fail_together() -> list[Patch]:
 
 @mutation
 def attempts_are_all_one() -> list[Patch]:
-    """A request that tries again gets the failure of its first attempt."""
+    """A request that tries again gets the failure of its first attempt, instead of a new run."""
 
     def comes_again(departed: Any, operation: op.Enroll) -> bool:
         return bool(departed.dropped and operation.at > departed.at)
@@ -210,7 +210,7 @@ def attempts_are_all_one() -> list[Patch]:
 
 @mutation
 def give_back_a_taken_permit() -> list[Patch]:
-    """The queue takes a permit back although another execution took it."""
+    """The queue takes a permit back even if another execution has taken it."""
     return [(queue_runs, "_taken", lambda run, execution: None)]
 
 

@@ -8,8 +8,8 @@ from tests.simulation.rules import REMINDED_WITHIN, delayed, final, known_as_our
 from tests.simulation.world import World
 
 PER_REQUEST = timedelta(minutes=15)
-"""How long each request may leave a place unused: while a dead run waits for repair, or while a waiting run asks
-late."""
+"""How long each request may leave a place unused. It does so while a dead run waits for repair, or while a waiting run
+asks late."""
 
 
 def never_more_than_the_capacity_allows(world: World) -> None:
@@ -42,7 +42,7 @@ def every_place_is_given_back(world: World) -> None:
 
 
 def places_go_in_order(world: World) -> None:
-    """16. A place goes to the run that asked first, where a level of priority counts as half an hour: no run starves.
+    """16. A place goes to the run that asked first. A level of priority counts as half an hour, so no run starves.
 
     If an incarnation of a run ends while it waits, the next incarnation keeps the time at which the run first asked.
     """

@@ -29,10 +29,10 @@ Json = dict[str, Any]
 
 @dataclass
 class Post:
-    """A call that started or cancelled a refresh, or tried to, with its run and with the queue at that moment.
+    """A call that started or cancelled a refresh, or tried to, with its run and the state of the queue at that moment.
 
     `accepted`: the id of the refresh that the call started, even if the answer was lost. `identified`: whether the
-    objects of that refresh are known from an earlier one, or named in the request.
+    objects of that refresh are known from an earlier refresh, or named in the request.
     """
 
     at: datetime
@@ -150,8 +150,8 @@ class PowerBi:
 
 
 def _identified(body: bytes) -> bool:
-    """Whether the history identifies the refresh of this body: a standard refresh by its type, partitions by their
-    names."""
+    """Whether the history identifies the refresh with this body: a standard refresh by its type, a refresh of
+    partitions by their names."""
     options = json.loads(body or b"{}")
     if "notifyOption" in options:
         return True

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 KEPT = timedelta(minutes=45)
-"""The minimum time between a request's end and its purge. RETENTION_DAYS is far longer; here it must be long enough
-that no duplicate of a message is in transit any more, and that the hourly timer has removed the request from the
-queue."""
+"""The minimum time between a request's end and its purge. RETENTION_DAYS is far longer.
+
+It is long enough that no duplicate of a message is in transit any more, and that the hourly timer has removed the
+request from the queue.
+"""
 TIDY_SECONDS = 30.0
 PURGED = 0.7
 """The fraction of the purgeable requests that a purge deletes."""

@@ -51,8 +51,8 @@ def direct_lake(day: Day, chance: random.Random) -> None:
 
 
 def framings(day: Day) -> None:
-    """Adjusts the day after all rare events: a Direct Lake model has only framings; any other model with a framing has
-    loaded its imported tables before, and its history shows that."""
+    """Adjusts the day after all rare events: a Direct Lake model has only framings. Any other model that has a framing
+    has also loaded its imported tables before, and its history shows this."""
     day.external = [(model, _framing(how) if model in day.direct_lake else how) for model, how in day.external]
     framed = {model for model, entry in day.external if entry["refreshType"] == FRAMING} - day.direct_lake
     loaded = {"refreshType": "Scheduled", "startsIn": -7200, "seconds": 60, "visibilitySeconds": 0}

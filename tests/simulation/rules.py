@@ -71,7 +71,7 @@ def known_as_ours(world: World, refresh_id: str) -> bool:
 
 
 def purged_between(world: World, run: str, begin: datetime, end: datetime) -> bool:
-    """Whether the request that a run is named after was purged in this time, so that another run may have the same
+    """Whether the request after which a run is named was purged in this time. Another run may then have the same
     name."""
     owner = run.rsplit("-r", 1)[0]
     return any(r.id == owner and r.purged_at and begin < r.purged_at < end for r in world.requests)

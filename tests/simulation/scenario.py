@@ -139,7 +139,8 @@ class Scenario:
     failing: dict[str, str] = field(default_factory=dict)
     """By model, the table that fails on this day."""
     part_after_loss: str | None = None
-    """The model of which an external refresh of one table begins seconds after each POST whose answer is lost."""
+    """The model for which an external refresh of one table begins two seconds after each POST that started nothing and
+    whose answer is lost."""
     capacity: int = 0
     """How many refreshes a capacity allows at a time; 0 on days without a limit."""
 
@@ -183,7 +184,7 @@ def scenario(seed: int, forced: Level | None = None) -> Scenario:
         },
     )
     if random.Random(f"rechecks {seed}/{forced}").random() < 0.5:  # noqa: S311
-        day.settings["RECHECK_SECONDS"] = "21600.0"  # as in most apps: the timer reminds requests much sooner
+        day.settings["RECHECK_SECONDS"] = "21600.0"  # as in most apps; the timer reminds earlier
     day.crash_times = [chance.uniform(0, span + HOUR) for _ in range(chance.randint(0, rates.crashes))]
     for rare, how_often, happen in RARE_THINGS:
         own = random.Random(f"{rare} {seed}/{forced}")  # noqa: S311
@@ -261,8 +262,7 @@ def _id_in_few_headers(day: Scenario, chance: random.Random) -> None:
 
 
 def _have_keys(day: Scenario, chance: random.Random) -> None:
-    """Callers use keys and repeat requests: at once, soon, after the end, with different options, or as another
-    caller."""
+    """Callers use keys and repeat requests: at once, later, with different options, or as another caller."""
     for number, caller in enumerate(day.callers):
         if chance.random() < 0.3:
             continue
@@ -305,7 +305,8 @@ def _one_table_fails(day: Scenario, chance: random.Random) -> None:
 
 
 def _part_after_a_loss(day: Scenario, chance: random.Random) -> None:
-    """Answers to POSTs for a whole model are lost, and after each an external refresh of one table begins."""
+    """Answers to POSTs for a whole model are lost. After each lost POST that started nothing, an external refresh of
+    one table begins."""
     model = chance.choice(sorted(day.knobs))
     day.part_after_loss = model
     day.partial |= {model}
@@ -316,8 +317,8 @@ def _part_after_a_loss(day: Scenario, chance: random.Random) -> None:
 
 
 def _just_too_late(day: Scenario, chance: random.Random) -> None:
-    """Callers send requests within seconds of each other, while an external refresh begins that serves only the
-    first."""
+    """Callers send requests within seconds of each other, while an external refresh that serves only the first of them
+    begins."""
     model = chance.choice(sorted(day.knobs))
     base = chance.choice(day.callers).at + HOUR
     for caller in day.callers:
@@ -362,7 +363,8 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
 def _rates(chance: random.Random, level: Level) -> Rates:
     """Each kind of fault is enabled on three of eight days, so that rare combinations occur without the other faults.
 
-    On some days only the engine is faulty, on some only Power BI: then the invariants are stricter for the healthy one.
+    On some days only the engine is faulty, and on some only Power BI. On these days, the invariants are stricter for
+    the healthy one.
     """
     rates = Rates()
     if level == "none":

@@ -21,7 +21,7 @@ SEEDS = (0, 1, 2)
 
 
 def begun_again(seed: int, **spec: Any) -> Result:
-    """Plays a day with one batch, on which every start arrives a second time."""
+    """Plays a day with one batch. Its start arrives a second time later."""
     day = Scenario(
         seed=seed,
         level="heavy",
@@ -54,7 +54,8 @@ def more_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_batch_that_is_begun_again_lists_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a second start, the batch ends as before, with the models that it had."""
+    """After a second start, a batch ends as before. It has the models that it had, although the workspace has more
+    models by then."""
     for seed in SEEDS:
         more_each_time(monkeypatch)
         result = begun_again(seed, all=True)
@@ -63,7 +64,7 @@ def test_a_batch_that_is_begun_again_lists_nothing_again(monkeypatch: pytest.Mon
 
 
 def test_without_the_note_the_models_are_listed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the note that stores how the batch ended, the days above would have more models, so they test the
+    """Without the note that stores how the batch ended, the days above would have more models. So these days test the
     note."""
 
     async def read_note(engine: Engine, instance_id: str) -> Any:

@@ -13,7 +13,7 @@ from tests.simulation.world import World
 
 
 def start(starter: str, *, repeated: bool, refused: int = 0) -> Start:
-    """An accepted start of the same request, whose sender gets the URI that cancels it."""
+    """An accepted start of one and the same request. Its sender gets the URI that cancels the request."""
     return Start(START, START, "d", "k", {}, starter, 202, "r", repeated, may_cancel=True, refused_starts=refused)
 
 
@@ -28,8 +28,8 @@ def test_the_starter_may_cancel_from_a_repeat() -> None:
 
 
 def test_a_racing_start_that_the_engine_refused_may_have_been_the_first() -> None:
-    """The engine may run one of several racing starts although it answered that start with a refusal. Then the sender
-    of that start also counts as the starter."""
+    """The engine may run one of several racing starts although its answer to this start was a refusal. The sender of
+    this start then also counts as the starter."""
     only_the_starter_may_cancel(world_of(start("a", repeated=False), start("b", repeated=True, refused=1)))
 
 

@@ -12,7 +12,8 @@ from tests.simulation.mutations import MUTATIONS, mutated
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mistake_is_found(name: str, record_property: Callable[[str, object], None]) -> None:
-    """The recorded day finds it or, if not, one of hundreds of days, which the summary then names."""
+    """The recorded day finds the mistake. If it does not, one of hundreds of other days does, and the summary names
+    this day."""
     day = catches.recorded()[name]
     with mutated(name):
         if day.play().violation:

@@ -9,7 +9,8 @@ from tests.simulation.test_nights import MODEL, SETTINGS, USUAL
 
 @pytest.mark.parametrize("seed", range(8, 14))
 def test_a_start_that_replaces_another_one_is_the_same_request(seed: int) -> None:
-    """The queue identifies the request by the common data of both starts, no matter which of them the engine runs.
+    """The queue identifies the request by the data that both starts have in common, no matter which of them the engine
+    runs.
 
     When each start had a random token, the request ended as Failed on two of these days.
     """

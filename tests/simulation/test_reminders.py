@@ -89,7 +89,8 @@ def test_a_loss_costs_one_tick(
 
 
 def test_a_lost_cancellation_takes_effect_at_the_next_tick() -> None:
-    """The other requests, which share the refresh, continue and complete."""
+    """The timer ends the request whose cancellation was lost. The other requests, which share the refresh, continue and
+    complete."""
     world = day(lose_a_cancellation)
     statuses = [final(request)["status"] for request in world.requests]
     assert statuses == ["Cancelled", "Completed", "Completed"]

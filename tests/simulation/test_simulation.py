@@ -20,8 +20,11 @@ SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 SEEDS, CHUNK, GOOD_DAYS = 20, 10, 8
 """Each night a workflow plays 2,000 other days."""
 BUSY_DAYS = (105, 106, 58, 9, 59, 4, 92, 35, 103, 63, 107, 85, 41, *range(150))
-"""The seeds of the days that are played until each kind of fault and each outcome has occurred. The first ones, short
-days with rare outcomes, suffice on Python 3.11; with other versions, a seed gives a different day."""
+"""The seeds of the days that are played until each kind of fault and each outcome has occurred.
+
+The first of them are short days with rare outcomes, and suffice on Python 3.11. With other versions of Python, a seed
+gives a different day.
+"""
 Record = Callable[[str, object], None]
 
 
@@ -65,7 +68,7 @@ def test_what_failed_once_does_not_fail_again(seed: int, level: Level | None) ->
 
 
 def test_bad_days_are_bad(record_property: Record) -> None:
-    """Every kind of fault and every outcome occurs; the summary has the counts."""
+    """On bad days, every kind of fault and every outcome occurs. The summary has the counts."""
     tally = Tally()
     for seed in BUSY_DAYS:
         tally.add(play(seed, "heavy"))
@@ -89,7 +92,7 @@ def test_good_days_are_good() -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_seed_plays_the_same_day_again(level: Level) -> None:
-    """The same lines at the same milliseconds, no matter what was played before."""
+    """The timeline has the same lines at the same milliseconds, no matter which day was played in between."""
     once = play(7, level)
     play(8, level)
     again = play(7, level)
@@ -110,7 +113,8 @@ def test_continuing_is_the_same_as_replaying(seed: int, monkeypatch: pytest.Monk
 
 
 def test_a_seed_plays_the_same_day_elsewhere() -> None:
-    """A seed plays the same day in another process, where sets have another order; so another machine can replay it."""
+    """A seed plays the same day in another process, in which sets have another order. So another machine can replay a
+    day."""
     code = "from tests.simulation.test_simulation import fingerprint; print(fingerprint(7))"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("POWER_BI_", "PYTEST_"))}
     prints = {fingerprint(7)}

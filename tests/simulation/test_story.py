@@ -43,13 +43,13 @@ def test_an_outcome_is_shown_with_its_code() -> None:
 
 
 def test_repeated_lines_are_one_line() -> None:
-    """The line has the time of the first repetition."""
+    """Equal lines in a row become one line, with the time of the first of them."""
     again = [line("run.closed", runId=f"{REQUEST}-r2")] * 3
     assert story(again) == ["  1:00:02.10  run A2 finds the model idle and closes (3 times)"]
 
 
 def test_an_event_without_a_sentence_is_shown_with_its_name() -> None:
-    """Its facts are shown after its name."""
+    """An event without a sentence is shown with its name and its facts."""
     text = story([line("activity.failed", runId=f"{REQUEST}-r1", workspaceId="w", error="no")])
     assert text == ["  1:00:02.10  activity.failed: runId run A1, error no"]
 

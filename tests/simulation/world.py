@@ -215,7 +215,7 @@ class World:
             self._calls.pop(task, None)
 
     def finish(self, running: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine. Other events of the day happen meanwhile."""
+        """The result of a coroutine. While it runs, other events of the day happen."""
         task = self.spawn(running)
         while not task.done():
             self.step()
@@ -299,7 +299,7 @@ class World:
         self.engine.abandon(item, self.later(*HIDDEN_SECONDS))
 
     def _remember_operations(self, item: Item, call: Call) -> None:
-        """Some operations arrive again later: a host sent them and died before it had stored that it had sent them."""
+        """Some operations arrive again later: a host sent them, and died before it had stored this."""
         again = self.rates.operation_again_late
         if not again and '"record"' not in call.value:
             return
@@ -316,8 +316,11 @@ class World:
                 self.after(self._delay(), lambda body=body: self.engine.send("operation", item.key, body))  # type: ignore[misc]
 
     def _timer(self, due: datetime, now: datetime) -> datetime:
-        """When a timer fires. As on Azure Storage, the delay is cut to whole seconds, so it fires up to a second early;
-        sometimes it fires late."""
+        """When a timer fires.
+
+        As on Azure Storage, the delay is cut to whole seconds, so a timer fires up to a second early. Sometimes it
+        fires late.
+        """
         fires = now + timedelta(seconds=max(0, int((due - now).total_seconds())))
         return fires + timedelta(seconds=self.random.uniform(0, 12)) if self.chance("timers_late") else fires
 
@@ -325,7 +328,7 @@ class World:
         return self.random.choice([0.0, self.random.uniform(0, 60), self.random.uniform(0, LATE_SECONDS)])
 
     def _crash(self) -> None:
-        """The host dies: its work in flight becomes visible again only after a while."""
+        """The host dies. Work that was in progress is visible again only after a while."""
         self.counts["crashes"] += 1
         self.note(self.now, "the host dies")
         for task in self._activities.values():

@@ -55,7 +55,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize(("text", "statement"), NUMBERS, ids=[statement[:30] for _, statement in NUMBERS])
 def test_numbers_are_those_of_the_code(text: str, statement: str) -> None:
-    """They are limits that affect callers."""
+    """The documents have the limits of the code that affect callers."""
     assert statement in text
 
 
@@ -95,7 +95,7 @@ def test_the_lines_of_a_request_have_its_caller() -> None:
 
 
 def test_the_log_line_of_an_accepted_request() -> None:
-    """It has the keys that the table of events names."""
+    """The line has the keys that the table of events names."""
     [row] = re.findall(r"\| `request\.accepted` \| INFO \| (.*?) \|", OPERATIONS)
     ids = {"event", "requestId", "datasetId", "workspaceId"}
     logged = {key for line in lines() if line["event"] == "request.accepted" for key in line}
@@ -103,7 +103,7 @@ def test_the_log_line_of_an_accepted_request() -> None:
 
 
 def test_fast_runs_the_documented_checks() -> None:
-    """They are all fast checks, and of the tests only the unit tests."""
+    """--fast runs all fast checks, and of the tests only the unit tests."""
     *others, tests = [step.name for step in steps(fast=True)]
     assert f"`--fast`: {', '.join(others)} and the unit {tests}" in document("docs/development.md")
 
@@ -134,7 +134,7 @@ def test_the_table_of_arrows_is_true() -> None:
 
 
 def test_lint_imports_refuses_every_other_arrow() -> None:
-    """It is refused by the layers or by a contract that forbids it."""
+    """Every other import is refused, by the layers or by a contract that forbids it."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     forbidden = {
         (source, target)

@@ -92,7 +92,7 @@ def test_commands_of_the_tasks_exist() -> None:
 
 
 def test_paths_in_settings_exist() -> None:
-    """Folders of the project, and the environment that dev.py creates."""
+    """The paths are folders of the project, or the environment that dev.py creates."""
     settings = read("settings.json")
     assert settings["azureFunctions.pythonVenv"] == ".venv"
     assert settings["python.defaultInterpreterPath"] == "${workspaceFolder}/.venv/bin/python"
@@ -102,7 +102,7 @@ def test_paths_in_settings_exist() -> None:
 
 
 def test_host_json_fits_core_tools_and_azure() -> None:
-    """It has version 2.0, and a range of extension bundles that the Python worker needs: 4.x from an existing
+    """The file has version 2.0, and a range of extension bundles that the Python worker needs: 4.x from an existing
     version."""
     host = json.loads((ROOT / "host.json").read_text("utf-8"))
     assert host["version"] == "2.0"
@@ -143,7 +143,7 @@ def unknown(schema: Json, value: Json) -> dict[str, set[str]]:
 
 
 def test_editors_accept_host_json() -> None:
-    """It is valid by SchemaStore's schema for version 2.0, except for settings that are newer than the schema."""
+    """The file is valid by SchemaStore's schema for version 2.0, except for settings that are newer than the schema."""
     schema = json.loads((SCHEMASTORE / "host.json").read_text("utf-8"))
     version_2 = {**schema["oneOf"][1], "definitions": schema["definitions"]}
     host = json.loads((ROOT / "host.json").read_text("utf-8"))
@@ -153,7 +153,7 @@ def test_editors_accept_host_json() -> None:
 
 
 def test_editors_accept_local_settings() -> None:
-    """It is valid by SchemaStore's schema."""
+    """The file is valid by SchemaStore's schema."""
     schema = json.loads((SCHEMASTORE / "local.settings.json").read_text("utf-8"))
     sample = json.loads((ROOT / "local.settings.sample.json").read_text("utf-8"))
     jsonschema.validate(sample, schema)
@@ -163,7 +163,7 @@ def test_editors_accept_local_settings() -> None:
 
 
 def branches(template: Json) -> Iterator[Json]:
-    """A template of Azure Pipelines for each of its conditions, with the steps that the service inserts."""
+    """A template of Azure Pipelines for each value of its conditions, with the steps that the service inserts."""
     for conditional in template["steps"]:
         [(condition, steps)] = conditional.items()
         assert condition.startswith("${{ if ")
@@ -189,7 +189,7 @@ def test_the_step_templates_are_valid() -> None:
 
 
 def test_the_document_names_what_exists() -> None:
-    """These are the configurations of VS Code, the port, and the folders of both state stores."""
+    """The document names the existing configurations of VS Code, the port, and the folders of both state stores."""
     section = (ROOT / "docs/development.md").read_text("utf-8").split("## The tools of Azure Functions")[1]
     text = " ".join(section.split())
     names = [one["name"] for one in read("launch.json")["configurations"][1:]]

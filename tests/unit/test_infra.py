@@ -29,7 +29,7 @@ SET_BY_THE_PLATFORM = {
     "MSI_ENDPOINT",
     "AZURE_CLIENT_SECRET",
 }
-"""Variables that the settings read, but that Azure sets, or a developer who signs in as a service principal."""
+"""Variables that the settings read. Azure sets them, or a developer who signs in as a service principal."""
 FOR_DEVELOPMENT = {"EXACT_TIMERS"}
 """Settings that the code refuses unless Power BI is on the same machine."""
 
@@ -88,7 +88,7 @@ def test_settings_of_the_host_do_not_collide_with_those_of_the_code() -> None:
 
 
 def test_the_template_is_compiled_from_the_sources() -> None:
-    """It has a hash of the sources, so that a machine without the compiler can compare."""
+    """The compiled template has a hash of the sources, so that a machine without the compiler can compare it."""
     assert compilation.recorded_hash() == compilation.sources_hash(), f"run: {compilation.COMMAND}"
 
 
@@ -123,7 +123,7 @@ def test_every_parameter_is_described() -> None:
 
 
 def test_choices_and_numbers_are_bounded() -> None:
-    """A text parameter with choices lists them in its description. Every number has a lower limit or allowed values."""
+    """The description of a text parameter lists its choices. Every number has a lower limit or allowed values."""
     for name, parameter in template()["parameters"].items():
         if parameter.get("type") == "int":
             assert "minValue" in parameter or "allowedValues" in parameter, name
@@ -132,7 +132,7 @@ def test_choices_and_numbers_are_bounded() -> None:
 
 
 def test_main_passes_on_every_parameter() -> None:
-    """If main.bicep did not pass on a parameter, setting it would have no effect."""
+    """main.bicep passes every parameter on. Otherwise setting the parameter would have no effect."""
     inner = template()["resources"]["resources"]["properties"]
     assert set(inner["parameters"]) == set(inner["template"]["parameters"])
     own = {"environmentName", "resourceGroupName"}
@@ -188,7 +188,7 @@ def test_both_access_controls_have_one_parameter() -> None:
     # the platform's sign-in admits readers, too
     source = (INFRA / "resources.bicep").read_text("utf-8")
     assert "callers: concat(admittedCallers, authMode == 'entra' ? readers : [])" in source
-    # statusUri and cancelUri have their own tokens, see the comment in the Bicep
+    # statusUri and cancelUri have tokens of their own, see the comment in the Bicep file
     assert sign_in["properties"]["globalValidation"]["unauthenticatedClientAction"] == "AllowAnonymous"
 
 

@@ -43,9 +43,10 @@ def test_azure_yaml_is_valid() -> None:
 
 @pytest.mark.parametrize("backend", [None, *package.BACKENDS])
 def test_host_json_is_valid_for_every_backend(backend: str | None) -> None:
-    """`None` is the file of the project, which the development host and Core Tools read."""
+    """Each variant of host.json is valid. `None` is the file of the project, which the development host and Core Tools
+    read."""
     host = json.loads((ROOT / "host.json").read_text("utf-8")) if backend is None else package.host_json(backend)
-    # the schema requires the provider's name, the host uses Azure Storage without it
+    # the schema requires the type of the provider; without it, the host uses Azure Storage
     host["extensions"]["durableTask"]["storageProvider"].setdefault("type", "AzureStorage")
     assert faults("host", host) == []
     host["extensions"]["durableTask"]["maxQueuePollingIntervall"] = "00:00:05"
@@ -65,7 +66,7 @@ def test_the_scripts_that_azure_yaml_runs_exist() -> None:
 
 
 def test_the_output_after_a_deployment_stays_visible() -> None:
-    """azd erases the output of a hook that is not interactive. It reads the key only in the block of the shell."""
+    """azd erases the output of a hook unless its shell block has `interactive`."""
     hook = azure_yaml()["hooks"]["postdeploy"]
     assert all(hook[shell]["interactive"] is True for shell in ("posix", "windows"))
 
@@ -99,7 +100,7 @@ def test_the_workflows_run_the_tests_on_every_supported_python() -> None:
 
 
 def test_the_deployment_signs_in_without_a_secret() -> None:
-    """It uses OIDC: the job may request a token, and the workflow has no secret of GitHub."""
+    """The deployment uses OIDC: the job may request a token, and the workflow has no secret of GitHub."""
     text = (GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8")
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {"id-token": "write", "contents": "read"}
@@ -115,12 +116,12 @@ def test_the_deployment_signs_in_for_its_environment() -> None:
 
 
 def test_the_deployment_of_a_pipeline_knows_every_parameter() -> None:
-    """Each parameter is a variable of the repository, which `azd pipeline config` sets. If it is not set, the default
-    counts."""
+    """Each parameter is a variable of the repository, which `azd pipeline config` sets. A variable that is not set
+    gives the default."""
     parameters = (ROOT / "infra" / "main.bicepparam").read_text("utf-8")
     env = yaml.safe_load((GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8"))["jobs"]["deploy"]["env"]
     assert env == {name: f"${{{{ vars.{name} }}}}" for name in env}
-    # azd sets these by itself
+    # azd sets the others by itself
     own = {name for name in env if not name.startswith("AZURE_")}
     copied = azure_yaml()["pipeline"]["variables"]
     assert sorted(copied) == sorted(own)
@@ -131,7 +132,7 @@ def test_the_deployment_of_a_pipeline_knows_every_parameter() -> None:
 
 
 def test_every_action_is_pinned() -> None:
-    """Actions of GitHub and Microsoft are pinned to a major version; there are no others."""
+    """Only actions of GitHub and Microsoft are used, each in a major version."""
     for path in (GITHUB / "workflows").glob("*.yml"):
         for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values():
             for step in job["steps"]:
@@ -142,7 +143,7 @@ def test_every_action_is_pinned() -> None:
 
 
 def test_the_picture_is_drawn_from_its_source() -> None:
-    """It has a hash of its source. If the tool is installed, the picture is drawn again and compared."""
+    """The picture has a hash of its source. If the tool is installed, the picture is drawn again and compared."""
     assert picture.up_to_date(), f"run: {picture.COMMAND}"
     dot = picture.program()
     if dot is not None:

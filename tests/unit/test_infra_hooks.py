@@ -89,7 +89,7 @@ def test_the_registration_is_made_once_and_without_a_secret(cloud: str, graph: s
 
 
 def test_a_second_machine_makes_no_second_registration() -> None:
-    """Otherwise callers would request tokens for the first registration, and get 401."""
+    """With a second registration, callers would request tokens for the first one, and get 401."""
     run = Recorder(registered=f"{APPLICATION}\n")
     with pytest.raises(before_provision.HookFailed, match=f"azd env set SIGN_IN_CLIENT_ID {APPLICATION}"):
         before_provision.prepare({"AZURE_ENV_NAME": "dev", "CALLERS": f"{APPLICATION}:{OBJECT}"}, run, TODAY)
@@ -113,7 +113,8 @@ def test_keys_need_neither_callers_nor_a_registration() -> None:
 
 @pytest.mark.parametrize(("budget", "begins"), [("100", True), ("0", False), ("", False)])
 def test_a_budget_begins_in_the_month_of_its_first_deployment(budget: str, begins: bool) -> None:
-    """It does not begin in the month of the app's deployment: Azure accepts no earlier month for a new budget."""
+    """The budget begins in the month in which it is first deployed, even if the app is older: Azure accepts no earlier
+    month for a new budget."""
     run = Recorder()
     before_provision.prepare({"AZURE_ENV_NAME": "dev", "AUTH_MODE": "key", "MONTHLY_BUDGET": budget}, run, TODAY)
     assert run.commands == ([["azd", "env", "set", "BUDGET_START_DATE", "2026-11-01"]] if begins else [])
@@ -180,7 +181,7 @@ class Start:
 
 @pytest.mark.parametrize("status", [200, 401, 302])
 def test_an_app_that_answers_is_not_waited_for(status: int) -> None:
-    """The hook ends; the smoke test then says what is wrong with the answer."""
+    """If the app answers, the hook ends. The smoke test then says what is wrong with the answer."""
     app = Start(status)
     assert (app.wait(), app.lines) == (0.0, [])
 
@@ -194,7 +195,7 @@ def test_a_new_app_is_waited_for() -> None:
 
 
 def test_a_wait_that_is_interrupted_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person who knows that the app is not new may interrupt it; the smoke test follows."""
+    """A user who knows that the app is not new may interrupt the wait. The smoke test follows."""
 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
@@ -250,7 +251,7 @@ def test_the_smoke_test_checks_a_model_if_one_is_set() -> None:
     ids=["a person", "no login", "a key"],
 )
 def test_a_model_that_cannot_be_checked_is_left_out_with_the_reason(mode: str, login: str, by_hand: str) -> None:
-    """A person, or a workflow without a login of az, has no token; with keys there may be no key."""
+    """A user, or a workflow without a login of az, has no token. With keys, there may be no key."""
     values = {**VALUES, **MODEL, "AUTH_MODE": mode}
     command, reason = after_deployment.smoke_command(values, Recorder(login=login))
     assert command[5:] == []
@@ -294,7 +295,8 @@ def test_a_package_with_its_own_dependencies_is_uploaded_and_read_at_a_restart()
 
 @pytest.mark.parametrize("script", ["hooks/after_deployment.py", "hooks/before_provision.py", "publish.py"])
 def test_scripts_without_their_values_fail_with_a_sentence(script: str, tmp_path: Path) -> None:
-    """The scripts run with any Python, without the packages of the project, from any folder."""
+    """Each script runs with any Python, without the packages of the project and from any folder. Without its values, it
+    fails with a message."""
     environ = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-S", str(ROOT / "infra" / script)],

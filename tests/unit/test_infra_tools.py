@@ -1,4 +1,4 @@
-"""The tools of the deployment's checks are installed once, with a time limit. If that fails, they are named."""
+"""The tools of the deployment's checks are installed once, with a time limit. If this fails, the tools are named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tool(code: str, version: str = "tool==1") -> Tool:
-    """A tool whose installation runs this Python code in the folder that is its argument."""
+    """A tool whose installation runs this Python code. The code gets the folder of the tool as its argument."""
     return Tool("tool", version, lambda place, _version: [[sys.executable, "-c", code, str(place)]])
 
 
@@ -43,7 +43,7 @@ def test_another_version_is_installed_again(folder: Path) -> None:
 
 
 def test_a_broken_installation_is_not_used() -> None:
-    """Otherwise a check would run with an incomplete tool and fail, instead of being skipped."""
+    """A tool that is not completely installed is not used: its check is skipped instead of failing."""
     broken = tool("import sys; sys.exit('no network')")
     with pytest.raises(InstallationFailed, match="no network"):
         broken.install()

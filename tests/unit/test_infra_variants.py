@@ -38,7 +38,7 @@ def snapshot(folder: Path, values: dict[str, str]) -> list[Json]:
         shutil.copyfile(INFRA / name, folder / name)
     parameters = (INFRA / "main.bicepparam").read_text("utf-8")
     assert SOURCE in parameters
-    # the compiled template, which another test compares with its sources, takes half the time
+    # the compiled template takes half the time; another test compares it with its sources
     (folder / "main.bicepparam").write_text(parameters.replace(SOURCE, "using 'main.json'"), "utf-8")
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT", "TMP") if name in os.environ}
     ids = ("--subscription-id", APPLICATION, "--tenant-id", OBJECT, "--location", "westeurope")
@@ -104,7 +104,7 @@ def test_the_default_admits_the_listed_callers_at_both_access_controls(tmp_path:
     flex = one(resources, "Microsoft.Web/sites")["properties"]["functionAppConfig"]
     assert flex["scaleAndConcurrency"]["alwaysReady"] == [{"name": "durable", "instanceCount": 1}]
     assert flex["scaleAndConcurrency"]["triggers"]["http"]["perInstanceConcurrency"] == 32
-    # nothing optional that costs money
+    # no optional resource that costs money
     assert not kinds(resources) & {
         "Microsoft.Network/virtualNetworks",
         "Microsoft.DurableTask/schedulers",
@@ -139,7 +139,7 @@ def test_keys_need_no_sign_in(with_keys: list[Json]) -> None:
 
 
 def test_every_switch_at_once(tmp_path: Path) -> None:
-    """The switches are Elastic Premium, private network, Durable Task Scheduler, mail, budget and expected models."""
+    """One deployment has Elastic Premium, private network, Durable Task Scheduler, mail, budget and expected models."""
     resources = snapshot(
         tmp_path,
         {

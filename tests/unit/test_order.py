@@ -39,7 +39,7 @@ def test_each_process_begins_with_long_tests(processes: int) -> None:
 
 
 def test_modules_stay_together_and_days_do_not() -> None:
-    """A module may start an app for all its tests; simulated days share nothing."""
+    """The tests of a module stay together, because they may share an app. Simulated days share nothing."""
     ordered = distributed(ITEMS, 2)
     half = len(ordered) // 2
     homes = {item.nodeid: index >= half for index, item in enumerate(ordered)}
@@ -49,7 +49,7 @@ def test_modules_stay_together_and_days_do_not() -> None:
 
 
 def test_the_longest_modules_come_first() -> None:
-    """They come first in the part of each process. Each name in FIRST is that of a module."""
+    """The longest modules come first in the part of each process. Each name in FIRST is that of a module."""
     ordered = distributed(
         [*ITEMS, *stand_ins("tests/e2e/test_bounds.py", 3), *stand_ins("tests/e2e/test_fuzz.py", 3)], 2
     )

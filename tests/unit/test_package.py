@@ -69,7 +69,7 @@ Names = Iterable[str]
 
 
 def by_package(names: Names) -> set[str]:
-    """The files that infra/package.py packs."""
+    """The files that infra/package.py puts into a package."""
     return set(filter(package.admitted, names))
 
 
@@ -169,7 +169,8 @@ def working_folder(tmp_path: Path) -> Path:
 
 
 def test_a_package_holds_the_app_and_nothing_else(working_folder: Path, tmp_path: Path) -> None:
-    """The folder also has .env, keys, settings and a state database in it. Links are not followed."""
+    """The working folder also has .env, keys, settings and a state database. None of these is packed, and links are not
+    followed."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret.py").write_text("secret", "utf-8")
     (working_folder / "refresh" / "linked").symlink_to(tmp_path / "outside", target_is_directory=True)
@@ -222,7 +223,7 @@ def test_the_settings_that_the_packaged_host_json_names_are_deployed() -> None:
 
 
 def test_equal_packages_make_equal_archives(tmp_path: Path) -> None:
-    """So deployments of the same commit can be recognised."""
+    """Packages with the same files make equal archives, so that deployments of the same commit can be recognised."""
     digests = set()
     for name in ("one", "two"):
         package.build("azureStorage", tmp_path / name)
@@ -243,7 +244,7 @@ def commit_all(folder: Path) -> None:
 
 
 def test_a_package_has_the_commit_that_the_app_reports(working_folder: Path, tmp_path: Path) -> None:
-    """This is checked once without and once with a changed file."""
+    """The package has the commit of the working folder, and says whether a file was changed."""
     shutil.rmtree(working_folder / ".git")
     commit_all(working_folder)
     package.build("azureStorage", tmp_path / "package", working_folder)
@@ -276,7 +277,7 @@ def test_the_app_reports_nothing_but_a_commit(content: bytes, tmp_path: Path) ->
 
 
 def locked() -> dict[str, list[Requirement]]:
-    """The locked requirements by name. A name may be locked once for each Python."""
+    """The locked requirements by name. A name may be locked several times, for different versions of Python."""
     found: dict[str, list[Requirement]] = {}
     for line in (ROOT / package.LOCK).read_text("utf-8").splitlines():
         if line and line[0] not in "# ":
@@ -286,7 +287,7 @@ def locked() -> dict[str, list[Requirement]]:
 
 
 def test_the_lock_is_what_uv_makes_of_the_requirements() -> None:
-    """This test needs the package index; the next two do not."""
+    """The lock is the result of uv for the requirements. This test needs the package index; the next two do not."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "infra" / "lock.py"), "--check"], capture_output=True, text=True, check=False
     )
@@ -316,7 +317,7 @@ def test_the_lock_is_complete_and_hashed() -> None:
         try:
             needs = importlib.metadata.requires(name) or []
         except importlib.metadata.PackageNotFoundError:
-            continue  # for another Python or platform
+            continue  # the requirement is for another Python or platform
         for need in map(Requirement, needs):
             if need.marker is None or need.marker.evaluate({"extra": ""}):
                 assert need.name.lower().replace("_", "-") in locked(), f"{name} needs {need}"

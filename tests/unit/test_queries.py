@@ -54,11 +54,11 @@ def query_text(group: str, name: str) -> str:
 
 def run(text: str, log: Sequence[Line], window: dt.timedelta = dt.timedelta(days=30)) -> list[Row]:
     """The rows that a query finds in the lines within a window that ends now."""
-    import duckdb_kql  # slow, and few test processes need it
+    import duckdb_kql  # the import is slow, and few test processes need it
 
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the translator, about itself
+        warnings.simplefilter("ignore")  # warnings of the translator about itself
         connection = duckdb_kql.connect()
         connection.execute("CREATE TABLE traces (timestamp TIMESTAMP, message VARCHAR)")
         connection.execute(
@@ -103,7 +103,7 @@ def chart(name: str) -> list[Row]:
 
 
 def test_the_deployed_queries_are_those_of_the_files() -> None:
-    """The tests run exactly the deployed queries."""
+    """The deployed queries are exactly those that the tests run."""
     deployed = texts_of(json.loads((ROOT / "infra" / "main.json").read_text("utf-8")))
     texts = texts_of(json.loads((ROOT / "infra" / "workbook.json").read_text("utf-8")))
     assert {name for name in ALERTS if (QUERIES / "alerts" / f"{name}.kql").read_text("utf-8") in deployed} == set(
@@ -133,7 +133,7 @@ def test_each_outcome_but_completed_is_named_with_cause_and_advice() -> None:
     advice = {row["cause"]: row["whatToDo"] for row in rows}
     assert advice["CredentialsRejected"].startswith("Enter the data source credentials")
     assert advice["HistoryRolledOver"].startswith("Check whether the model has the new data")
-    assert all(row["model"].startswith("Model ") for row in rows), "with its name"
+    assert all(row["model"].startswith("Model ") for row in rows), "each row has the name of its model"
 
 
 def test_timers_are_silent_only_without_a_line_of_the_clean_up() -> None:
@@ -141,7 +141,7 @@ def test_timers_are_silent_only_without_a_line_of_the_clean_up() -> None:
     old = [(minutes, text) for minutes, text in recorded() if "queues_tidied" not in text]
     old.append((200, '{"event": "housekeeping.queues_tidied", "queues": 1, "swept": 0}'))
     assert len(alert("timers-silent", old)) == 1
-    assert len(alert("timers-silent", [])) == 1, "no log at all is silence, too"
+    assert len(alert("timers-silent", [])) == 1, "an empty log is silence, too"
 
 
 def test_an_event_that_needs_an_action_has_advice() -> None:
@@ -155,7 +155,8 @@ def test_an_event_that_needs_an_action_has_advice() -> None:
 
 
 def test_a_transient_failure_needs_an_action_from_the_third_time_on() -> None:
-    """A restart of the app causes one or two failures; more are caused by a dead engine, or by old code."""
+    """A restart of the app causes one or two such failures. More of them are caused by a dead engine, or by old
+    code."""
     log = Timeline()
     for name, kind in (("engine_unavailable", "engine.unavailable"), ("input_not_understood", "input.not_understood")):
         log.place(name, {kind: 9})
@@ -176,8 +177,8 @@ def test_a_failed_step_names_its_model() -> None:
 
 
 def test_a_model_stays_busy_until_its_refresh_starts() -> None:
-    """C waits for 100 minutes and was refused after an hour; the refresh of D has started, its next run waits for 40
-    minutes only."""
+    """PRICES has waited for 100 minutes, and was refused after an hour. The refresh of ORDERS has started; its next run
+    has waited for only 40 minutes."""
     rows = alert("model-stays-busy")
     (external,) = {
         json.loads(line["message"])["waitsFor"]["refreshId"]
@@ -201,8 +202,8 @@ def test_a_burst_of_refusals_names_the_principal() -> None:
 
 
 def test_an_overdue_model_has_its_last_success_and_where_to_look() -> None:
-    """The row has what the index logged. Without any success or without a failure, it has a different cause or
-    advice."""
+    """The row has the facts that the index logged. If there was no success or no failure, the cause or the advice is
+    different."""
     (row,) = alert("model-overdue")
     assert row["datasetId"] == STOCK
     assert row["model"].startswith("Model ")
@@ -215,7 +216,8 @@ def test_an_overdue_model_has_its_last_success_and_where_to_look() -> None:
 
 
 def test_a_refresh_is_slow_against_the_median_of_its_model() -> None:
-    """The run of A that has taken 30 minutes, three times its median, is slow. B has too few runs to compare with."""
+    """A run of SALES has taken 30 minutes, three times the median, so it is slow. STOCK has too few runs for a
+    comparison."""
     rows = alert("slower-than-usual")
     assert [(row["datasetId"], row["cause"], row["median"]) for row in rows] == [(SALES, "still running", 10.0)]
     assert rows[0]["minutes"] == pytest.approx(30, abs=0.2)
@@ -235,7 +237,7 @@ def test_the_cap_of_the_log_is_noticed() -> None:
 
 
 def test_a_model_is_stale_without_a_completed_refresh() -> None:
-    """Of the two expected models, A has completed, and E never appears in the log."""
+    """Of the two expected models, SALES has a completed refresh, and NEVER is not in the log."""
     assert [row["datasetId"] for row in alert("model-stale")] == [NEVER]
     assert {row["datasetId"] for row in alert("model-stale", [])} == {SALES, NEVER}
 
@@ -290,7 +292,7 @@ def test_the_duration_of_an_adopted_refresh_counts_from_its_adoption() -> None:
 def test_throttles_are_counted_by_quarter_of_an_hour() -> None:
     rows = chart("throttles")
     assert sum(row["answers"] for row in rows) == 13
-    assert rows[0]["answers"] == 1, "ten hours ago"
+    assert rows[0]["answers"] == 1, "the throttle of ten hours ago"
     assert all(row["timestamp"].minute % 15 == 0 for row in rows)
 
 
@@ -308,7 +310,8 @@ def test_every_query_has_a_test() -> None:
 
 
 def test_queries_name_only_documented_events() -> None:
-    """If an event is renamed in the code and in its table, it must be renamed in the queries, too."""
+    """The queries name only events of the table in docs/operations.md. So an event that is renamed there must be
+    renamed in the queries."""
     operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
     known = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", operations.split("| event |", 1)[1].split("\n\n", 1)[0]))
     assert len(known) > 20
@@ -329,8 +332,10 @@ def documented() -> dict[str, set[str]]:
 
 
 def test_the_recorded_lines_are_as_documented() -> None:
-    """Events and levels match. A failure is a warning, a success is not. To record again: `python -m
-    tests.log.record`."""
+    """Events and levels are those of the documentation. A failure is a warning, a success is not.
+
+    To record the lines again: `python -m tests.log.record`.
+    """
     lines = [(name, line["level"], json.loads(line["message"])) for name in stories() for line in story(name)]
     assert len(lines) > 50
     for name, level, facts in lines:
@@ -384,7 +389,8 @@ def test_microsofts_parser_accepts_the_queries(checked: dict[str, Row]) -> None:
 
 
 def test_each_alert_has_the_columns_of_its_mail(checked: dict[str, Row]) -> None:
-    """Dimensions are texts of the query, few enough, with the cause and the advice. A column has the time."""
+    """A query has a column with the time. The dimensions of its alert are texts, at most six, among them the cause and
+    the advice."""
     for name, rule in rules().items():
         columns = checked[f"alerts/{name}"]["columns"]
         assert columns["timestamp"] == "datetime"
@@ -395,5 +401,5 @@ def test_each_alert_has_the_columns_of_its_mail(checked: dict[str, Row]) -> None
 
 @pytest.mark.parametrize(("name", "place"), [BROKEN_ACTIVITY[:2], BROKEN_STEP[:2]])
 def test_the_recording_can_break_the_app(name: str, place: str) -> None:
-    """Each text before which it inserts a bug is in the module exactly once."""
+    """The recording inserts bugs before certain texts. Each of these texts is in its module exactly once."""
     assert (ROOT / name).read_text("utf-8").count(place) == 1

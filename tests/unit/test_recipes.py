@@ -21,7 +21,7 @@ IDS = {"workspaceId": "01234567-89ab-cdef-0123-456789abcdef", "datasetId": "fedc
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 def test_a_recipe_is_accepted(body: dict[str, Any]) -> None:
-    """The body is that of the page, with the ids of a model."""
+    """The body of the page is accepted, with the ids of a model."""
     spec = parse_spec(json.dumps({**IDS, **body}).encode(), Settings())
     expected = typed(check_options(body["refresh"]), RefreshOptions)
     assert spec.scope.refresh == msgspec.structs.replace(expected, objects=canonical_objects(expected.objects))
@@ -35,6 +35,6 @@ def test_every_task_has_a_recipe() -> None:
 
 
 def test_the_table_names_the_types_without_a_policy() -> None:
-    """They are the same types as in the check of options."""
+    """The table has the types that the check of options also has."""
     row = next(line for line in PAGE.splitlines() if line.startswith("| `type`"))
     assert set(re.findall(r"`(Calculate|ClearValues|Defragment)`", row)) == set(WITHOUT_POLICY)

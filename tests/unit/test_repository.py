@@ -53,7 +53,8 @@ OTHER_VERSIONS = {
     ("azure-functions", "3.12.0"): "1.26.0",
     ("azure-functions", "3.13.0"): "2.3.0",
 }
-"""The versions for a Python that the newest version excludes: pip installs 1.x before 3.13, 2.x later."""
+"""By package and Python, the version that pip installs where the newest one does not support that Python:
+azure-functions 1.x before Python 3.13, 2.x from then on."""
 
 # in two parts, so that this file does not contain them
 FOREIGN_PATHS = ("/wo" + "rk/", "../sha" + "red")
@@ -90,7 +91,8 @@ def code_words(cell: str) -> list[str]:
 
 
 def test_modules_can_be_read_in_one_sitting() -> None:
-    """They have at most MAX_LINES, except for listed modules with a reason. The list has no superfluous entry."""
+    """A module has at most MAX_LINES, a module of tests MAX_TEST_LINES. Exceptions are listed with a reason, and all of
+    them are needed."""
     too_long = set()
     for name in tracked():
         if name.endswith(".py") and "/data/" not in name:
@@ -101,7 +103,7 @@ def test_modules_can_be_read_in_one_sitting() -> None:
 
 
 def test_no_file_points_out_of_the_repository() -> None:
-    """Paths of the author's machine have no meaning elsewhere."""
+    """No file names a path of the author's machine, because it has no meaning elsewhere."""
     found = []
     for name in tracked():
         text = (ROOT / name).read_text("utf-8", errors="replace")
@@ -110,7 +112,7 @@ def test_no_file_points_out_of_the_repository() -> None:
 
 
 def test_only_the_app_is_deployed() -> None:
-    """.funcignore leaves only the app, even of files that tools leave in a working folder."""
+    """.funcignore admits only files of the app, even if tools have left other files in the working folder."""
     ignored = pathspec.GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text("utf-8").splitlines())
     left_behind = [
         f"{line.strip('/')}{'/x' if line.endswith('/') else ''}"
@@ -124,7 +126,7 @@ def test_only_the_app_is_deployed() -> None:
 
 
 def test_the_app_needs_few_packages() -> None:
-    """Each package slows down every cold start."""
+    """The app has only these packages, because each package slows down every cold start."""
     assert {requirement.name for requirement in requirements("requirements.txt")} == {
         "azure-functions",
         "azure-functions-durable",
@@ -139,10 +141,11 @@ def test_the_app_needs_few_packages() -> None:
 @pytest.mark.parametrize("version", ["3.11.0", "3.12.0", "3.13.0"])
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
 def test_the_packages_run_on_every_python_of_the_platform(name: str, version: str) -> None:
-    """The installed version declares that it runs on it, or the file allows a version that does."""
+    """The installed version declares that it runs on this Python, or the requirements file allows a version that
+    does."""
     for requirement in requirements(name):
         if requirement.marker and not all(map(requirement.marker.evaluate, ({}, {"python_version": version[:4]}))):
-            continue  # the tests that need it skip there
+            continue  # tests that need this package are skipped on this Python
         installed = importlib.metadata.distribution(requirement.name)
         assert requirement.specifier.contains(installed.version), requirement
         named = "Requires-Python" in installed.metadata

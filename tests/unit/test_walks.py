@@ -30,7 +30,7 @@ def imports() -> grimp.ImportGraph:
 
 
 def test_there_are_five_walks() -> None:
-    """They are for a start, a run, a place, an outcome and a batch. All their files exist."""
+    """The walks follow a start, a run, a place, an outcome and a batch. All their files exist."""
     assert list(walks()) == ["A start", "A run", "A place", "An outcome", "A batch"]
     for files in walks().values():
         assert len(files) >= 5

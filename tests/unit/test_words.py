@@ -74,7 +74,7 @@ GENERATED = re.compile(
     r"integrations/(openapi\.yaml|custom-connector\.swagger\.json|(adf|synapse|logic_apps)/.*\.json)"
     r"|infra/(main|workbook)\.json"
 )
-"""Their sources are checked."""
+"""Generated files. Their sources are checked."""
 RECORDED = re.compile(r"(.*/)?(data|histories)/.*\.(?!(py|md)$)[^/.]+|tests/reports\.json")
 """Recordings of the app and of other services."""
 
@@ -224,7 +224,7 @@ def test_names_are_nouns() -> None:
     ],
 )
 def test_files_that_people_wrote_are_checked(path: str, written: bool) -> None:
-    """Not those that are generated or recorded."""
+    """Files that are generated or recorded are not checked."""
     assert (ROOT / path).is_file()
     assert is_written(path) == written
     assert (path in dict(files())) == written

@@ -103,7 +103,7 @@ async def _engine() -> tuple[web.AppRunner, str]:
             return web.json_response({"id": "started"}, status=202)
         if request.method == "DELETE":
             return web.json_response({"instancesDeleted": 0})
-        # the path of a list has no id after the collection
+        # the path of a list has no id at its end
         listed = request.path.rstrip("/").endswith(("/instances", "/entities"))
         return web.json_response([]) if listed else web.Response(status=404)
 
@@ -177,7 +177,7 @@ async def _drive(app: str, invocations: list[Json]) -> Json:
         for one in invocations:
             name = one["function"]
             work = _invoke(ids[name], {**clients[name], **one.get("inputs", {})})
-            # in a task of its own, as for each message of the host
+            # a task of its own, as the host gives each message one
             responses.append(await asyncio.create_task(work))
         functions = [_function(metadata) for metadata in indexed]
         return {**result, "functions": functions, "responses": responses, "lines": lines.seen}

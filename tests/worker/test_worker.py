@@ -92,7 +92,8 @@ def responses(kind: str) -> dict[str, Json]:
 
 
 def test_every_annotation_of_a_binding_is_a_class() -> None:
-    """This is checked on any Python. `dict[str, Any]` is not a class since 3.11; then the worker loads no function."""
+    """The rule is checked on any Python. From 3.11 on, `dict[str, Any]` is not a class; with it, the worker loads no
+    function."""
     functions = hosted(ROOT)
     assert functions
     for function in functions:
@@ -110,8 +111,8 @@ def test_the_app_is_indexed_as_the_development_host_finds_it() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_the_bindings_fill_the_same_parameters() -> None:
-    """These are the trigger and the durable client. The result is returned with the binding `$return` or without
-    one."""
+    """The parameters are the trigger and the durable client. The result is returned with the binding `$return` or
+    without one."""
     found = {
         function["name"]: {binding["name"] for binding in function["bindings"] if binding["direction"] == "IN"}
         for function in indexed()
@@ -138,7 +139,7 @@ def test_http_functions_answer() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_timers_run() -> None:
-    """They run in an app without data."""
+    """Every timer runs in an app without data."""
     for name, response in responses("timer").items():
         assert response["ok"], f"{name}: {response['stack']}"
         assert response["value"]["value"] is None, name
@@ -156,7 +157,8 @@ def test_activities_are_reached() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_orchestrators_answer_with_their_actions() -> None:
-    """Or they fail because of the invalid input, with the text that the extension parses."""
+    """An orchestrator answers with actions, or fails because of its invalid input with the text that the extension
+    parses."""
     for name, response in responses("orchestration").items():
         if response["ok"]:
             answer = json.loads(response["value"]["value"])
@@ -167,7 +169,7 @@ def test_orchestrators_answer_with_their_actions() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_entities_answer_with_their_state() -> None:
-    """An empty batch changes nothing."""
+    """An entity answers an empty batch with its unchanged state."""
     for name, response in responses("entity").items():
         assert response["ok"], f"{name}: {response['stack']}"
         answer = json.loads(response["value"]["value"])
@@ -184,8 +186,8 @@ def test_no_log_line_of_the_app_is_lost() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_the_lines_that_the_platform_keeps() -> None:
-    """It keeps lines of the worker's own tasks and threads, and of threads to which our pool passes the id; no
-    others."""
+    """The platform keeps lines of the worker's own tasks and threads, and of threads to which our pool passes the id.
+    It keeps no others."""
     request: dict[str, Any] = {"http": {"method": "GET", "url": "http://127.0.0.1/api/x"}}
     names = ("on_the_loop", "on_a_thread")
     result = drive(PROBE, *({"function": name, "inputs": {"req": request}} for name in names))
@@ -208,7 +210,7 @@ def test_the_lines_that_the_platform_keeps() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_an_app_with_an_annotation_that_is_not_a_class_is_not_loaded(tmp_path: Path) -> None:
-    """The library itself shows the reason for the rule about annotations: it loads none of the app's functions."""
+    """The library loads none of the functions of such an app. This is the reason for the rule about annotations."""
     (tmp_path / "function_app.py").write_text(
         "import azure.functions as func\n"
         "app = func.FunctionApp()\n"

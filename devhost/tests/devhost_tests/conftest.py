@@ -3,8 +3,8 @@
     pytest devhost/tests --base-url http://127.0.0.1:7071 --host-key CODE    a running host
     pytest devhost/tests --host-cmd "func start --port {port}"               a command; {app}, {state}: folders
 
-Either way the tests that only send requests run against that host, and the others are skipped. The host must run the
-app of the test: devhost/tests/devhost_tests/data/conformance/app for test_recordings.py,
+With one of these options, the tests that only send requests run against that host, and the others are skipped. The
+host must run the app of the test: devhost/tests/devhost_tests/data/conformance/app for test_recordings.py,
 devhost/tests/devhost_tests/app for all other tests.
 """
 

@@ -81,7 +81,7 @@ class Fork:
 
 
 class _ForkServer:
-    """The process that is forked."""
+    """The process of which forks are made."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -94,7 +94,7 @@ class _ForkServer:
         atexit.register(self._stop)
 
     def answer(self, order: dict[str, Any], *files: int) -> int:
-        """The answer to an order. The order gets these file descriptors."""
+        """The answer of the fork server to an order. The server gets these file descriptors with the order."""
         message = json.dumps(order).encode()
         assert len(message) < MESSAGE_BYTES, f"an order of {len(message)} bytes"
         with self._lock:
@@ -102,7 +102,7 @@ class _ForkServer:
                 socket.send_fds(self._socket, [message], files)
                 answer = self._socket.recv(MESSAGE_BYTES)
             except BaseException:
-                self.failed = True  # otherwise a later order would get this answer
+                self.failed = True  # without this, a later order would get the answer to this one
                 raise
             if not answer:
                 self.failed = True
@@ -124,7 +124,7 @@ _servers: list[_ForkServer] = []
 
 
 def _fork_server() -> _ForkServer:
-    """The fork server of this test process; a new one after a failure."""
+    """The fork server of this test process. After a failure, a new one."""
     with _CREATION:
         if not _servers or _servers[-1].failed:
             _servers.append(_ForkServer())

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 README = Path(__file__).resolve().parents[2] / "README.md"
 RECORDED = Path(__file__).resolve().parent / "data" / "conformance"
 APP = Path(__file__).parent / "app"
-START_SECONDS = 120  # for other hosts' commands; the devhost says when it is ready
+START_SECONDS = 120  # for other hosts' commands; a devhost itself writes a line when it is ready
 END_SECONDS = 15
 KEY = "management-key"
 HOOK = "/runtime/webhooks/durabletask"
@@ -80,8 +80,11 @@ class Elsewhere(Client):
 class Devhost(Client):
     """Starts a devhost with `app` and `state` and waits until it is ready. `arguments`: for the command line.
 
-    It is a fork of a process that has imported its libraries, if that is possible and `imported` is true. `command`
-    starts a different host: {app}, {port} and {state} in it are filled in, and the host is ready when it answers HTTP.
+    If `imported` is true and forks are possible, the devhost is a fork of a process that has already imported its
+    libraries.
+
+    `command` starts a different host: {app}, {port} and {state} in it are filled in, and the host is ready when it
+    answers HTTP.
     """
 
     def __init__(

@@ -116,10 +116,11 @@ class World:
         self.until(instance, delivered, query="?showHistory=true")
 
     def hangs(self, instance: str, label: str | None = None, history: bool = False) -> Any:
-        """Keeps the status of an instance that never ends, after enough time for it to end.
+        """Keeps the status of an instance that never ends, after it has had enough time to end.
 
-        Enough time is `patience`, and until the host has done other work that came later. A host takes work in order,
-        so on a slow machine an instance is not mistaken for one that hangs."""
+        It waits for `patience` seconds, and then until the host has finished work that it received later. A host takes
+        work in order, so on a slow machine an instance is not mistaken for one that hangs.
+        """
         self.until(instance, timeout=self.patience)
         probe = f"probe-{uuid.uuid4().hex}"
         self.call("POST", f"/api/start/Chain/{probe}", keep=False)

@@ -86,7 +86,7 @@ def test_a_function_that_exits_is_a_500(host: Client, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["exits_in_activity", "exits_in_async_activity", "exit"])
 def test_durable_functions_that_exit_fail(host: Client, name: str) -> None:
-    """Each fails visibly instead of hanging, and no thread of the host is lost."""
+    """The orchestration fails and shows SystemExit instead of hanging. No thread of the host is lost."""
     for n in range(3):
         host.post(f"/api/v1/start/calls/{name}-{n}", json={"name": name})
         ended = host.ended(f"{name}-{n}")
@@ -95,7 +95,7 @@ def test_durable_functions_that_exit_fail(host: Client, name: str) -> None:
 
 
 def test_a_form_can_be_posted(host: Client) -> None:
-    """The body arrives unchanged, whatever its content type is."""
+    """The body of a request arrives unchanged, whatever its content type is."""
     answer = host.post("/api/v1/echo/1", files={"f": ("n.txt", b"content")})
     assert "content" in answer.json()["body"]
 
@@ -140,7 +140,7 @@ def test_many_generations(host: Client) -> None:
 
 
 def test_fifty_callers_of_one_entity(host: Client) -> None:
-    """The sum is exact with many simultaneous orchestrations."""
+    """If many orchestrations call one entity at the same time, their sum is exact."""
     for n in range(50):
         host.post(f"/api/v1/start/steps/c{n}", json={"n": 2, "key": "k"})
     for n in range(50):
@@ -149,7 +149,7 @@ def test_fifty_callers_of_one_entity(host: Client) -> None:
 
 
 def test_human_interaction(host: Client) -> None:
-    """An answer before the timer is used; without an answer there is a timeout."""
+    """An answer that arrives before the timer is used. Without an answer, the timer ends the wait."""
     host.post("/api/v1/start/approval/a1", data="60")
     host.becomes("a1", "Running")
     host.manage("POST", "/instances/a1/raiseEvent/answer", json="yes")
@@ -188,7 +188,8 @@ def test_call_http(host: Client, neighbour: str) -> None:
 
 
 def test_a_crashing_entity_is_reported(host: Client) -> None:
-    """A state that cannot be stored causes an endless loop on Azure; here it is logged, and the host continues."""
+    """An entity sets a state that cannot be stored. On Azure this causes an endless loop; here it is logged, and the
+    host continues."""
     host.manage("POST", "/entities/total/bad?op=crash")
     host.wait_for_log("entity @total@bad crashed")
     assert host.get("/api/v1/text").status_code == 200

@@ -73,7 +73,7 @@ def test_get_status(client: Caller) -> None:
 
 
 def test_get_status_all_and_by(client: Caller) -> None:
-    """The statuses of all instances, or by time and status; the client reads only the first page."""
+    """The client reads the statuses of all instances, or those of a time and status. It reads only the first page."""
     done, waiting = client.done("a"), client.waiting("b")
     everything = {s["instanceId"] for s in client("get_status_all")["returned"]}
     assert {done, waiting} <= everything or len(everything) == 100
@@ -88,7 +88,8 @@ def test_get_status_all_and_by(client: Caller) -> None:
 
 
 def test_terminate_suspend_and_resume(client: Caller) -> None:
-    """The status shows the reason. For an ended instance the call has no effect; for an unknown instance it raises."""
+    """The status shows the reason of each call. A call has no effect on an ended instance, and raises for an unknown
+    one."""
     i = client.waiting("i")
     assert client("suspend", i, "a pause & more") == {"returned": None}
     client.host.becomes(i, "Suspended")

@@ -67,7 +67,8 @@ def test_taken_port_is_refused(tmp_path: Path, start: Start, environment: dict[s
 
 
 def test_a_port_that_another_process_takes_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two sockets can be bound to one port until one of them listens; then listen() of the other socket fails."""
+    """Two sockets can be bound to one port until one of them listens. From then on, listen() of the other socket
+    fails."""
     with socket.socket() as rival:
         rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         rival.bind(("127.0.0.1", 0))

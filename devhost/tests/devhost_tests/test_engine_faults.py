@@ -67,7 +67,7 @@ def test_signals_arrive_late_and_in_any_order() -> None:
 
 
 def test_an_event_that_overtakes_the_start_waits_for_it() -> None:
-    """This holds for any delays: both messages are in one queue, and the engine reads the start first."""
+    """With any delays, the engine reads the start before the event, because both messages are in one queue."""
     for seed in range(20):
         world = slow(seed=seed)
         world.start("collects", "i")
@@ -79,7 +79,7 @@ def test_an_event_that_overtakes_the_start_waits_for_it() -> None:
 
 
 def test_terminate_arrives_late_too() -> None:
-    """The instance runs until the message arrives."""
+    """A terminated instance runs until the message of the termination arrives."""
     world = slow(client=0)
     world.start("collects", "i")
     world.run()
@@ -92,7 +92,7 @@ def test_terminate_arrives_late_too() -> None:
 
 
 def test_messages_under_way_survive_a_crash() -> None:
-    """The messages are in the store, so a new engine with the same store delivers them."""
+    """Messages that have not arrived are in the store, so a new engine with the same store delivers them."""
     world = slow()
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.start("one_step", "i", text(1))
@@ -104,7 +104,8 @@ def test_messages_under_way_survive_a_crash() -> None:
 
 
 def test_a_signal_under_way_survives_the_purge_of_its_entity() -> None:
-    """The signal is in a queue, not in the rows of the entity, and creates the entity again."""
+    """A signal that has not arrived is in a queue, not in the rows of its entity. If the entity is purged, the signal
+    creates it again."""
     world = slow(client=0)
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.engine.commit()
@@ -118,7 +119,8 @@ def test_a_signal_under_way_survives_the_purge_of_its_entity() -> None:
 
 
 def test_messages_within_the_engine_are_fast_by_default() -> None:
-    """Only the separate value for internal latency delays them."""
+    """The latency of the client does not delay messages within the engine. They have a separate value, which is zero by
+    default."""
     world = slow(client=0)
     world.start("parent", "i", text(1))
     world.run()
@@ -127,7 +129,7 @@ def test_messages_within_the_engine_are_fast_by_default() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_messages_within_the_engine_keep_their_order(seed: int) -> None:
-    """Signals and calls from one sender to an entity arrive in order, no matter how late."""
+    """Signals and calls from one sender to an entity arrive in order, no matter how late they are."""
     world = slow(client=0, internal=10, seed=seed)
     world.start("writes", "i", text("k"))
     world.run()
@@ -242,7 +244,8 @@ def test_the_first_read_after_a_rewrite_fails(read: str) -> None:
 
 
 def test_reads_without_the_input_do_not_fetch_its_blob() -> None:
-    """Such a read does not use up the failure of the next read that fetches the input."""
+    """After a rewrite, only the next read that fetches the input fails. Reads without the input do not use up this
+    failure."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     add(world, LARGE)
     add(world, "small")
@@ -264,7 +267,7 @@ def test_large_inputs_and_outputs_fail_when_they_are_replaced() -> None:
 
 
 def test_every_batch_rewrites_the_blob_of_an_entity() -> None:
-    """It does so even if the state does not change."""
+    """A batch of operations rewrites the blob of the entity even if its state does not change."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     add(world, LARGE)
     world.hub.signal("log", "k", "read", None, world.now)
@@ -275,7 +278,8 @@ def test_every_batch_rewrites_the_blob_of_an_entity() -> None:
 
 
 def test_small_values_and_a_rate_of_zero_never_fail() -> None:
-    """The rate can be changed while the engine runs. Rewrites before the change count, too."""
+    """Reads of small values never fail, nor does any read at a rate of zero. The rate can be changed while the engine
+    runs, and rewrites before the change count, too."""
     world = Simulation(APP, blob_reads=BlobReads())
     for _ in range(3):
         add(world, LARGE)
@@ -291,7 +295,7 @@ def test_small_values_and_a_rate_of_zero_never_fail() -> None:
 
 
 def test_a_rate_between_fails_some() -> None:
-    """The seed decides, so the same reads fail each time."""
+    """With a rate between 0 and 1, the seed decides which reads fail, so the same reads fail each time."""
 
     def failures(seed: int) -> list[bool]:
         world = Simulation(APP, blob_reads=BlobReads(0.5, seed))

@@ -77,7 +77,7 @@ def test_retries_leave_timers_in_the_history(world: Simulation) -> None:
 
 
 def test_an_unknown_activity_is_not_retried(world: Simulation, caplog: pytest.LogCaptureFixture) -> None:
-    """It hangs as it would without the retry, and the log says why."""
+    """An orchestration that calls an unknown activity hangs, with a retry policy as without. The log says why."""
     world.start("retries_nobody", "i")
     with caplog.at_level(logging.WARNING):
         world.run()
@@ -95,13 +95,13 @@ def test_open_work_keeps_an_instance_running(world: Simulation, caplog: pytest.L
 
 
 def test_a_timer_of_two_weeks(world: Simulation) -> None:
-    """It consists of timers of at most three days each, and fires on time."""
+    """A timer of two weeks consists of timers of at most three days each, and fires on time."""
     assert abs(ended(world, "two_weeks") - 14 * 86400) <= 1
     assert events(world, "two_weeks").count("TimerCreated") == 4
 
 
 def test_fan_out_of_500(world: Simulation) -> None:
-    """No result is lost."""
+    """An orchestration with 500 simultaneous activities gets the results of all of them."""
     assert ended(world, "many", 500) == sum(range(500))
 
 
@@ -109,7 +109,7 @@ def test_fan_out_of_500(world: Simulation) -> None:
 
 
 def test_events_before_the_first_episode(world: Simulation) -> None:
-    """The events wait for the orchestration, in any order."""
+    """Events that arrive before the first episode wait for the orchestration, in any order."""
     world.start("collects", "i")
     world.hub.raise_event("i", "two", '"b"', world.now)
     world.hub.raise_event("i", "one", '"a"', world.now)
@@ -132,7 +132,8 @@ def test_events_outlive_a_racing_start(world: Simulation) -> None:
 
 
 def test_a_suspended_instance_takes_events_and_starts_nothing(world: Simulation) -> None:
-    """Results and events that arrive meanwhile are stored. After the resume, the instance processes them in order."""
+    """Results and events that arrive while an instance is suspended are stored. After the resume, the instance
+    processes them in order."""
     world.start("generations", "i", text(0))
     world.step()  # the activity is scheduled
     world.hub.suspend("i", "wait", world.now)
@@ -171,7 +172,7 @@ def test_terminating_a_suspended_instance(world: Simulation) -> None:
 
 
 def test_versions_reach_the_orchestration(world: Simulation) -> None:
-    """A start or a child has its own version; without one it gets the default of the host."""
+    """A start or a child may have a version of its own. Without one, it gets the default of the host."""
     world.engine.versioning.default = "default"
     world.hub.start("versions", "i", text(True), world.now, "1.5")
     world.engine.commit()
@@ -219,7 +220,7 @@ def test_purge_by_time_takes_what_runs_unless_a_final_status_is_asked_for(
 
 @pytest.mark.parametrize("how", ["complete", "abandon", "crash"])
 def test_purge_while_work_is_in_flight(world: Simulation, how: str) -> None:
-    """The result has no effect, not even on a new execution of the id."""
+    """The result of an activity of a purged instance has no effect, not even on a new execution of the id."""
     world.start("one_step", "i", text("old"))
     (episode,) = world.engine.ready(world.now)
     call = world.engine.begin(episode, world.now)
@@ -274,18 +275,19 @@ def test_messages_can_be_cut_anywhere(world: Simulation) -> None:
 
 
 def test_an_entity_batch_that_was_not_stored_is_applied_again(world: Simulation) -> None:
-    """Its answers were sent but its state was not stored: the caller continues, and the operation is applied again."""
+    """The answers of a batch were sent, but its state was not stored. The caller continues, and the operation is
+    applied again."""
     faults = iter(["sent"])
     world.fault = lambda chance, item: next(faults, "") if item.kind == "entity" else ""
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.engine.commit()
     world.run()
-    assert world.hub.entity_state("log", "k") == [1], "the state of the first time was lost, so there is no double"
+    assert world.hub.entity_state("log", "k") == [1], "the first state was lost, so the value is stored only once"
     assert len([c for c in world.calls if c.kind == "entity"]) == 2
 
 
 def test_an_invalid_answer_of_the_app_does_not_end_the_engine(world: Simulation) -> None:
-    """Such an answer fails only the instance."""
+    """An invalid answer of the app fails only the instance that gets it."""
     world.start("one_step", "i", text(1))
     (item,) = world.engine.ready(world.now)
     world.engine.begin(item, world.now)

@@ -44,7 +44,7 @@ def start_all(world: Simulation) -> dict[str, object]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_any_order_gives_the_same(seed: int) -> None:
-    """The outputs are the same, and no work is left."""
+    """In any order of the steps, the outputs are the same, and no work is left."""
     world = Simulation(APP, seed)
     expected = start_all(world)
     world.run()
@@ -64,7 +64,8 @@ def test_parallel_work_gives_the_same(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(24))
 def test_everything_at_once(seed: int) -> None:
-    """With parallel work and all faults except those that apply operations of entities twice, outputs are the same."""
+    """With parallel work and all faults except those that apply operations of entities twice, the outputs are the
+    same."""
 
     def fault(chance: random.Random, item: Item) -> str:
         faults = ["", "lost", "hidden", "restart", "twice", "sent" if item.kind == "activity" else ""]
@@ -92,7 +93,7 @@ def test_crashes_change_nothing(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_messages_sent_twice_change_no_orchestration(seed: int) -> None:
-    """An episode whose messages were sent but whose history was not stored runs again, with the same results."""
+    """An episode whose messages were sent but whose history was not stored runs again. The results are the same."""
 
     def fault(chance: random.Random, item: Item) -> str:
         return "sent" if item.kind == "episode" and chance.random() < 0.2 else ""
@@ -105,7 +106,8 @@ def test_messages_sent_twice_change_no_orchestration(seed: int) -> None:
 
 
 def test_entity_operations_are_applied_twice_when_sent_twice() -> None:
-    """The repeated request has a different id, so the engine cannot recognise it. The real engine does the same."""
+    """A repeated request to an entity has a different id, so the engine cannot recognise it as a repeat. The real
+    engine does the same."""
     faults = iter(["sent"])
 
     def fault(chance: random.Random, item: Item) -> str:
@@ -121,7 +123,7 @@ def test_entity_operations_are_applied_twice_when_sent_twice() -> None:
 
 
 def test_the_same_seed_does_the_same() -> None:
-    """Every call is the same, in order and character by character."""
+    """With the same seed, every call is the same, in order and character by character."""
     runs = []
     for _ in range(2):
         world = Simulation(APP, 5)

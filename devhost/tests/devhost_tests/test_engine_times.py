@@ -23,13 +23,13 @@ MOMENTS = [
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_written_time_reads_back_the_same(moment: datetime) -> None:
-    """It is the same to the microsecond."""
+    """A time that is written and read is the same to the microsecond."""
     assert parse(iso(moment)) == moment
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_the_faster_reader_gives_what_dateutil_gives(moment: datetime) -> None:
-    """Value and zone are the same, even for times with seven digits."""
+    """The faster reader gives the same value and zone as dateutil, even for times with seven digits."""
     fast: Any = sdk._reader(slow)
     for text in (iso(moment), f"{moment:%Y-%m-%dT%H:%M:%S.%f}7Z"):
         assert fast(text) == slow(text)
@@ -38,7 +38,7 @@ def test_the_faster_reader_gives_what_dateutil_gives(moment: datetime) -> None:
 
 @pytest.mark.parametrize("text", ["2026-11-24T10:00:00+02:00", "24 Nov 2026", "2026-11-24T10:00:00"])
 def test_other_shapes_still_go_to_dateutil(text: str) -> None:
-    """The app may pass any time to the SDK."""
+    """Times in any other form are read by dateutil, because the app may pass any time to the SDK."""
     assert sdk._reader(slow)(text) == slow(text)
 
 

@@ -58,7 +58,8 @@ def test_older_and_newer(older: str | None, newer: str) -> None:
 
 
 def test_an_instance_keeps_its_version_through_continue_as_new() -> None:
-    """It does so even on a host of a newer version. A child without a version gets that of the host."""
+    """An instance keeps its version even on a host of a newer version. A child without a version gets that of the
+    host."""
     world = host("1.0")
     world.start("generations", "i", text(0))
     world.run()
@@ -79,7 +80,8 @@ def test_an_instance_keeps_its_version_through_continue_as_new() -> None:
 
 @pytest.mark.parametrize("older", ["1.0", None])
 def test_a_rollback_parks_newer_instances(older: str | None, caplog: pytest.LogCaptureFixture) -> None:
-    """Running and pending instances keep their state and events, and continue with newer code."""
+    """An older host does not run newer instances. Running and pending ones keep their state and events, and continue
+    with newer code."""
     world = host("2.0")
     world.start("collects", "running")
     world.run()
@@ -104,7 +106,7 @@ def test_a_rollback_parks_newer_instances(older: str | None, caplog: pytest.LogC
 
 
 def test_work_in_flight_for_a_parked_instance_is_kept() -> None:
-    """The result of its activity waits for newer code."""
+    """If a host does not run an instance, the result of its activity waits for newer code."""
     world = host("2.0")
     world.start("one_step", "i", text(1))
     world.step()
@@ -117,7 +119,7 @@ def test_work_in_flight_for_a_parked_instance_is_kept() -> None:
 
 
 def test_older_and_unversioned_instances_run_on_a_newer_host() -> None:
-    """Newer code has to keep the old branch until they have ended."""
+    """A newer host also runs older instances, so newer code has to keep its old branches until these have ended."""
     world = host(None)
     world.start("versions", "none")
     moves_to(world, "1.0")
@@ -128,7 +130,7 @@ def test_older_and_unversioned_instances_run_on_a_newer_host() -> None:
 
 
 def test_strict_takes_its_own_version_only() -> None:
-    """Older instances do not run either."""
+    """With the rule Strict, a host runs neither newer nor older instances."""
     world = host("1.0")
     world.start("one_step", "old", text(1))
     moves_to(world, "2.0", "Strict")
@@ -139,7 +141,7 @@ def test_strict_takes_its_own_version_only() -> None:
 
 
 def test_none_takes_all() -> None:
-    """Newer instances also run."""
+    """With the rule None, a host also runs newer instances."""
     world = host("2.0")
     world.start("one_step", "i", text(1))
     moves_to(world, "1.0", "None")
@@ -148,7 +150,7 @@ def test_none_takes_all() -> None:
 
 
 def test_fail_fails_at_once() -> None:
-    """The instance has the message of the real engine."""
+    """With the failure strategy Fail, an instance of another version fails with the message of the real engine."""
     world = host("2.0")
     world.start("collects", "i")
     world.run()
@@ -163,7 +165,7 @@ def test_fail_fails_at_once() -> None:
 
 
 def test_entities_have_no_version() -> None:
-    """Entities run on every host."""
+    """Entities run on every host, even with the rule Strict."""
     world = host("2.0", "Strict")
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.engine.commit()
@@ -198,7 +200,7 @@ def test_a_wrong_value_is_refused(tmp_path: Path) -> None:
 
 
 def test_other_keys_are_accepted(tmp_path: Path) -> None:
-    """Unused keys cause no error."""
+    """Keys of host.json that the devhost does not use cause no error."""
     durable = {
         "hubName": "h",
         "tracing": {"distributedTracingEnabled": True, "version": "V2"},

@@ -41,7 +41,7 @@ def original(function: Any) -> Any:
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: ev.NAMES[event["EventType"]])
 def test_events_are_read_the_same(event: dict[str, Any]) -> None:
-    """All attributes are the same, including absent ones."""
+    """The faster constructor of an event sets the same attributes as the original, and leaves out the same ones."""
     sdk.make_faster()
     theirs, ours = (object.__new__(_history.HistoryEvent) for _ in range(2))
     original(_history.HistoryEvent.__init__)(theirs, **event)
@@ -55,7 +55,8 @@ def test_events_are_read_the_same(event: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", sorted(sdk._NOTHING_TO_DO))
 def test_skipped_events_have_no_effect_in_the_sdk(kind: int) -> None:
-    """The SDK's own executor does not use them: it does not even need its context, which is missing here."""
+    """The SDK's own executor does not use the skipped events. It does not even need its context, which is missing
+    here."""
     event = next(_history.HistoryEvent(**e) for e in EVENTS if e["EventType"] == kind)
     executor = _executors.TaskOrchestrationExecutor()
     before = dict(vars(executor))
@@ -64,7 +65,7 @@ def test_skipped_events_have_no_effect_in_the_sdk(kind: int) -> None:
 
 
 def test_requests_of_entities_are_read_for_their_ids() -> None:
-    """The id is the same. The parsed request is cached, so it is read-only."""
+    """The id of a parsed request is that of the text. The request is cached, so it is read-only."""
     read = sdk._json_of_requests(importlib.import_module("json")).loads('{"id": "request", "input": {}}')
     assert read["id"] == "request"
     with pytest.raises(TypeError):
@@ -72,7 +73,7 @@ def test_requests_of_entities_are_read_for_their_ids() -> None:
 
 
 def test_replacing_twice_has_no_effect() -> None:
-    """Each app that is indexed replaces the parts again."""
+    """The parts are replaced again for each app that is indexed. A second replacement changes nothing."""
     sdk.make_faster()
     before = _history.HistoryEvent.__init__, _history.dt_parse
     sdk.make_faster()
@@ -80,7 +81,7 @@ def test_replacing_twice_has_no_effect() -> None:
 
 
 def test_a_missing_module_is_not_replaced() -> None:
-    """A later SDK may have different internal modules."""
+    """A part that the SDK does not have is left out, because a later SDK may have different internal modules."""
     sdk._replace(_history.__name__, "NoSuchClass.method", lambda slow: None)
     sdk._replace(_history.__name__, "no_such_name", lambda slow: None)
     assert not hasattr(_history, "NoSuchClass")
@@ -96,12 +97,12 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_values_are_written_as_json_writes_them(value: Any) -> None:
-    """Character by character, because stored values are compared as text."""
+    """The texts are equal character by character, because stored values are compared as text."""
     assert sdk._json_of_values(json).dumps(value) == to_text(value) == json.dumps(value)
 
 
 def test_a_circle_raises_the_exception_of_json() -> None:
-    """The same holds for values that JSON cannot express."""
+    """A value that contains itself raises the exception of the json module. So do values that JSON cannot express."""
     circle: list[Any] = []
     circle.append(circle)
     for value in (circle, {1, 2}):

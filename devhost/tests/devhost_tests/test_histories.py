@@ -88,7 +88,7 @@ def deviation(history: History, functions: list[Function], **more: Any) -> Devia
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_the_recorded_code_replays(tmp_path: Path, name: str, value: object, seed: int) -> None:
-    """This is so for activities, retries, children, timers, entity calls, signals and failures, in any order."""
+    """Activities, retries, children, timers, entity calls, signals and failures replay, in any order of execution."""
 
     def play(world: Simulation) -> None:
         if name == "versions":
@@ -102,7 +102,7 @@ def test_the_recorded_code_replays(tmp_path: Path, name: str, value: object, see
 
 
 def test_each_generation_is_a_history(tmp_path: Path) -> None:
-    """Each has its own input, status and events."""
+    """Each generation is recorded in a file of its own, with its own input, status and events."""
 
     def play(world: Simulation) -> None:
         world.start("generations", "i/1", text(0))
@@ -122,7 +122,7 @@ def test_each_generation_is_a_history(tmp_path: Path) -> None:
 
 
 def test_all_recordings_of_a_larger_app_replay(tmp_path: Path) -> None:
-    """The app of the conformance recordings, with many instances at the same time."""
+    """Recordings of the app of the conformance tests replay, although many instances ran at the same time."""
     app = RECORDED / "app"
 
     def play(world: Simulation) -> None:
@@ -144,7 +144,7 @@ def test_all_recordings_of_a_larger_app_replay(tmp_path: Path) -> None:
 
 
 def test_a_generation_in_flight_replays(tmp_path: Path) -> None:
-    """It replays after every step, even while it is suspended."""
+    """A generation replays after each of its steps, and while it is suspended."""
     world = Simulation(APP)
     world.start("writes", "i", text("k"))
     while world.step():
@@ -163,7 +163,7 @@ def test_a_generation_in_flight_replays(tmp_path: Path) -> None:
 
 
 def test_terminated_ones_replay(tmp_path: Path) -> None:
-    """The history is replayed up to the termination."""
+    """The history of a terminated instance is replayed up to the termination."""
 
     def play(world: Simulation) -> None:
         world.start("collects", "i")
@@ -217,7 +217,7 @@ def test_a_step_more_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_a_step_less(tmp_path: Path) -> None:
-    """Recorded work is no longer scheduled."""
+    """Code with one step less is found: it does not schedule work that was recorded."""
 
     def code(context: Any) -> Steps:
         yield context.wait_for_external_event("never")
@@ -228,7 +228,7 @@ def test_a_step_less(tmp_path: Path) -> None:
 
 
 def test_an_activity_or_orchestrator_that_was_removed(tmp_path: Path) -> None:
-    """The message contains its name."""
+    """The message contains the name of the removed function."""
     history = recorded(tmp_path, "one_step", 1)
     without = [f for f in functions_of(APP) if f.name != "echo"]
     assert "named 'echo'" in deviation(history, without).sentence or "'echo'" in deviation(history, without).sentence
@@ -250,7 +250,7 @@ def test_an_operation_of_another_entity(tmp_path: Path) -> None:
 
 
 def test_a_child_with_another_id(tmp_path: Path) -> None:
-    """It would be a different instance."""
+    """A child with another id is reported, because it would be a different instance."""
 
     def code(context: Any) -> Steps:
         yield context.call_sub_orchestrator("one_step", 1, "renamed")
@@ -261,7 +261,8 @@ def test_a_child_with_another_id(tmp_path: Path) -> None:
 
 
 def test_code_that_raises(tmp_path: Path) -> None:
-    """If it raises in the middle, the missing work is reported with the exception; after all work, the exception."""
+    """If the code raises before it has scheduled the recorded work, the report has the missing work and the exception.
+    If it raises after all work, the report has the exception."""
 
     def at_once(context: Any) -> Steps:
         yield context.call_activity("echo", context.get_input()["new key"])
@@ -282,7 +283,7 @@ def test_code_that_raises(tmp_path: Path) -> None:
 
 
 def test_another_end(tmp_path: Path) -> None:
-    """More work after the last recorded step breaks no instance in flight, but is reported as a different end."""
+    """More work after the last recorded step breaks no instance in flight. It is reported as a different end."""
 
     def code(context: Any) -> Steps:
         yield context.call_activity("echo", context.get_input())
@@ -379,7 +380,7 @@ def test_a_devhost_records_and_a_state_can_be_read(start: Start, tmp_path: Path)
 
 
 def test_a_missing_state(tmp_path: Path) -> None:
-    """The command does not create a state."""
+    """The command reports a state that does not exist, and does not create it."""
     done = command("--state", tmp_path / "nowhere", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "there is no state" in done.stderr
@@ -387,7 +388,7 @@ def test_a_missing_state(tmp_path: Path) -> None:
 
 
 def test_an_unused_state_has_no_histories(tmp_path: Path) -> None:
-    """This is not an error."""
+    """A state that was never used has no histories, which is not an error."""
     SqliteStore(tmp_path / "state").close()
     done = command("--state", tmp_path / "state", "--out", tmp_path / "out")
     assert (done.returncode, done.stdout) == (0, "")

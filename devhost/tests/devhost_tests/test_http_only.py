@@ -11,7 +11,8 @@ def call(host: Client, method: str, *args: object) -> object:
 
 
 def test_http_functions_run_in_another_process(start: Start) -> None:
-    """The orchestrations that they start run in the first process. Data in the memory of a process is not shared."""
+    """The orchestrations that HTTP functions start run in the first process. Data in the memory of one process is not
+    visible in the other."""
     engine = start()
     http = start("--http-only")
     assert http.base not in ("", engine.base)
@@ -40,7 +41,7 @@ def test_the_client_and_the_management_api_work_there(start: Start) -> None:
 
 
 def test_it_outlives_the_engine(start: Start) -> None:
-    """Without the engine it answers 502. It finds the restarted engine on a different port."""
+    """Without the engine, the HTTP process answers 502. It finds the restarted engine on a different port."""
     engine = start()
     http = start("--http-only")
     engine.kill()
@@ -52,7 +53,7 @@ def test_it_outlives_the_engine(start: Start) -> None:
 
 
 def test_keys_are_those_of_the_engine(start: Start) -> None:
-    """Both processes belong to one app."""
+    """Both processes accept the same keys, because they belong to one app."""
     engine = start("--keys")
     engine.wait_for_log("devhost keys")
     key = engine.log.partition("host key ")[2].partition(",")[0]
@@ -73,7 +74,7 @@ def test_lost_lines_are_its_own(start: Start) -> None:
 
 
 def test_without_an_engine_it_does_not_start(start: Start) -> None:
-    """It does not start with a state that was never used, nor with a state whose devhost has ended."""
+    """The HTTP process does not start with a state that was never used, nor with a state whose devhost has ended."""
     early = start("--http-only")
     assert early.stop() == 2
     assert "no devhost uses the state" in early.log

@@ -20,7 +20,7 @@ def start(host: Client, instance: str, function: str = "waits", value: str = "nu
 
 
 def test_words_of_a_path_are_case_insensitive(host: Client) -> None:
-    """Ids and names keep their case."""
+    """The fixed words of a path may be in upper or lower case. Ids and names keep their case."""
     answer = host.manage("POST", "/Orchestrators/waits/Any-Case", data="{}", headers=JSON)
     assert answer.json()["id"] == "Any-Case"
     host.becomes("Any-Case", "Running")
@@ -59,7 +59,8 @@ def test_a_missing_instance_is_reported_before_a_bad_body(host: Client) -> None:
 
 
 def test_waiting_starts(host: Client) -> None:
-    """An interval longer than the wait is refused, but the start takes effect. A failure is a 200 with the status."""
+    """An interval that is longer than the wait is refused, but the start takes effect. If the instance fails, the
+    answer is 200 with its status, even if the call requests a 500."""
     answer = host.manage("POST", "/orchestrators/waits/wait-1?timeout=1&pollingInterval=5", data="1", headers=JSON)
     assert answer.status_code == 400
     assert answer.json() == {"Message": "Total timeout 1 should be bigger than retry timeout 5"}
@@ -91,7 +92,7 @@ def test_pages(host: Client) -> None:
 
 
 def test_lists_by_time(host: Client) -> None:
-    """Both ends of a period are included; an invalid time is ignored."""
+    """A period includes its start and its end. An invalid time is ignored."""
     start(host, "timed")
     created = host.status("timed")["createdTime"]
 
@@ -137,19 +138,19 @@ def test_entities(host: Client) -> None:
     ],
 )
 def test_an_unknown_path_is_an_empty_404(host: Client, method: str, path: str) -> None:
-    """This is the answer to unknown paths and to wrong methods."""
+    """An unknown path or a wrong method gets a 404 without a body."""
     answer = host.manage(method, path)
     assert (answer.status_code, answer.content) == (404, b"")
 
 
 def test_nan_and_infinity_become_texts(host: Client) -> None:
-    """Python's JSON has NaN and Infinity, but that of the extension does not."""
+    """NaN and infinity become texts: Python's JSON has them, but that of the extension does not."""
     start(host, "nan", "calls", '{"name": "echo_later", "value": [NaN, Infinity, {"a": -Infinity}]}')
     assert host.ended("nan")["output"] == ["NaN", "Infinity", {"a": "-Infinity"}]
 
 
 def test_half_a_surrogate_pair(host: Client) -> None:
-    """It becomes the replacement character, as in all output of .NET."""
+    """Half of a surrogate pair becomes the replacement character, as in all output of .NET."""
     start(host, "half", "calls", '{"name": "echo_later", "value": "\\ud800x"}')
     ended = host.ended("half")
     assert (ended["input"]["value"], ended["output"]) == ("\ufffdx", "\ufffdx")

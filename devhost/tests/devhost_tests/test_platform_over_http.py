@@ -68,7 +68,8 @@ def test_late_messages_survive_a_kill(start: Start) -> None:
 
 
 def test_reads_of_a_rewritten_blob_fail(host: Client, unkind: Callable[..., Any]) -> None:
-    """Such reads answer 500. The client raises an exception for an entity, and reports an instance as missing."""
+    """While a blob is rewritten, its reads answer 500. The client raises an exception for an entity, and reports an
+    instance as missing."""
     entity = {"entity": ["large", "blob"]}
 
     def fill(count: int) -> None:
@@ -93,7 +94,7 @@ def test_reads_of_a_rewritten_blob_fail(host: Client, unkind: Callable[..., Any]
 
 
 def test_the_body_of_a_failing_read(host: Client, unkind: Callable[..., Any]) -> None:
-    """It is the usual JSON of an exception."""
+    """The body of a failing read is the usual JSON of an exception."""
     for count in ("40000", "40001"):
         host.manage("POST", "/entities/large/body?op=fill", json=count)
     unkind(blobReadsFail=1)
@@ -135,14 +136,14 @@ def test_wrong_faults_are_refused(host: Client, body: str, sentence: str) -> Non
 
 
 def test_wrong_faults_on_the_command_line_are_refused(start: Start) -> None:
-    """They are refused like wrong faults in a request."""
+    """Wrong faults on the command line are refused like those in a request."""
     host = start("--latency", "-1")
     assert host.stop() == 2
     assert "latency must be a number of seconds" in host.log
 
 
 def test_admin_routes_need_the_master_key(start: Start) -> None:
-    """This is so if keys are checked."""
+    """If keys are checked, the admin routes need the master key."""
     host = start("--keys")
     assert [host.get(path).status_code for path in (FAULTS, LOST)] == [401, 401]
 
@@ -151,7 +152,7 @@ def test_admin_routes_need_the_master_key(start: Start) -> None:
 
 
 def test_all_synchronous_functions_share_one_pool(start: Start, scratch: Any) -> None:
-    """If there is one thread, an activity that blocks it stops all orchestrators, entities and synchronous
+    """If the pool has one thread, an activity that blocks it stops all orchestrators, entities and synchronous
     functions."""
     host = start(PYTHON_THREADPOOL_THREAD_COUNT="1")
     host.post("/api/v1/start/noting/blocks", json={"file": "blocks", "until": "blocks-may-end"})
@@ -167,7 +168,8 @@ def test_all_synchronous_functions_share_one_pool(start: Start, scratch: Any) ->
 
 
 def test_asynchronous_functions_have_a_pool_of_their_own(host: Client) -> None:
-    """They run on one loop. asyncio.to_thread does not use the threads of the synchronous functions."""
+    """Asynchronous functions run on one loop. asyncio.to_thread does not use the threads of the synchronous
+    functions."""
     host.post("/api/v1/start/calls/threads-1", json={"name": "async_threads"})
     host.post("/api/v1/start/calls/threads-2", json={"name": "thread_name"})
     loop, other = host.ended("threads-1")["output"]
@@ -179,7 +181,8 @@ def test_asynchronous_functions_have_a_pool_of_their_own(host: Client) -> None:
 def test_the_number_of_threads_is_that_of_the_worker(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is min(32, cores + 4), or the app setting. An invalid value is logged and ignored."""
+    """The pool has min(32, cores + 4) threads, or the number in the app setting. An invalid number is logged and
+    ignored."""
     name, usual = "PYTHON_THREADPOOL_THREAD_COUNT", min(32, (os.cpu_count() or 1) + 4)
     monkeypatch.delenv(name, raising=False)
     assert thread_count() == usual
@@ -220,7 +223,8 @@ def logged(host: Client) -> Callable[[str], list[dict[str, str]]]:
 
 @pytest.mark.parametrize("path", ["logs/task", "logs/child-task", "logs/to-thread-with-id", "sync-logs"])
 def test_lines_of_an_invocation_are_kept(host: Client, logged: Callable[[str], Any], path: str) -> None:
-    """These are lines from its task, tasks that it creates, its thread, and a thread that got the invocation's id."""
+    """The lines that are kept are those from an invocation's task, tasks that it creates, its thread, and a thread that
+    got the invocation's id."""
     assert logged(path) == []
     assert isinstance(host, Devhost)
     host.wait_for_log(f"WARNING app: {path.rpartition('/')[2].removesuffix('-logs')}")
@@ -228,7 +232,7 @@ def test_lines_of_an_invocation_are_kept(host: Client, logged: Callable[[str], A
 
 @pytest.mark.parametrize("kind", ["to-thread", "own-thread"])
 def test_lines_of_other_threads_are_lost(host: Client, logged: Callable[[str], Any], kind: str) -> None:
-    """The lines are not in the log. The report has their logger, thread and reason."""
+    """Lines of other threads are not in the log. The report has their logger, thread and reason."""
     (line,) = logged(f"logs/{kind}")
     assert (line["logger"], line["level"], line["message"]) == ("app", "WARNING", kind)
     # A thread of a pool keeps the id that earlier code set there and did not reset.
@@ -239,7 +243,7 @@ def test_lines_of_other_threads_are_lost(host: Client, logged: Callable[[str], A
 
 
 def test_lines_after_the_end_of_an_invocation_are_lost(logged: Callable[[str], Any]) -> None:
-    """A task still has the id of an invocation that has ended."""
+    """A task that outlives its invocation still has the invocation's id, but its lines are lost."""
     assert logged("logs/after-the-end") == []
     (line,) = logged("logs/open-the-gate")
     assert (line["message"], line["reason"]) == ("after the end", "the invocation has ended")
@@ -261,7 +265,7 @@ def test_lost_lines_are_reported_once_and_at_the_end(start: Start) -> None:
 
 
 def test_without_lost_lines_there_is_no_summary(start: Start) -> None:
-    """There is not even a summary of zero lines."""
+    """If no lines are lost, no summary is printed at the end."""
     host = start()
     host.get("/api/v1/sync-logs")
     host.stop()

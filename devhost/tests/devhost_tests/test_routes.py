@@ -26,7 +26,7 @@ def router() -> Router[str]:
 def test_a_request_reaches_the_same_function_as_with_the_real_router(
     router: Router[str], request_: dict[str, Any]
 ) -> None:
-    """Function and values are the same, or both find no function."""
+    """The function and the values of its parameters are the same, or neither router finds a function."""
     found = router.find(request_["method"], request_["path"])
     expected = None if request_["status"] == 404 else (request_["function"], request_["values"])
     assert found == expected
@@ -96,7 +96,7 @@ def test_prefix_may_be_empty_or_have_parts() -> None:
     ],
 )
 def test_constraints(template: str, accepted: str, refused: str) -> None:
-    """A value that does not match gets a 404."""
+    """A value that does not match its constraint gets a 404."""
     router: Router[str] = Router("")
     router.add(template, (), "f")
     assert router.find("GET", f"/{accepted}") is not None
@@ -105,6 +105,6 @@ def test_constraints(template: str, accepted: str, refused: str) -> None:
 
 @pytest.mark.parametrize("template", ["/rooted", "~/x", "{open", "close}", "{x:nonsense}", "{}"])
 def test_bad_templates_are_refused(template: str) -> None:
-    """The host does not start with such templates."""
+    """The host does not start with an invalid route template."""
     with pytest.raises(BadTemplate):
         Router[str]("").add(template, (), "f")

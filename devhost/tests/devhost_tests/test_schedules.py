@@ -37,7 +37,7 @@ from devhost.app.ncrontab import BadSchedule, Schedule
     ],
 )
 def test_next_time(text: str, after: str, due: str) -> None:
-    """Day and weekday must both match; a time span is an interval."""
+    """If a schedule restricts both day and weekday, both must match. A time span is an interval."""
     moment = datetime.fromisoformat(after).replace(tzinfo=UTC)
     assert Schedule.read(text).after(moment) == datetime.fromisoformat(due).replace(tzinfo=UTC)
 
@@ -65,6 +65,6 @@ def test_next_time(text: str, after: str, due: str) -> None:
     ],
 )
 def test_invalid_schedules(text: str) -> None:
-    """They are refused when the app is loaded. The message contains the expression."""
+    """An invalid schedule is refused when the app is loaded. The message contains the expression."""
     with pytest.raises(BadSchedule):
         Schedule.read(text)

@@ -64,7 +64,7 @@ def test_a_missed_run_happens_once_at_the_start() -> None:
     ],
 )
 def test_no_run_at_the_start(schedule: str, options: dict[str, Any], kept: dict[str, str]) -> None:
-    """A function does not run at the start if it is new, if no run was due, or if it excludes that."""
+    """A function does not run at the start if it is new, if no run was due, or if it does not use the monitor."""
     seen: list[func.TimerRequest] = []
     tick = function(schedule, seen, **options)
     timers = Timers([tick], Invoker([tick], lambda binding: "{}"), kept.get, kept.__setitem__)
@@ -72,7 +72,8 @@ def test_no_run_at_the_start(schedule: str, options: dict[str, Any], kept: dict[
 
 
 def test_it_runs_by_the_clock_and_after_a_failure() -> None:
-    """It runs at the start if the function requires that, then on its schedule, although the first run raised."""
+    """If a function requires it, its timer runs at the start. It then runs on its schedule, although the first run
+    raised."""
     seen: list[func.TimerRequest] = []
     tick = function("* * * * * *", seen, run_on_startup=True)
     run_until(tick, {}, lambda: len(seen) >= 2)

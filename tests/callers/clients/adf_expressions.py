@@ -1,7 +1,8 @@
 """The expressions of pipelines, evaluated by Microsoft's data-factory-testing-framework.
 
-Version 0.2.17 is the last one that does not need .NET except for dates, which our pipelines do not use. This module
-adds features of Data Factory that the package lacks: `union` of objects, `?.`, and `activity('x').error`."""
+Later versions than 0.2.17 need .NET. This version needs it only for dates, which our pipelines do not use. This module
+adds features of Data Factory that the package lacks: `union` of objects, `?.`, and `activity('x').error`.
+"""
 
 import sys
 import types

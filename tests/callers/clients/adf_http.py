@@ -55,7 +55,8 @@ Token = Callable[[str], str]
 
 
 def send(call: Call) -> Answer:
-    """Sends a call over the network. It does not follow redirects: it is not documented that activities do so."""
+    """Sends a call over the network. It does not follow redirects, because it is not documented that activities follow
+    them."""
     try:
         answer = requests.request(
             call.method,

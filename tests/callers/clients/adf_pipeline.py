@@ -86,7 +86,7 @@ class PipelineRun:
         return sum(1 for line in self.history if line.status != SKIPPED)
 
     def _scope(self, activities: list[Json], state: State) -> str:
-        """Runs activities in the order of their dependencies. Returns the status of the whole."""
+        """Runs activities in the order of their dependencies. Returns their common status."""
         statuses: dict[str, str] = {}
         for activity in _in_order(activities):
             name = activity["name"]
@@ -167,7 +167,7 @@ class PipelineRun:
         return {}
 
     def _until(self, properties: Json, state: State) -> None:
-        """Runs a loop. A failed iteration does not end it; the last iteration determines its status."""
+        """Runs a loop. A failed iteration does not end the loop; the last iteration determines its status."""
         end = self.pace.now() + seconds_of(properties.get("timeout", LONGEST))
         while True:
             status = self._scope(properties["activities"], state)

@@ -45,7 +45,8 @@ class WebActivity:
             self.pace.wait(float(answer.headers.get("retry-after", DEFAULT_LOOK_SECONDS)))
             if self.pace.now() > end:
                 raise ActivityFailed("2001", "The activity ran into its timeout.")
-            # without the headers, because it is not documented that they are sent again: the address must suffice
+            # without the headers of the first call: it is not documented that they are sent again, so the address must
+            # suffice
             answer = self._ask(Call("GET", answer.headers["location"], self._limit(properties)))
         return json_object(answer, "2001", "The response is not a JSON object.")
 

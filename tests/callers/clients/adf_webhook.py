@@ -34,7 +34,7 @@ class WebHookActivity:
     pace: Pace
     mailbox: Mailbox
     wait_seconds: float = 60.0
-    """The real seconds that the timeout takes: the tests cannot wait for hours."""
+    """The real seconds after which an activity times out, whatever its timeout: the tests cannot wait for hours."""
 
     def __call__(self, properties: Json) -> Json:
         """The output. Raises ActivityFailed if the call fails or the callback reports a failure."""
@@ -49,7 +49,7 @@ class WebHookActivity:
         answer = self.send(Call("POST", properties["url"], self.pace.limit(ANSWER_SECONDS), headers, json.dumps(body)))
         if not 200 <= answer.status < 300:
             raise ActivityFailed("2108", f"The answer to the webhook is '{answer.status}': '{answer.text}'")
-        # according to the documentation, the activity also polls after a 202, so it would wait for two things
+        # according to the documentation, the activity also polls after a 202; it would then wait for two things
         assert not (answer.status == 202 and "location" in answer.headers), "a 202 with Location on the webhook route"
         called = self.mailbox.take(name, self.wait_seconds)
         if called is None:

@@ -1,4 +1,4 @@
-"""Evaluates the expressions in the shipped workflows like Logic Apps; where its behaviour is unclear, it is strict.
+"""Evaluates the expressions in the shipped workflows by the rules of Logic Apps. Where these are unclear, it is strict.
 
 The evaluator of data-factory-testing-framework does not support `?['key']`, body(), items() and workflow().
 """
@@ -60,14 +60,15 @@ def _value(node: Node, scope: Scope) -> Any:
         return "".join(as_text(_value(part, scope)) for part in node.parts)
     if isinstance(node, Access):
         return _property(_value(node.target, scope), _value(node.key, scope), safe=node.safe)
-    arguments = [_value(argument, scope) for argument in node.arguments]  # even both branches of if()
+    arguments = [_value(argument, scope) for argument in node.arguments]  # if() evaluates both branches
     if node.name in _FUNCTIONS:
         return _FUNCTIONS[node.name](*arguments)
     return scope.refer(node.name, arguments[0] if arguments else None)
 
 
 def _property(target: Any, key: Any, *, safe: bool) -> Any:
-    """A property. With `?` (`safe`) a missing property is null; a string has no properties in either case."""
+    """A property. If it is missing, the result is null with `?` (`safe`), else an error. A string has no properties in
+    either case."""
     if target is None and safe:
         return None
     if isinstance(target, dict) and isinstance(key, str):

@@ -126,11 +126,11 @@ class Callbacks:
         return uri, called[1], called[2]
 
     def close(self, uri: str) -> None:
-        """Makes later calls to an address be refused."""
+        """Closes an address: later calls to it are refused."""
         self._waiting.pop(urlsplit(uri).path, None)
 
     def take(self, path: str, headers: dict[str, str], text: str) -> int:
-        """The answer to a POST: 200 to the first one with the right signature, 404 to all others."""
+        """The answer to a POST: 200 for the first one with the right signature, 404 for all others."""
         parts = urlsplit(path)
         waiting = self._waiting.get(parts.path)
         signature = parse_qs(parts.query).get("sig", [""])[0]

@@ -59,7 +59,8 @@ class Workflow:
 
 @dataclass
 class Frame:
-    """The values that an expression can refer to: the results so far, and the items of the enclosing loops."""
+    """The values that an expression can refer to: the results of earlier actions, and the items of the enclosing
+    loops."""
 
     run: "Run"
     done: dict[str, Done] = field(default_factory=dict)
@@ -67,8 +68,8 @@ class Frame:
     callback: str | None = None
 
     def inner(self, **items: Any) -> "Frame":
-        """A frame for one iteration of a loop: it contains the results from outside, but its results are not seen
-        outside."""
+        """A frame for one iteration of a loop. It has the results from outside the loop; its own results are not
+        visible outside."""
         return Frame(self.run, dict(self.done), {**self.items, **items})
 
     def refer(self, function: str, name: str | None) -> Any:
@@ -222,7 +223,7 @@ class Run:
     # ---- the two actions that wait ----
 
     def _http(self, action: Json, inputs: Json) -> Done:
-        """Follows 202 and Location until another status; the limit counts from the first call."""
+        """Polls the Location of a 202 until the status is different. The limit counts from the first call."""
         clock = _Limit(self, action)
         policy = inputs.get("retryPolicy")
         try:
@@ -265,7 +266,7 @@ class Run:
 
     def _unsubscribe(self, stop: Json) -> None:
         def wait(seconds: float) -> None:
-            threading.Event().wait(seconds * self.scale)  # a wait that a cancellation of the run does not end
+            threading.Event().wait(seconds * self.scale)  # this wait does not end if the run is cancelled
 
         retried(lambda: self.network.call(stop), stop.get("retryPolicy"), wait)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 class ExpressionError(ValueError):
-    """A string that is not a valid expression; the message names the fault and its place."""
+    """A string is not a valid expression. The message has the fault and its place."""
 
 
 @dataclass(frozen=True)

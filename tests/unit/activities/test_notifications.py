@@ -26,7 +26,7 @@ class SlowEngine:
         self._under_way -= 1
         self._left -= 1
         self.raised.append((instance_id, event, data))
-        return instance_id != "request-7"  # which has ended
+        return instance_id != "request-7"  # this request has ended
 
 
 def test_members_are_notified_some_at_a_time() -> None:

@@ -32,7 +32,7 @@ def test_optional_tools_may_be_missing(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_tools_of_the_deployment_are_installed_before_all_tests() -> None:
-    """They are not installed for the fast checks, for which a developer waits."""
+    """The tools are not installed for the fast checks, for which a developer waits."""
     names = [step.name for step in steps(fast=False)]
     assert names.index("tools") < names.index("tests")
     assert not any(step.needed for step in steps(fast=False) if step.name == "tools")
@@ -40,7 +40,7 @@ def test_the_tools_of_the_deployment_are_installed_before_all_tests() -> None:
 
 
 def test_the_browser_is_installed_before_all_tests() -> None:
-    """If that fails, the tests of the status page are skipped."""
+    """If the installation of the browser fails, the tests of the status page are skipped."""
     names = [step.name for step in steps(fast=False)]
     assert names.index("browser") < names.index("tests")
     assert not any(step.needed for step in steps(fast=False) if step.name == "browser")
@@ -48,7 +48,7 @@ def test_the_browser_is_installed_before_all_tests() -> None:
 
 
 def test_all_tests_are_compiled_before_they_run() -> None:
-    """Without this step, each process would compile them. There is no such step for a few tests."""
+    """If the tests were not compiled once, each process would compile them. For a few tests, there is no such step."""
     (step,) = [step for step in steps(fast=False) if step.name == "bytecode"]
     assert (step.parallel, step.needed) == (True, False)
     assert "bytecode" not in [step.name for step in steps(fast=True)]
@@ -56,7 +56,7 @@ def test_all_tests_are_compiled_before_they_run() -> None:
 
 
 def test_a_parallel_check_begins_at_once() -> None:
-    """Its result is awaited in its place in the order, so the tests come after it."""
+    """A parallel check begins before its turn. Its result is awaited in its turn, so later checks come after it."""
     begun, order = threading.Event(), []
 
     def runner(command: list[str]) -> int:
@@ -73,7 +73,7 @@ def test_a_parallel_check_begins_at_once() -> None:
 
 
 def test_the_summary_names_the_failed_checks() -> None:
-    """The last line names them."""
+    """The last line of the summary names the failed checks."""
     assert summary([Result("lint", 1, 2), Result("tests", 0, 2)]).splitlines()[-1] == "FAILED: lint, 4 s"
     assert summary([Result("lint", 0, 2)]).splitlines()[-1] == "All checks passed, 2 s"
 
@@ -86,7 +86,7 @@ def test_exit_code(monkeypatch: pytest.MonkeyPatch, code: int, expected: int) ->
 
 
 def test_fast_runs_the_unit_tests_only() -> None:
-    """It does so unless arguments name the tests to run."""
+    """--fast runs the unit tests, unless arguments name other tests."""
     assert steps(fast=True)[-1].command[-1] == "tests/unit"
     assert steps(fast=False)[-1].command[-1] != "tests/unit"
     chosen = ["-x", "tests/unit/test_repository.py::test_only_the_app_is_deployed"]
@@ -95,7 +95,8 @@ def test_fast_runs_the_unit_tests_only() -> None:
 
 
 def test_output_of_failures_is_short_unless_arguments_ask_for_more() -> None:
-    """Options of the command line take precedence. The summary says how to get details."""
+    """The output of a failure is short, but options of the command line take precedence. The summary says how to get
+    details."""
     command = steps(fast=True, pytest_arguments=["--tb=long"])[-1].command
     assert command.index("--tb=short") < command.index("--tb=long")
     assert "--last-failed" in summary([Result("tests", 1, 2)])

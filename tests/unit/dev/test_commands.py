@@ -12,7 +12,7 @@ from dev.servers import HostOptions
 
 
 def test_arguments_after_two_hyphens_go_to_pytest() -> None:
-    """This includes arguments that look like those of dev.py."""
+    """Arguments after -- go to pytest even if they look like those of dev.py."""
     options = commands.parse(["test", "--fast", "--", "-k", "queue", "--fast", "--", "x"])
     assert (options.command, options.fast) == ("test", True)
     assert options.more == ["-k", "queue", "--fast", "--", "x"]
@@ -53,7 +53,7 @@ def test_help_shows_examples_of_every_command(capsys: pytest.CaptureFixture[str]
 
 
 def test_arguments_of_the_service_are_passed_on() -> None:
-    """This includes --help, because the service has a help of its own."""
+    """All arguments of the service are passed on, including --help: the service has a help of its own."""
     assert commands.parse(["power-bi", "--port", "0", "--seed", "x", "--help"]).more == [
         "--port",
         "0",
@@ -65,7 +65,7 @@ def test_arguments_of_the_service_are_passed_on() -> None:
 
 
 def test_a_key_may_begin_with_a_hyphen() -> None:
-    """One of 64 generated keys does."""
+    """A key that begins with a hyphen is accepted, because one of 64 generated keys does so."""
     smoke = commands.parse(["smoke", "--url", "https://app.example", "--key", "-x_1", "--token", "--y"])
     assert (smoke.key, smoke.token) == ("-x_1", "--y")
     host = HostOptions.of(commands.parse(["host", "--key=-x", "--keys"]))
@@ -73,7 +73,7 @@ def test_a_key_may_begin_with_a_hyphen() -> None:
 
 
 def test_paths_are_relative_to_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """They are, although the devhost runs in the project's folder."""
+    """Paths are relative to the current folder, although the devhost runs in the project's folder."""
     monkeypatch.chdir(tmp_path)
     options = HostOptions.of(commands.parse(["host", "--app", "app", "--state", "state", "--keys", "--exact-timers"]))
     assert (options.app, options.state) == (tmp_path / "app", tmp_path / "state")

@@ -96,7 +96,8 @@ def test_a_failure_shows_the_end_of_the_output() -> None:
 
 
 def test_progress_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """On a terminal it is one line with the latest output; elsewhere one line at the start and one at the end."""
+    """On a terminal, progress is one line with the latest output. Elsewhere there is a line at the start and a line at
+    the end."""
     command = [sys.executable, "-c", "print('Collecting rich')"]
     environment._checked("Installing", command, "failed")
     assert re.fullmatch(r"Installing \.\.\.\n  done after \d+ s\n", capsys.readouterr().err)
@@ -119,7 +120,7 @@ def test_the_seconds_go_on_without_output(monkeypatch: pytest.MonkeyPatch, capsy
 def test_an_old_python_gets_a_message() -> None:
     """The message comes before dev.py imports anything that an old Python cannot parse."""
     code = OLD_PYTHON % str(ROOT / "dev.py")
-    # no folder with a newer one
+    # PATH has no folder with a newer Python
     done = subprocess.run([sys.executable, "-c", code], env={"PATH": ""}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "dev.py needs Python 3.11 or newer; this is Python 3.9.1. Run it with a newer Python.\n"

@@ -37,7 +37,7 @@ def control(serving: Serving, method: str, route: str, body: object = None) -> r
 
 
 def test_a_token_has_the_form_of_the_protocol(serving: Serving) -> None:
-    """`expires_on` is text, as on the platform."""
+    """A token has the keys of the protocol. `expires_on` is a text, as on the platform."""
     body = ask(serving, client_id="c").json()
     assert set(body) == {"access_token", "expires_on", "resource", "token_type", "client_id"}
     assert (body["token_type"], body["client_id"], body["resource"]) == ("Bearer", "c", RESOURCE["resource"])
@@ -53,13 +53,13 @@ def test_a_token_has_the_form_of_the_protocol(serving: Serving) -> None:
 def test_a_request_of_another_form_is_refused(
     serving: Serving, secret: str | None, query: dict[str, str], status: int
 ) -> None:
-    """The secret, the version and the resource are required."""
+    """A request needs the secret, the version and the resource."""
     answer = ask(serving, secret, **query)
     assert (answer.status_code, answer.json()["statusCode"]) == (status, status)
 
 
 def test_faults_strike_the_given_number_of_times(serving: Serving) -> None:
-    """Faults also end when they are removed."""
+    """A fault ends after the given number of calls, or when it is removed."""
     assert control(serving, "POST", "/fault", {"fault": "throttled", "times": 2}).ok
     assert [ask(serving).status_code for _ in range(3)] == [429, 429, 200]
     assert control(serving, "POST", "/fault", {"fault": "noIdentity"}).ok
@@ -71,7 +71,7 @@ def test_faults_strike_the_given_number_of_times(serving: Serving) -> None:
 
 
 def test_tokens_can_be_short_lived_or_revoked(serving: Serving) -> None:
-    """The service that uses it knows about a revocation at once."""
+    """A service that uses the endpoint knows about a revocation at once."""
     now = 1000.0
     serving.endpoint.clock = lambda: now
     assert control(serving, "POST", "/tokens", {"lifeSeconds": 60}).ok
@@ -97,14 +97,14 @@ def test_tokens_can_be_short_lived_or_revoked(serving: Serving) -> None:
     ],
 )
 def test_invalid_control_requests_get_400(serving: Serving, method: str, route: str, body: object) -> None:
-    """The answer lists the known faults."""
+    """The answer to an invalid control request is 400 and lists the known faults."""
     answer = control(serving, method, route, body)
     assert answer.status_code == 400
     assert all(name in answer.json()["error"] for name in FAULTS)
 
 
 def test_the_command_prints_the_settings() -> None:
-    """It prints a message if the port is in use."""
+    """The command prints the settings of an app. If the port is in use, it prints a message."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "dev.identity_endpoint", "--port", port]
@@ -145,7 +145,7 @@ def test_power_bi_is_reached_under_its_own_name(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("head", [b"GET http://x/ HTTP/1.1\r\n\r\n", b"CONNECT elsewhere:443 HTTP/1.1\r\n\r\n"])
 def test_the_proxy_connects_to_no_other_host(head: bytes) -> None:
-    """No call leaves the machine."""
+    """The proxy refuses every other host, so no call leaves the machine."""
     with connect_proxy.serve({}) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as connection:

@@ -46,6 +46,6 @@ def test_the_command_updates_files(tmp_path: Path) -> None:
     ],
 )
 def test_labels_of_the_connector(name: str, label: str) -> None:
-    """Forms show the words of a key, one-letter words and digits included."""
+    """A form shows the words of a key as its label, including one-letter words and digits."""
     schema = custom_connector._property(name, {"type": "string"})
     assert schema["x-ms-summary"] == label

@@ -22,7 +22,7 @@ def server_of(tmp_path: Path, code: str) -> Server:
 
 
 def test_ready_line_gives_the_url(tmp_path: Path) -> None:
-    """When the block ends, the process has ended."""
+    """The ready line of a server has its URL. When the block ends, the server has ended."""
     with server_of(tmp_path, SERVES) as server:
         assert server.wait_until_ready() == "http://127.0.0.1:5"
         server.check()
@@ -31,7 +31,7 @@ def test_ready_line_gives_the_url(tmp_path: Path) -> None:
 
 
 def test_the_end_of_the_log_of_a_dead_server_is_shown(tmp_path: Path) -> None:
-    """Waiting for its ready line then ends at once."""
+    """If a server dies, waiting for its ready line ends at once, and the end of its log is shown."""
     with (
         server_of(tmp_path, "import sys; sys.exit('the port is taken')") as server,
         pytest.raises(ServerFailed, match=r"(?s)the server ended with exit code 1.*the port is taken"),
@@ -49,7 +49,7 @@ def test_waiting_for_a_server_has_a_limit(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that could be ignored")
 def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This happens after END_SECONDS."""
+    """A server that ignores SIGTERM is killed after END_SECONDS."""
     monkeypatch.setattr("dev.processes.END_SECONDS", 0.1)
     with server_of(tmp_path, STUBBORN) as server:
         server.wait_until_ready()
@@ -82,7 +82,7 @@ with ended_by_signals(), Server("x", command, Path({str(tmp_path / "log")!r}), o
 
 
 def test_signal_handlers_are_restored() -> None:
-    """The block changes them only while it runs."""
+    """The block changes the signal handlers, and restores them at its end."""
     before = signal.getsignal(signal.SIGTERM)
     with ended_by_signals():
         assert signal.getsignal(signal.SIGTERM) != before

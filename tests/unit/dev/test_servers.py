@@ -35,7 +35,8 @@ DEVELOPMENT = "http://127.0.0.1:7072"
 def test_power_bi_url(
     tmp_path: Path, option: str | None, environ: dict[str, str], file: dict[str, str], expected: str | None
 ) -> None:
-    """The option has priority, then any setting (None: as in local.settings.json), then the development service."""
+    """The option has priority over any setting, and the setting over the development service. None: the URL is that in
+    local.settings.json."""
     (tmp_path / "local.settings.json").write_text(json.dumps({"Values": file}))
     composed = HostOptions(app=tmp_path, power_bi=option).environment({"PATH": "/bin", **environ})
     assert composed.get("POWER_BI_API_URL") == expected
@@ -44,14 +45,15 @@ def test_power_bi_url(
 
 @pytest.mark.parametrize("text", ["", "[]", '{"Values": []}', '{"Values": null}', "{}"])
 def test_invalid_local_settings_are_ignored(tmp_path: Path, text: str) -> None:
-    """They count as empty; the host reports the error."""
+    """Local settings that are invalid count as empty. The host reports the error."""
     assert local_settings(tmp_path) == {}
     (tmp_path / "local.settings.json").write_text(text)
     assert local_settings(tmp_path) == {}
 
 
 def test_local_settings_are_created_from_the_sample(tmp_path: Path) -> None:
-    """This happens once: a file that exists is not changed, and an app without a sample needs none."""
+    """The settings are copied from the sample once: a file that exists is not changed, and an app without a sample
+    needs none."""
     assert not make_local_settings(tmp_path)
     (tmp_path / SAMPLE).write_bytes((ROOT / SAMPLE).read_bytes())
     assert make_local_settings(tmp_path)
@@ -62,7 +64,8 @@ def test_local_settings_are_created_from_the_sample(tmp_path: Path) -> None:
 
 
 def test_routes_of_the_app(tmp_path: Path) -> None:
-    """They are listed with method, path and function; for a folder without an app, the list is empty."""
+    """The routes of an app are listed with method, path and function. For a folder without an app, the list is
+    empty."""
     environ = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(sys.path)}
     found = routes(ROOT, environ).splitlines()
     assert [line.split() for line in found if line.endswith("http_start")] == [["POST", "/api/refreshes", "http_start"]]

@@ -86,7 +86,7 @@ STARTS = "POST /api/refreshes"
     ],
 )
 def test_a_start_that_is_not_refused(server: Server, reply: Reply, sentence: str) -> None:
-    """No further check runs, and a redirect is not followed."""
+    """If a start without credentials is not refused, no further check runs. A redirect is not followed."""
     server.replies[STARTS] = reply
     found = problems(server.url)
     assert list(found) == ["a start without credentials is refused"]
@@ -95,7 +95,7 @@ def test_a_start_that_is_not_refused(server: Server, reply: Reply, sentence: str
 
 
 def test_a_host_without_its_storage_is_named() -> None:
-    """Without it, no function on the platform answers, because the host needs the storage account."""
+    """Without its storage account, the host on the platform runs no function, so none answers."""
     text = smoke.Smoke("http://unused", {})._not_refused(smoke.Answer(503, {}, "Function host is not running.", ""))
     assert "the state of the storage account, its network rules and the roles of the app's identity" in text
 
@@ -136,7 +136,7 @@ def test_no_address_at_all() -> None:
     ],
 )
 def test_what_health_says_becomes_one_sentence(server: Server, status: int, body: Json | str, sentence: str) -> None:
-    """This includes answers of other versions of the app. The check passes only for 200 and `ok`."""
+    """Answers of other versions of the app also become one sentence. The check passes only for 200 and `ok`."""
     server.replies["GET /api/health"] = (status, body, {})
     found = problems(server.url)
     assert list(found) == ["/api/health"]

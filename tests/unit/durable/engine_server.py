@@ -59,7 +59,7 @@ def with_server(answers: dict[str, list[Answer]], use: Callable[[Engine, EngineS
             port = runner.addresses[0][1]
             return await use(Engine(binding(f"http://127.0.0.1:{port}/engine/")), server)
         finally:
-            # the SDK keeps one session forever, which would belong to the loop of another test
+            # the SDK keeps one session forever; a session of an earlier test would belong to another loop
             await http_utils._close_session()
             await runner.cleanup()
 

@@ -82,7 +82,7 @@ LEAVE = AskToLeave(at="now", request="a")
 
 
 def test_an_order_returns_its_typed_answer() -> None:
-    """It is sent as JSON to the activity with its name."""
+    """An order is sent as JSON to the activity with its name."""
     context: Any = Context()
     answer = played(call(context, ORDER), {"answer": "run_read", "alive": True, **encode(orders.RunRead(alive=True))})
     assert answer == orders.RunRead(alive=True)
@@ -92,7 +92,7 @@ def test_an_order_returns_its_typed_answer() -> None:
 
 @pytest.mark.parametrize("answer", [RuntimeError("x" * 1000), {"answer": "invented"}, None, "text"])
 def test_an_activity_that_raises_or_returns_an_invalid_answer(answer: object, caplog: pytest.LogCaptureFixture) -> None:
-    """The caller gets Broke and decides; the log has the error, shortened."""
+    """The caller gets Broke and decides what to do. The log has the error, shortened."""
     context: Any = Context()
     broke = played(call(context, ORDER), answer)
     assert isinstance(broke, orders.Broke)
@@ -107,7 +107,7 @@ def test_each_order_has_an_activity_of_its_own() -> None:
 
 
 def test_an_operation_returns_its_typed_answer() -> None:
-    """The answer comes from the queue of the dataset."""
+    """The answer to an operation comes from the queue of the dataset."""
     context: Any = Context()
     assert played(ask(context, "d", LEAVE), encode(Done())) == Done()
     assert context.calls_made == [("dataset_queue/d/ask_to_leave", encode(LEAVE))]
@@ -115,7 +115,8 @@ def test_an_operation_returns_its_typed_answer() -> None:
 
 @pytest.mark.parametrize("nonsense", [encode(NotUnderstood()), {"answer": "invented"}, None, {}])
 def test_an_unreadable_answer_of_the_queue_is_retried(nonsense: object, caplog: pytest.LogCaptureFixture) -> None:
-    """During an update of the app, the same operation is repeated after pauses that double; no request fails."""
+    """If the answer cannot be read during an update of the app, the operation is repeated after pauses that double. No
+    request fails."""
     context: Any = Context()
     caplog.set_level(logging.WARNING)
     assert played(ask(context, "d", LEAVE), *[nonsense] * 7, encode(Done())) == Done()
@@ -132,7 +133,7 @@ def test_an_input_is_read() -> None:
 
 
 def test_an_input_that_cannot_be_read_is_kept(caplog: pytest.LogCaptureFixture) -> None:
-    """Newer code wrote it: continue-as-new repeats the unchanged input after a while."""
+    """If newer code wrote the input, continue-as-new repeats it unchanged after a while."""
     given = {"workspace_id": {"newer": "shape"}}
     context: Any = Context(given)
     assert played(input_of(context, Scope)) is None

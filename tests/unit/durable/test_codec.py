@@ -55,7 +55,7 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 def test_an_unknown_key_changes_nothing_at_any_level(message: msgspec.Struct) -> None:
-    """Newer code may write additional keys."""
+    """Newer code may write additional keys: they are ignored at every level."""
     count = len(list(objects(json.loads(json.dumps(encode(message))))))
     assert count > 2
     for number in range(count):
@@ -65,7 +65,7 @@ def test_an_unknown_key_changes_nothing_at_any_level(message: msgspec.Struct) ->
 
 
 def test_a_missing_key_has_its_default() -> None:
-    """Older code did not write the key."""
+    """A key that older code did not write has its default."""
     bare = {"workspace_id": "w"}
     assert decode(bare, Scope) == Scope(workspace_id="w")
     assert decode({"dataset_id": "d", "scope": bare}, RequestSpec).retries == 0
@@ -85,19 +85,19 @@ def test_a_missing_key_has_its_default() -> None:
     ],
 )
 def test_an_unreadable_value_is_one_error(value: object) -> None:
-    """These are an unknown tag, a missing field, and a value of a wrong type."""
+    """An unknown tag, a missing field and a value of a wrong type all raise NotUnderstoodError."""
     with pytest.raises(NotUnderstoodError):
         decode(value, AnyAnswer)
 
 
 def test_members_of_a_union_are_distinguished() -> None:
-    """Their tags distinguish them."""
+    """The tags of the members distinguish them."""
     assert decode(encode(MESSAGES[2]), AnyAnswer) == MESSAGES[2]
     assert decode(encode(MESSAGES[3]), AnyAnswer) == MESSAGES[3]
 
 
 def test_defaults_are_not_written() -> None:
-    """This keeps states small."""
+    """Values that are equal to their defaults are not written, which keeps states small."""
     assert encode(Scope(workspace_id="w")) == {"workspace_id": "w"}
 
 
@@ -111,7 +111,7 @@ def test_a_value_may_be_json_in_a_text(stored: object, value: object) -> None:
 
 
 def test_messages_are_frozen() -> None:
-    """So messages cannot change on their way."""
+    """A message cannot be changed after it was created."""
     with pytest.raises(AttributeError):
         Scope(workspace_id="w").workspace_id = "x"  # type: ignore[misc]
     assert issubclass(Scope, Message)

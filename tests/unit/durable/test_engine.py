@@ -43,7 +43,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_accepted_start() -> None:
-    """It has the message as its input."""
+    """The start of an orchestration has the message as its input."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         assert await engine.start("refresh_request", "a", Order(text="x")) == Started()
@@ -59,7 +59,7 @@ def test_an_accepted_start() -> None:
     "refusal", [(409, "An Orchestration instance with the status Running already exists."), BLOB_GONE]
 )
 def test_a_start_of_an_active_orchestration(refusal: tuple[int, object]) -> None:
-    """With any answer of the engine, the result says that an orchestration with this id is active."""
+    """Whatever the engine answers, the result says that an orchestration with this id is active."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         assert await engine.start("refresh_request", "a", Order(text="x")) == Exists()
@@ -100,7 +100,7 @@ def test_a_status_with_its_input() -> None:
 
 @pytest.mark.parametrize("read", ["status", "list", "queue"])
 def test_a_refused_read_is_retried(read: str) -> None:
-    """While a large state is rewritten, its blob is missing for a moment."""
+    """A read is retried because the blob of a large state is missing for a moment while the state is rewritten."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         if read == "status":
@@ -118,7 +118,7 @@ def test_a_refused_read_is_retried(read: str) -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("read", ["status", "list", "queue"])
 def test_a_read_that_keeps_failing_raises_our_error(read: str) -> None:
-    """It does not raise an error of the SDK, which is a plain Exception."""
+    """Such a read raises EngineUnavailable, not the error of the SDK, which is a plain Exception."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         reads: dict[str, Callable[[str], Awaitable[object]]] = {
@@ -135,7 +135,7 @@ def test_a_read_that_keeps_failing_raises_our_error(read: str) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_an_engine_that_does_not_listen() -> None:
-    """Each call raises; raise_event returns False."""
+    """Without an engine, each call raises, except raise_event, which returns False."""
 
     async def use(_: Engine, __: EngineServer) -> None:
         engine = Engine(binding(NO_ENGINE))
@@ -158,7 +158,7 @@ def test_an_engine_that_does_not_listen() -> None:
 
 
 def test_a_queue_that_this_code_cannot_read() -> None:
-    """Newer code wrote it, and no answer is better than a wrong one."""
+    """A queue that newer code wrote raises an error, because no answer is better than a wrong one."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         with pytest.raises(EngineUnavailable):
@@ -168,7 +168,7 @@ def test_a_queue_that_this_code_cannot_read() -> None:
 
 
 def test_the_first_alive_of_some() -> None:
-    """They are read one after the other, up to the first active one."""
+    """Instances are read one after the other, up to the first active one."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         assert await engine.first_alive(["gone", "ended", "alive", "later"]) == "alive"
@@ -226,7 +226,7 @@ def test_only_ended_instances_are_purged(answer: tuple[int, dict[str, int]], pur
 
 
 def test_an_operation_is_signalled() -> None:
-    """The signal has its name and its message."""
+    """The signal has the name and the message of the operation."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         await engine.tell_queue("d", AskToLeave(at="now", request="a"))
@@ -244,7 +244,7 @@ def test_the_secret_is_the_hosts_own() -> None:
 
 
 def test_no_private_attribute_of_the_sdk_is_used() -> None:
-    """They change without notice: only private attributes of `self` are used."""
+    """Private attributes of the SDK change without notice, so the code uses only private attributes of `self`."""
     for file in Path(str(durable.__file__)).parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):

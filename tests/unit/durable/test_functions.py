@@ -44,13 +44,13 @@ class Blueprint:
         self.bound: list[dict[str, Any]] = []
 
     def generic_input_binding(self, **facts: Any) -> Any:
-        """As in azure.functions."""
+        """The method of azure.functions with this name."""
         self.bound.append(facts)
         return lambda function: function
 
 
 def test_the_binding_is_the_durable_client() -> None:
-    """Its type makes it so; the SDK's own decorator would pass in its client."""
+    """The type of the binding makes it the durable client. The SDK's own decorator would pass its own client."""
     blueprint = Blueprint()
     engine_input(blueprint)(call_back)
     assert blueprint.bound == [{"arg_name": PARAMETER, "type": "durableClient"}]

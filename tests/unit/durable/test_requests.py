@@ -44,12 +44,13 @@ def outcome_of_row(status: str, output: Any, custom_status: Any = None) -> Reque
 
 @pytest.mark.parametrize(("status", "outcome"), [("Completed", COMPLETED), ("Failed", FAILED)])
 def test_the_status_has_all_of_the_outcome(status: str, outcome: RequestOutcome) -> None:
-    """This does not depend on the output."""
+    """The outcome is read from the status of the instance, whatever its output is."""
     assert outcome_of_row(status, "a text", encode(outcome)) == outcome
 
 
 def test_an_end_without_its_status() -> None:
-    """If the host dies while it writes the end, the engine completes it from the history, without a custom status."""
+    """If the host dies while it writes the end, the engine completes the end from the history, without a custom status.
+    The outcome is then read from the output."""
     assert outcome_of_row("Completed", encode(COMPLETED)) == COMPLETED
     assert outcome_of_row("Failed", f"Orchestrator function 'refresh_request' failed: {text_of(FAILED)}") == FAILED
     for output in (None, "a text", {"unknown": 1}):
@@ -60,5 +61,5 @@ def test_an_end_without_its_status() -> None:
 
 
 def test_a_request_that_goes_on_has_no_outcome() -> None:
-    """It has none even if it has no status yet."""
+    """A request in progress has no outcome, even if it has no status yet."""
     assert outcome_of_row("Running", None) is None

@@ -8,7 +8,7 @@ SECRET = b"code=management-key"
 
 
 def test_the_token_of_a_keyed_request_follows_from_its_id() -> None:
-    """It is the same for all starts, and different for each purpose, request and app."""
+    """The token is the same for all starts of a request, and different for each purpose, request and app."""
     one = token(SECRET, "read", "r", keyed=True)
     assert one == token(SECRET, "read", "r", keyed=True)
     others = {
@@ -25,13 +25,14 @@ def test_purpose_and_id_are_separated() -> None:
 
 
 def test_without_a_key_or_a_secret_a_token_is_random() -> None:
-    """It is different each time, because callers could compute a token that follows from known values."""
+    """Without a key or a secret, callers could compute a token from known values. So it is random, and different each
+    time."""
     for secret, keyed in ((SECRET, False), (b"", True), (b"", False)):
         assert len({token(secret, "read", "r", keyed=keyed) for _ in range(20)}) == 20
 
 
 def test_a_token_is_safe_in_a_url_and_long_enough() -> None:
-    """It has 192 bits in 32 characters, and no part of the secret."""
+    """A token has 192 bits in 32 characters, and contains no part of the secret."""
     for secret, keyed in ((SECRET, True), (SECRET, False), (b"", True)):
         made = token(secret, "read", "r", keyed=keyed)
         assert re.fullmatch(r"[0-9A-Za-z_-]{32}", made)

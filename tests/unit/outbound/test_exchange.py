@@ -25,7 +25,7 @@ def test_an_answer_is_status_headers_and_body() -> None:
 
 
 def test_a_post_is_sent_once_with_its_length() -> None:
-    """It is sent as one body, not in chunks."""
+    """A POST is sent as one body, not in chunks."""
 
     def script(peer: Peer) -> None:
         while not peer.received.endswith(b"{}"):
@@ -41,7 +41,8 @@ def test_a_post_is_sent_once_with_its_length() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
 def test_a_request_is_never_repeated(method: str) -> None:
-    """aiohttp alone would repeat a GET or a DELETE if the connection ends without an answer."""
+    """A request whose connection ends without an answer is not repeated. aiohttp alone would repeat a GET or a
+    DELETE."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -55,7 +56,7 @@ def test_a_request_is_never_repeated(method: str) -> None:
 
 
 def test_no_cookie_is_kept() -> None:
-    """A cookie could bind the app to a failing server of the service."""
+    """Cookies are not sent back, because one could bind the app to a failing server of the service."""
     with serving(answering(OK, b"Set-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n")) as server:
         get(server)
         get(server)
@@ -63,7 +64,7 @@ def test_no_cookie_is_kept() -> None:
 
 
 def test_no_password_comes_from_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passwords come neither from ~/.netrc nor from a URL."""
+    """No password is taken from ~/.netrc."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login someone password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -73,7 +74,7 @@ def test_no_password_comes_from_the_home_directory(tmp_path: Path, monkeypatch: 
 
 
 def test_no_proxy_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is none, even if the environment has a proxy for all hosts."""
+    """Calls of this machine use no proxy, even if the environment has one for all hosts."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with serving(answering(OK, b"Content-Length: 0\r\n\r\n")) as server:
@@ -89,21 +90,21 @@ def test_nothing_listens() -> None:
 
 
 def test_a_name_that_does_not_exist() -> None:
-    """Names under .invalid never exist (RFC 6761)."""
+    """A request to an unknown name was certainly not sent. Names under .invalid never exist (RFC 6761)."""
     with pytest.raises(NotSentError, match="DNS"):
         exchange(Outgoing("GET", "http://power-bi.invalid/"), PATIENT)
 
 
 @pytest.mark.parametrize("url", ["", "x", "http://", "ftp://127.0.0.1/", "http://127.0.0.1:99999/", "http://[::1"])
 def test_an_invalid_url_is_not_sent(url: str) -> None:
-    """It may be a mistyped callback URI."""
+    """An invalid URL, which may be a mistyped callback URI, is an error before anything is sent."""
     with pytest.raises(NotSentError):
         exchange(Outgoing("GET", url), PATIENT)
 
 
 @pytest.mark.parametrize("value", ["a\r\nX: 1", "a\nb", "\ud800"])
 def test_an_invalid_header_is_not_sent(value: str) -> None:
-    """The text of the header is not in the error."""
+    """A request with an invalid header is not sent. The text of the header is not in the error."""
     with serving(answering()) as server, pytest.raises(NotSentError) as caught:
         get(server, Authorization=value)
     assert value not in str(caught.value)
@@ -111,7 +112,7 @@ def test_an_invalid_header_is_not_sent(value: str) -> None:
 
 
 def test_several_exchanges_share_one_deadline() -> None:
-    """The second exchange has only the time that the first left. After the deadline nothing is sent."""
+    """The second exchange has only the time that the first one left. After the deadline, nothing is sent."""
     with serving(dripping(OK + b"\r\n", b"x")) as server, deadline.within(SHORT):
         began = time.monotonic()
         broken = [get(server).broken for _ in range(1)]
@@ -123,7 +124,7 @@ def test_several_exchanges_share_one_deadline() -> None:
 
 
 def test_a_deadline_never_grows() -> None:
-    """The nearest deadline counts, and ends with its block."""
+    """Of several deadlines, the nearest counts. A deadline ends with its block."""
     assert deadline.remaining() == float("inf")
     with deadline.within(10):
         with deadline.within(100):
@@ -135,7 +136,7 @@ def test_a_deadline_never_grows() -> None:
 
 
 def test_neither_the_text_of_a_request_nor_that_of_an_error_shows_a_secret() -> None:
-    """A URL may contain a secret, a header is a token."""
+    """A URL may contain a secret, and a header a token. Neither is shown."""
     request = Outgoing("GET", "http://127.0.0.1:1/secret?sig=secret", {"Authorization": "Bearer secret"}, b"secret")
     assert "secret" not in repr(request)
     with pytest.raises(NotSentError) as caught:
@@ -144,7 +145,7 @@ def test_neither_the_text_of_a_request_nor_that_of_an_error_shows_a_secret() -> 
 
 
 def test_a_thread_with_a_running_loop_is_not_blocked() -> None:
-    """The call is refused there, because it would stop the loop."""
+    """A call in a thread with a running loop is refused, because it would stop the loop."""
 
     async def calls() -> None:
         with pytest.raises(RuntimeError):
@@ -154,7 +155,7 @@ def test_a_thread_with_a_running_loop_is_not_blocked() -> None:
 
 
 def test_an_exchange_leaves_nothing_open() -> None:
-    """It leaves no socket and no loop open, with or without success."""
+    """An exchange leaves no socket and no loop open, with or without success."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with serving(dripping(OK + b"\r\n", b"x")) as server:
         get(server, HURRIED)

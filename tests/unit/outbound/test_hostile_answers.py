@@ -43,7 +43,7 @@ def test_no_answer_within_the_limit(script: Script) -> None:
     ],
 )
 def test_a_body_that_is_incomplete_at_the_limit_is_broken(head: bytes, part: bytes) -> None:
-    """The headers had arrived, and may be enough for the caller."""
+    """The answer has its headers, which may be enough for the caller, but no body."""
     with serving(dripping(OK + b"RequestId: 7\r\n" + head, part)) as server:
         received: list[Received] = []
         within_its_limit(lambda: received.append(get(server, HURRIED)))
@@ -96,7 +96,7 @@ def test_a_body_has_a_bound_in_memory(head: bytes) -> None:
 
 
 def test_a_body_is_cut_if_its_beginning_is_enough() -> None:
-    """The rest is not read, and the body does not count as broken."""
+    """If a caller needs only the beginning of a body, the rest is not read, and the body does not count as broken."""
     limits = Limits(LONG, LONG, LONG, 1000, cut=True)
     with serving(flooding(OK + b"Content-Length: 4294967296\r\n\r\n", ENDLESS)) as server:
         received = get(server, limits)
@@ -105,7 +105,7 @@ def test_a_body_is_cut_if_its_beginning_is_enough() -> None:
 
 
 def test_a_body_of_exactly_the_limit_is_complete() -> None:
-    """With one byte more, it is not complete."""
+    """A body of exactly the limit is complete; with one byte more, it is not."""
     bodies = [b"x" * 1000, b"x" * 1001]
     heads = [OK + b"Content-Length: %d\r\n\r\n" % len(body) for body in bodies]
     limits = Limits(LONG, LONG, LONG, 1000)
@@ -117,7 +117,7 @@ def test_a_body_of_exactly_the_limit_is_complete() -> None:
 
 
 def test_a_body_that_is_not_needed_is_not_read() -> None:
-    """For example, only the status of a callback receiver matters."""
+    """A caller that needs only the status gets no body: for example, that of a callback receiver does not matter."""
     with serving(flooding(OK + b"\r\n", ENDLESS)) as server:
         received = get(server, Limits(LONG, LONG, LONG, body_bytes=0))
         assert server.connection_is_over()
@@ -133,7 +133,7 @@ def test_a_body_that_is_not_needed_is_not_read() -> None:
     ],
 )
 def test_headers_have_a_bound(head: bytes, part: bytes) -> None:
-    """Headers are refused long before they fill the memory."""
+    """Headers that are too long are refused, long before they fill the memory."""
     with serving(flooding(OK + head, part)) as server:
         tracemalloc.start()
         with pytest.raises(NoAnswerError):
@@ -145,7 +145,7 @@ def test_headers_have_a_bound(head: bytes, part: bytes) -> None:
 
 
 def test_a_status_line_has_a_bound() -> None:
-    """The status line is also read into memory."""
+    """A status line has a limit, because it is also read into memory."""
     with serving(flooding(b"HTTP/1.1 200 ", b"O" * 65536)) as server, pytest.raises(NoAnswerError):
         within_its_limit(lambda: get(server))
 
@@ -181,7 +181,7 @@ def test_an_incomplete_body_is_broken(body: bytes) -> None:
 
 
 def test_bytes_after_the_body_are_ignored() -> None:
-    """On a reused connection they would be the next answer."""
+    """Bytes after the body are ignored. On a reused connection, they would be the next answer."""
     with serving(answering(OK, b"Content-Length: 2\r\n\r\nokHTTP/1.1 500 No\r\n\r\n")) as server:
         received = get(server)
     assert (received.status, received.body) == (200, b"ok")
@@ -200,7 +200,7 @@ def test_bytes_after_the_body_are_ignored() -> None:
     ],
 )
 def test_invalid_http_is_not_an_answer(answer: bytes) -> None:
-    """The request is not repeated, because it may have arrived."""
+    """After an invalid answer, the request is not repeated, because it may have arrived."""
     with serving(answering(answer)) as server:
         with pytest.raises(NoAnswerError):
             get(server)
@@ -222,7 +222,7 @@ def test_an_answer_may_come_before_the_request_was_read() -> None:
 
 
 def test_a_request_that_the_server_does_not_read() -> None:
-    """The server accepts the connection and reads nothing."""
+    """The server accepts the connection but reads nothing: the call fails at its limit."""
     given_up = threading.Event()
 
     def script(peer: Peer) -> None:
@@ -236,7 +236,7 @@ def test_a_request_that_the_server_does_not_read() -> None:
 
 @pytest.mark.parametrize("script", [dripping(b"", b"\x16"), flooding(b"", ENDLESS), silent])
 def test_a_tls_handshake_counts_as_the_connection(script: Callable[[Peer], object]) -> None:
-    """If it fails in any way, nothing of the request was sent."""
+    """If the handshake fails in any way, nothing of the request was sent."""
 
     def play(peer: Peer) -> None:
         peer.connection.recv(1)
@@ -263,7 +263,7 @@ def test_a_tls_handshake_counts_as_the_connection(script: Callable[[Peer], objec
     ],
 )
 def test_a_proxy_without_a_connection_gets_no_request(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The request goes through its tunnel, or not at all."""
+    """A request is sent through the tunnel of the proxy, or not at all."""
     with serving(script) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)

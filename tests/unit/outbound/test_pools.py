@@ -50,13 +50,13 @@ def pool(threads: int = 4, for_each_key: int = 2, waiting: int = 10) -> Pool:
 
 
 async def turns(count: int = 20) -> None:
-    """Lets everything run on this loop that can run now."""
+    """Lets all code on this loop run that can run now."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 def test_a_call_returns_or_raises_what_its_function_does() -> None:
-    """It runs on a thread of the pool, whose name appears in a dump."""
+    """The function runs on a thread of the pool, whose name appears in a dump."""
 
     def fails() -> None:
         raise LookupError("x")
@@ -93,7 +93,7 @@ def test_threads_are_created_when_needed_and_reused(stall: Stall) -> None:
 
 
 def test_a_hanging_call_does_not_delay_the_end_of_the_process() -> None:
-    """Stopping a host must not take as long as the slowest service."""
+    """A process ends although a call hangs, because stopping a host must not take as long as the slowest service."""
     program = (
         "import asyncio, threading\n"
         "from outbound.pools import Pool\n"
@@ -141,7 +141,7 @@ def test_receivers_that_stall_delay_neither_other_receivers_nor_power_bi(stall: 
 
 
 def test_calls_of_one_key_run_in_their_order_and_never_more_at_once_than_allowed() -> None:
-    """This is so even if they come from several loops."""
+    """The order and the limit of a key also apply to calls from several loops."""
     one = pool(threads=8, for_each_key=1, waiting=1000)
     running, most, order, lock = 0, 0, [], threading.Lock()
 
@@ -165,7 +165,8 @@ def test_calls_of_one_key_run_in_their_order_and_never_more_at_once_than_allowed
 
 
 def test_a_full_pool_refuses_at_once(stall: Stall) -> None:
-    """No call waits without a limit. When there is room again, the pool works as before."""
+    """A call that finds the pool full is refused instead of waiting. When there is room again, the pool works as
+    before."""
 
     async def calls() -> None:
         full = pool(threads=2, for_each_key=1, waiting=3)
@@ -184,7 +185,8 @@ def test_a_full_pool_refuses_at_once(stall: Stall) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_call_that_is_not_begun_in_time_is_withdrawn(stall: Stall, threads: int) -> None:
-    """It waits for a thread (1) or for its key (2), and never runs later, when no caller needs it any more."""
+    """A call that waits too long for a thread (1) or for its key (2) is refused. It never runs later, when no caller
+    needs it any more."""
 
     async def calls() -> None:
         busy = pool(threads=threads, for_each_key=1)
@@ -203,7 +205,8 @@ def test_a_call_that_is_not_begun_in_time_is_withdrawn(stall: Stall, threads: in
 
 
 def test_the_place_of_a_cancelled_caller_is_free_after_its_function(stall: Stall) -> None:
-    """Until then the thread is busy, and a second call of the key must not run at the same time."""
+    """Until the function of a cancelled caller has ended, its thread is busy, and a second call of the key must not run
+    at the same time."""
 
     async def calls() -> None:
         one = pool(for_each_key=1)
@@ -223,7 +226,8 @@ def test_the_place_of_a_cancelled_caller_is_free_after_its_function(stall: Stall
 
 
 def test_the_function_has_the_time_of_the_call_and_the_context_of_its_caller() -> None:
-    """The nearest deadline counts; the deadline of the caller is unchanged."""
+    """Of the limit of the call and the deadline of the caller, the nearer one counts. The deadline of the caller is
+    unchanged."""
     variable = contextvars.ContextVar("variable", default="")
 
     def seen() -> tuple[float, str]:
@@ -259,7 +263,8 @@ class Threads(logging.Handler):
 
 @pytest.fixture
 def handled() -> Iterator[list[tuple[str, str | None]]]:
-    """The lines of a handler, each with its task; None: the platform would drop the line. All handlers get the same."""
+    """The lines that a handler gets, each with its task. None: the platform would drop the line. All handlers get the
+    same lines."""
     handler, other = Threads(), Threads()
     root = logging.getLogger()
     root.addHandler(handler)
@@ -271,7 +276,7 @@ def handled() -> Iterator[list[tuple[str, str | None]]]:
 
 
 def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | None]]) -> None:
-    """Each line appears once, in its order, even if the function raises."""
+    """Each line of a function appears once, in its order, even if the function raises."""
 
     def work(fails: bool) -> None:
         log.warning("first %d", 1)
@@ -309,7 +314,8 @@ def test_a_handler_gets_no_line_below_its_level() -> None:
 
 
 def test_lines_of_a_function_after_the_end_of_its_caller(handled: list[tuple[str, str | None]], stall: Stall) -> None:
-    """They are logged without an invocation, so they appear only on the console of a development host."""
+    """Lines after the end of the caller are logged without an invocation, so they appear only on the console of a
+    development host."""
 
     def work() -> None:
         log.warning("before")

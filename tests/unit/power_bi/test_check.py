@@ -22,11 +22,11 @@ class NoTokens:
         self.error = error
 
     def token(self) -> str:
-        """Never."""
+        """Raises the error."""
         raise self.error
 
     def renew(self, rejected: str) -> str:
-        """Never."""
+        """Raises the error."""
         raise self.error
 
 
@@ -69,7 +69,7 @@ def test_the_error_of_a_check(answer: Any, code: str, token: str, history: str) 
 
 @pytest.mark.parametrize("kind", [Refused, NotSent])
 def test_without_a_token_power_bi_is_not_called(kind: type[PowerBiError]) -> None:
-    """The error can be permanent or transient."""
+    """Without a token, the check has an error, which can be permanent or transient."""
     code = "TokenUnavailable" if kind is Refused else "SignInUnavailable"
     service = Service()
     power_bi = PowerBiClient(URL, NoTokens(kind(Facts(), code)), transport=service)
@@ -80,7 +80,7 @@ def test_without_a_token_power_bi_is_not_called(kind: type[PowerBiError]) -> Non
 
 
 def test_checks_without_an_answer() -> None:
-    """The workspace is not allowed, or Power BI does not answer."""
+    """A check gets no answer if the workspace is not allowed, or if Power BI does not answer."""
     found = not_allowed(DATASET)
     assert (found["ok"], found["error"]["code"]) == (False, "WorkspaceNotAllowed")
     assert found["checks"] == {"workspaceAllowed": "failed", "token": "unknown", "history": "unknown"}

@@ -36,7 +36,7 @@ ROW = {"requestId": REFRESH, "refreshType": "ViaApi", "status": "Unknown", "star
 
 
 def test_history_reads_the_newest_rows() -> None:
-    """The result has the rows, the service's clock and the request id. Rows without an id are left out."""
+    """The result has the rows, the service's clock and the request id. A row without an id is left out."""
     body = {"@odata.context": "x", "value": [ROW, {"id": 5}, "?"]}
     power_bi, service = client(reply(200, body, Date=DATE, RequestId=OTHER))
     history = power_bi.history(WORKSPACE, DATASET, top=5)
@@ -48,7 +48,7 @@ def test_history_reads_the_newest_rows() -> None:
 
 
 def test_an_empty_history_is_a_history() -> None:
-    """The model was never refreshed. An invalid Date counts as absent."""
+    """A model that was never refreshed has an empty history. An invalid Date header counts as absent."""
     power_bi, _ = client(reply(200, {"value": []}, Date="soon"))
     history = power_bi.history(WORKSPACE, DATASET)
     assert (history.rows, history.service_time) == ((), None)
@@ -64,7 +64,7 @@ def test_an_empty_history_is_a_history() -> None:
     ],
 )
 def test_the_refresh_id_comes_from_the_first_header_that_has_one(headers: dict[str, str]) -> None:
-    """The order is Location, x-ms-request-id, RequestId. The names are case-insensitive."""
+    """The order of the headers is Location, x-ms-request-id, RequestId. Their names are case-insensitive."""
     power_bi, service = client(reply(202, Date=DATE, **headers))
     started = power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
     assert started.refresh_id == REFRESH
@@ -85,21 +85,21 @@ def test_the_body_is_always_sent_as_json(body: dict[str, Any] | None) -> None:
 
 
 def test_accepted_without_an_id_is_a_lost_answer() -> None:
-    """The refresh runs, but only the history can identify it."""
+    """If a POST is accepted without an id, the refresh runs, but only the history can identify it."""
     power_bi, _ = client(reply(202))
     with pytest.raises(AnswerLost):
         power_bi.start(WORKSPACE, DATASET, None)
 
 
 def test_an_acceptance_with_an_incomplete_body_is_an_acceptance() -> None:
-    """The id is in the headers, and the body is empty anyway."""
+    """The body of an acceptance need not be complete: the id is in the headers."""
     power_bi, _ = client(Received(202, CIMultiDict({"RequestId": REFRESH}), broken="ClientPayloadError"))
     assert power_bi.start(WORKSPACE, DATASET, None).refresh_id == REFRESH
 
 
 @pytest.mark.parametrize("status", [200, 403, 500])
 def test_an_incomplete_answer_is_lost(status: int) -> None:
-    """It counts as no answer, whatever its status is; the error contains the status."""
+    """An incomplete answer counts as no answer, whatever its status is. The error contains the status."""
     power_bi, _ = client(Received(status, CIMultiDict(), broken="TimeoutError"))
     with pytest.raises(AnswerLost) as caught:
         power_bi.history(WORKSPACE, DATASET)
@@ -109,7 +109,7 @@ def test_an_incomplete_answer_is_lost(status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 202])
 def test_a_refresh_is_read_by_id_whether_it_runs_or_not(status: int) -> None:
-    """The HTTP status is 202 while it runs and 200 at its end, but only the status in the body decides."""
+    """The HTTP status is 202 while a refresh runs and 200 at its end, but only the status in the body decides."""
     power_bi, service = client(reply(status, {"status": "Unknown", "extendedStatus": "InProgress"}))
     row = power_bi.refresh(WORKSPACE, DATASET, REFRESH)
     assert row is not None
@@ -132,7 +132,7 @@ def test_an_id_that_cannot_be_read_returns_none(answer: Any) -> None:
 
 
 def test_a_success_without_a_status_is_not_a_refresh() -> None:
-    """A 200 of a gateway must not count as a running refresh."""
+    """A 200 without a status, for example of a gateway, does not count as a running refresh."""
     power_bi, _ = client(reply(200, {}), reply(200, b"<html>Sign in</html>"), reply(200, {"hello": 1}))
     for _ in range(2):
         with pytest.raises(ServiceUnavailable):
@@ -152,7 +152,7 @@ def test_a_success_without_a_status_is_not_a_refresh() -> None:
     ],
 )
 def test_cancel_returns_whether_power_bi_will_try(answer: Any, expected: bool) -> None:
-    """False means that the refresh has already ended."""
+    """The result is True if Power BI accepts the cancellation, and False if the refresh has already ended."""
     power_bi, service = client(answer)
     assert power_bi.cancel(WORKSPACE, DATASET, REFRESH) is expected
     assert service.requests[0].method == "DELETE"
@@ -169,7 +169,8 @@ def test_cancel_of_an_unknown_refresh_is_refused() -> None:
 
 @pytest.mark.parametrize("status", [403, 401])
 def test_an_expired_token_is_renewed_once(status: int) -> None:
-    """This includes a POST, because such an answer proves that it was not accepted."""
+    """The call is repeated with a new token. This includes a POST, because the answer proves that it was not
+    accepted."""
     power_bi, service = client(reply(status, EXPIRED), reply(202, RequestId=REFRESH))
     assert power_bi.start(WORKSPACE, DATASET, {"type": "Full"}).refresh_id == REFRESH
     assert [r.headers["Authorization"] for r in service.requests] == ["Bearer token-0", "Bearer token-1"]
@@ -177,7 +178,7 @@ def test_an_expired_token_is_renewed_once(status: int) -> None:
 
 
 def test_a_token_that_expires_twice_is_refused() -> None:
-    """A third attempt would not help."""
+    """If the new token is also refused, there is no third attempt, which would not help."""
     power_bi, service = client(reply(403, EXPIRED), reply(403, EXPIRED))
     with pytest.raises(Refused) as caught:
         power_bi.history(WORKSPACE, DATASET)
@@ -187,7 +188,7 @@ def test_a_token_that_expires_twice_is_refused() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_an_error_and_gets_no_token(status: int) -> None:
-    """The token is for the configured host only."""
+    """A redirect is not followed, because the token is for the configured host only."""
     power_bi, service = client(reply(status, Location="https://elsewhere.example/"))
     with pytest.raises(Refused) as caught:
         power_bi.history(WORKSPACE, DATASET)
@@ -197,14 +198,14 @@ def test_a_redirect_is_an_error_and_gets_no_token(status: int) -> None:
 
 @pytest.mark.parametrize("url", ["http://api.powerbi.com", "http://127.0.0.1.example", "ftp://localhost", "x", ""])
 def test_tokens_go_to_https_only(url: str) -> None:
-    """Plain http is allowed for this machine only."""
+    """An address with plain http is refused, unless it is on this machine."""
     with pytest.raises(ValueError, match="https"):
         PowerBiClient(url, Tokens())
 
 
 @pytest.mark.parametrize("url", ["http://localhost:7072", "http://127.0.0.1:7072/", "http://[::1]:7072"])
 def test_http_is_allowed_for_this_machine(url: str) -> None:
-    """The development service has no certificate."""
+    """This machine may be called with http, because the development service has no certificate."""
     power_bi, service = client(reply(200, {"value": []}), url=url)
     power_bi.history(WORKSPACE, DATASET)
     assert service.requests[0].url == f"{url.rstrip('/')}{PATH}?$top=60"
@@ -222,7 +223,7 @@ def test_only_guids_reach_a_path(bad: str) -> None:
 
 
 def test_a_call_may_have_less_time_than_others() -> None:
-    """Optional calls wait less long than necessary calls."""
+    """Optional calls have a shorter limit than necessary calls."""
 
     def transport(request: Outgoing, limits: Limits) -> Received:
         left.append(deadline.remaining())
@@ -237,7 +238,7 @@ def test_a_call_may_have_less_time_than_others() -> None:
 
 
 def test_an_error_has_its_facts() -> None:
-    """The facts are for log lines and support cases."""
+    """An error has the facts that log lines and support cases need."""
     body = {"message": "You have exceeded the amount of requests. Retry in 3392 seconds."}
     power_bi, _ = client(reply(429, body, Retry_After="3392", RequestId=OTHER))
     with pytest.raises(Throttled) as caught:
@@ -261,7 +262,7 @@ def test_a_race_is_distinguished_from_a_lost_answer() -> None:
 
 
 def test_no_token_is_ever_logged_or_raised(caplog: pytest.LogCaptureFixture) -> None:
-    """This is so even if the service or the network quotes the token."""
+    """No log line and no error contains a token, even if the service or the network quotes it."""
     quoted = {"error": {"code": "x", "message": "Got Authorization: Bearer token-0 from you"}}
     power_bi, _ = client(reply(418, quoted), NoAnswerError("ServerDisconnectedError"), reply(200, {"value": []}))
     with caplog.at_level(logging.DEBUG):
@@ -283,7 +284,7 @@ def test_no_token_is_ever_logged_or_raised(caplog: pytest.LogCaptureFixture) -> 
     ],
 )
 def test_an_endless_answer_is_cut(head: bytes, part: bytes) -> None:
-    """A service that sends without end must not occupy memory or a thread."""
+    """The answer of a service that sends without end is cut, so that it occupies neither memory nor a thread."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -297,7 +298,8 @@ def test_an_endless_answer_is_cut(head: bytes, part: bytes) -> None:
 
 
 def test_the_client_imports_no_library_of_azure() -> None:
-    """Each cold start would need time to import azure.identity and requests, even on a machine without Azure."""
+    """The client does not import azure.identity and requests: every cold start would need time for them, even without
+    Azure."""
     heavy = ("azure", "msal", "requests")
     program = f"import sys, power_bi.client; sys.exit(any(name.split('.')[0] in {heavy} for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
@@ -313,7 +315,7 @@ def test_the_client_imports_no_library_of_azure() -> None:
     ),
 )
 def test_any_answer_is_understood_or_raised_as_our_error(status: int, body: bytes, headers: dict[str, str]) -> None:
-    """This includes answers of proxies. Only PowerBiError is raised."""
+    """The only exception for any answer, including those of proxies, is PowerBiError."""
     for call in ("history", "start", "refresh", "cancel"):
         answer = (status, headers, body)
         power_bi, _ = client(answer, answer)

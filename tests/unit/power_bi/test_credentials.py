@@ -28,7 +28,7 @@ class Fetch:
 
 
 def test_a_token_is_kept_until_shortly_before_it_expires() -> None:
-    """Five minutes remain for the call that uses the token."""
+    """A token is renewed five minutes before it expires, so that the call that uses it has enough time."""
     fetch = Fetch()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     assert (tokens.token(), tokens.token()) == ("t1", "t1")
@@ -51,7 +51,7 @@ def test_a_rejected_token_is_renewed_once_for_all() -> None:
 
 @pytest.mark.parametrize("broken", ["", "a b", "a\nb", "ä"])
 def test_a_broken_token_is_not_sent(broken: str) -> None:
-    """The HTTP library would quote it in its error."""
+    """An invalid token is not sent, because the HTTP library would quote it in its error."""
     with pytest.raises(Refused) as caught:
         CachedTokens(lambda: (broken, 9e9)).token()
     assert caught.value.code == "TokenUnavailable"
@@ -60,7 +60,7 @@ def test_a_broken_token_is_not_sent(broken: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://localhost:7072", "http://127.0.0.1:1", "https://[::1]"])
 def test_invented_tokens_for_this_machine(url: str) -> None:
-    """They are opaque, and stay the same until they are renewed."""
+    """Invented tokens are opaque, and stay the same until they are renewed."""
     tokens = token_source(SCOPE, url, None, "login.microsoftonline.com")
     first = tokens.token()
     assert tokens.token() == first
@@ -70,7 +70,7 @@ def test_invented_tokens_for_this_machine(url: str) -> None:
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_every_cloud_has_its_own_addresses(cloud: str) -> None:
-    """Tokens of one cloud are not valid in another cloud."""
+    """Each cloud has its own addresses, because tokens of one cloud are not valid in another."""
     places = CLOUDS[cloud]
     assert places.api_url.startswith("https://api.")
     assert places.scope.startswith("https://")
@@ -79,7 +79,7 @@ def test_every_cloud_has_its_own_addresses(cloud: str) -> None:
 
 
 def test_the_clouds_are_those_of_the_settings() -> None:
-    """POWER_BI_CLOUD names one of them."""
+    """The clouds are those that the setting POWER_BI_CLOUD can name."""
     assert tuple(CLOUDS) == CLOUD_NAMES
 
 
@@ -99,7 +99,7 @@ UNAVAILABLE = NotSent(Facts(), "SignInUnavailable")
 
 
 def test_a_failed_renewal_has_no_effect_while_the_old_token_is_valid() -> None:
-    """So a short outage of the sign-in in the last minutes of a token has no effect; few calls try to renew it."""
+    """A short outage of the sign-in in the last minutes of a token has no effect. Few calls try to renew the token."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     assert tokens.token() == "t1"
@@ -116,7 +116,7 @@ def test_a_failed_renewal_has_no_effect_while_the_old_token_is_valid() -> None:
 
 
 def test_a_token_is_not_used_in_its_last_seconds() -> None:
-    """It could expire on the way, and the error would then blame the token."""
+    """A token is not used in its last seconds: it could expire on the way, and the error would blame the token."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     tokens.token()
@@ -127,7 +127,7 @@ def test_a_token_is_not_used_in_its_last_seconds() -> None:
 
 
 def test_a_rejected_token_is_not_a_fallback() -> None:
-    """It is not used again, because Power BI has rejected it."""
+    """A token that Power BI has rejected is not used again, even if the renewal fails."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     rejected = tokens.token()
@@ -142,7 +142,7 @@ def test_a_rejected_token_is_not_a_fallback() -> None:
 
 
 def test_a_refusal_counts_although_the_old_token_is_valid() -> None:
-    """If the identity was removed, an administrator should learn about it before all refreshes fail."""
+    """If the identity was removed, an administrator should learn this before all refreshes fail."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     tokens.token()
@@ -153,7 +153,8 @@ def test_a_refusal_counts_although_the_old_token_is_valid() -> None:
 
 
 def test_short_lived_tokens_are_used_for_half_their_time() -> None:
-    """Otherwise a token of two minutes would be fetched again for each call."""
+    """A token of two minutes is renewed after one minute. With the usual margin, it would be fetched again for each
+    call."""
     now = 1000.0
     fetched = iter(["t1", "t2"])
     tokens = CachedTokens(lambda: (next(fetched), now + 120), clock=lambda: now)
@@ -166,7 +167,7 @@ def test_short_lived_tokens_are_used_for_half_their_time() -> None:
 
 @pytest.mark.parametrize("error", [None, UNAVAILABLE])
 def test_waiting_calls_share_one_fetch_and_its_result(error: NotSent | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sign-in that hangs delays each call once, not once for each call before it in the line."""
+    """A sign-in that hangs delays each waiting call once, not once for each call that waited before it."""
     joined, calls = threading.Semaphore(0), []
 
     class Counted(Future[str]):

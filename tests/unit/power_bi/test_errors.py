@@ -146,7 +146,7 @@ ON_GET: list[tuple[int, Any, type[PowerBiError], str]] = [
     (430, b"", Throttled, "Throttled"),
     (401, power_bi_error("PowerBINotLicensedException"), Refused, "LicenseRequired"),
     (401, PAGE, Refused, "UnexpectedAnswer"),
-    # no requested option needs one
+    # no requested option needs a capacity
     (403, request_error("Only workspaces on a Premium capacity may do that"), Refused, "NotAuthorized"),
     (403, request_error("Access was denied."), Refused, "NotAuthorized"),
     (500, {"Message": "An error has occurred."}, ServiceUnavailable, "ServiceUnavailable"),
@@ -195,7 +195,8 @@ def test_the_meaning_of_a_network_failure(raised: Exception, kind: type[PowerBiE
 
 
 def test_an_unknown_host_name_is_not_an_acceptance() -> None:
-    """The test uses the real resolver: names under `.invalid` never exist (RFC 6761)."""
+    """A call to an unknown host was not accepted. The test uses the real resolver: names under `.invalid` never exist
+    (RFC 6761)."""
     power_bi = PowerBiClient("https://power-bi.invalid", Tokens())
     with pytest.raises(NotSent) as caught:
         power_bi.start(WORKSPACE, DATASET, None)
@@ -240,7 +241,7 @@ def test_an_unknown_host_name_is_not_an_acceptance() -> None:
     ],
 )
 def test_every_shape_of_error_body_is_read(body: bytes, expected: tuple[str | None, str | None]) -> None:
-    """These are five documented shapes, two observed ones, and those of gateways."""
+    """The shapes are five documented ones, two observed ones, and those of gateways."""
     error, evidence = service_error_in(body)
     assert (error.code, error.text) == expected
     assert all(part in evidence for part in (expected[0], expected[1] and expected[1][:5]) if part)
@@ -268,14 +269,14 @@ def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) ->
 
 
 def test_the_pause_of_a_throttle_without_header_is_in_the_text_or_unknown() -> None:
-    """The text contains the seconds. If it does not, waits grow."""
+    """The text may contain the seconds of the pause. If it does not, the pause is unknown, and waits grow."""
     in_words = error_of(facts_of(429, {}, b'{"message":"Retry in 3392 seconds."}'), "GET")
     assert in_words.retry_after_seconds == 3392.0
     assert error_of(facts_of(429, {}, b""), "GET").retry_after_seconds is None
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    """The docstring has every class, under its base class."""
+    """The docstring of the module has every error class, under its base class."""
     drawn = re.findall(r"[├└]── (\w+)", power_bi.errors.__doc__ or "")
     families: list[type[PowerBiError]] = [NoAnswer, BadAnswer]
     assert drawn == [cls.__name__ for family in families for cls in (family, *family.__subclasses__())]
@@ -292,7 +293,7 @@ def test_retryable_is_what_the_catalogue_says(kind: type[PowerBiError]) -> None:
 
 
 def test_options_that_need_a_capacity() -> None:
-    """A text about a Premium capacity means this only if such options were requested."""
+    """A text about a Premium capacity means CapacityRequired only if the requested options need such a capacity."""
     answer = reply(400, request_error("Enhanced refresh needs a Premium capacity"))
     for body, code in (({"type": "Full"}, "CapacityRequired"), ({"notifyOption": "x"}, "InvalidRefreshRequest")):
         power_bi, _ = client(answer)
@@ -323,7 +324,7 @@ def test_the_table_of_a_refusal_is_reported() -> None:
     "body", [b"<" * 200_000, b"<title>" * 30_000, b"<style><" * 30_000, b"<!--" * 60_000, b"{" * 200_000]
 )
 def test_hostile_bodies_cost_no_more_than_their_length(body: bytes) -> None:
-    """This is so for any answer, even of a proxy."""
+    """The cost is limited for any body, even that of a proxy."""
     began = time.process_time()
     error_of(facts_of(400, {}, body), "POST", enhanced=True)
     assert time.process_time() - began < 3

@@ -13,7 +13,7 @@ LONG = b'{"@odata.context":"https://x","value":[' + b",".join(b'{"id":%d}' % num
 
 
 def test_only_the_requested_rows_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer may be incomplete: it is cut after the last row that is needed."""
+    """The answer may be cut, as long as it has the last row that is needed."""
     monkeypatch.setattr(answers, "json_of", None)
     assert rows_in(LONG, 60) == [{"id": number} for number in range(60)]
     assert rows_in(LONG[:1000] + b"\xe2\x80", 60) == [{"id": number} for number in range(60)]
@@ -49,7 +49,7 @@ def test_rows_are_read_in_every_form(body: bytes, rows: list[object] | None) -> 
 
 @pytest.mark.parametrize("body", [b"[" + b"{}," * 5_000_000 + b"{}]", b'{"value":[[' + b"0," * 7_000_000])
 def test_many_values_are_not_read(body: bytes) -> None:
-    """They would take about a hundred times the memory of their text."""
+    """An answer with very many values is not read: they would take about a hundred times the memory of their text."""
     body = body[: 16 * 1024 * 1024]
     tracemalloc.start()
     found = json_of(body), rows_in(body[: HISTORY_LIMITS.body_bytes], HISTORY_ROWS)

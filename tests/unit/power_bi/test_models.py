@@ -31,7 +31,8 @@ def client(*answers: tuple[int, object]) -> tuple[PowerBiClient, list[str]]:
 
 
 def test_what_is_no_model_is_left_out() -> None:
-    """Only models with `isRefreshable` true are listed. An invalid name becomes empty."""
+    """Entries without a valid id are left out. A model is refreshable only if its `isRefreshable` is true. An invalid
+    name becomes empty."""
     rows: list[object] = [
         {"id": DATASET.format(1).upper(), "name": "Sales", "isRefreshable": True},
         {"id": DATASET.format(2), "name": 7, "isRefreshable": "true"},
@@ -49,7 +50,7 @@ def test_what_is_no_model_is_left_out() -> None:
 
 
 def test_a_further_page_is_asked_of_our_own_host() -> None:
-    """Only the query of its address is used, so no token goes to another host."""
+    """Of the address of the next page, only the query is used. So no token is sent to another host."""
     first = {"value": [{"id": DATASET.format(1)}], "@odata.nextLink": "https://elsewhere.example/x?$skip=1"}
     power_bi, query = client((200, first), (200, {"value": [{"id": DATASET.format(2)}]}))
     assert len(list(power_bi.models(WORKSPACE))) == 2
@@ -58,7 +59,7 @@ def test_a_further_page_is_asked_of_our_own_host() -> None:
 
 @pytest.mark.parametrize("link", ["https://x/?a=b c", "https://x/", 7, "https://x/?" + "a" * 2001])
 def test_a_link_that_cannot_be_followed_is_the_end(link: object) -> None:
-    """A URL of ours gets no unusual parts from a link."""
+    """A link with an unusual query or without a query ends the list."""
     power_bi, query = client((200, {"value": [], "@odata.nextLink": link}))
     assert list(power_bi.models(WORKSPACE)) == []
     assert query == [PATH]
@@ -76,14 +77,14 @@ def test_pages_have_an_end() -> None:
     [(401, {}, Refused), (429, {}, Throttled), (200, {"value": "x"}, PowerBiError), (500, {}, PowerBiError)],
 )
 def test_errors_are_those_of_the_client(status: int, body: object, kind: type[PowerBiError]) -> None:
-    """This includes an answer of an unknown form."""
+    """A failed call raises the errors of the client, even for an answer of an unknown form."""
     power_bi, _ = client((status, body))
     with pytest.raises(kind):
         list(power_bi.models(WORKSPACE))
 
 
 def test_a_throttled_workspace_is_left_alone() -> None:
-    """It gets no call until the pause that the service requested has passed."""
+    """A throttled workspace gets no call until the pause that the service requested has passed."""
     power_bi, query = client((429, {}))
     for _ in range(2):
         with pytest.raises(Throttled):

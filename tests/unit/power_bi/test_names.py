@@ -23,7 +23,7 @@ BOTH = ModelNames(model="Sales", workspace="Finance")
 
 
 def test_names_are_read_once() -> None:
-    """There is one call for the model and one for its workspace, whose name other models share."""
+    """There is one call for the name of a model and one for that of its workspace, which other models share."""
     power_bi, service = client(MODEL, FINANCE, reply(200, {"name": "Costs"}))
     assert power_bi.known_names(WORKSPACE, DATASET) == ModelNames()
     assert [power_bi.names(WORKSPACE, DATASET) for _ in range(3)] == [BOTH] * 3
@@ -49,7 +49,7 @@ def test_names_are_read_once() -> None:
     ],
 )
 def test_a_name_that_cannot_be_read_is_not_read_again_soon(answer: object, time: Clock) -> None:
-    """It counts as unknown and raises nothing. It is read again later."""
+    """A name that cannot be read counts as unknown and raises no error. It is read again later."""
     power_bi, service = client(answer, FINANCE, MODEL)  # type: ignore[arg-type]
     for _ in range(3):
         assert power_bi.names(WORKSPACE, DATASET) == ModelNames(workspace="Finance")
@@ -59,7 +59,7 @@ def test_a_name_that_cannot_be_read_is_not_read_again_soon(answer: object, time:
 
 
 def test_a_call_for_a_name_waits_a_few_seconds_only() -> None:
-    """A refresh does not wait longer for a name. The wait is shorter if the caller has less time left."""
+    """A refresh waits a few seconds for a name, or less if the caller has less time left."""
     service, left = Service(MODEL, FINANCE, MODEL), list[float]()
 
     def transport(request: Outgoing, limits: Limits) -> Received:
@@ -74,7 +74,7 @@ def test_a_call_for_a_name_waits_a_few_seconds_only() -> None:
 
 
 def test_no_name_is_read_during_a_pause(time: Clock) -> None:
-    """Throttling applies to calls of all kinds."""
+    """During a throttle, names are not read either: a throttle applies to calls of all kinds."""
     power_bi, service = client(reply(429, Retry_After="60"))
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -83,7 +83,7 @@ def test_no_name_is_read_during_a_pause(time: Clock) -> None:
 
 
 def test_names_are_cut_and_cleaned() -> None:
-    """Names come from outside the app."""
+    """Names are cut and cleaned, because they come from outside the app."""
     power_bi, _ = client(reply(200, {"name": "a\nb" + "c" * 999}), FINANCE)
     name = power_bi.names(WORKSPACE, DATASET).model
     assert name is not None

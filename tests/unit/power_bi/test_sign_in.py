@@ -61,7 +61,8 @@ def failure(client_id: str | None = None) -> PowerBiError:
 
 @pytest.mark.parametrize("client_id", [None, CLIENT_ID])
 def test_the_managed_identity_is_used_directly(identity: Serving, client_id: str | None) -> None:
-    """It is the app's own identity or that of AZURE_CLIENT_ID. The resource is Power BI's; there is one call."""
+    """The identity is the app's own or that of AZURE_CLIENT_ID. The resource is that of Power BI, and there is one
+    call."""
     token, expires = fetched(client_id)
     assert identity.endpoint.accepts(token)
     assert expires == pytest.approx(identity.endpoint.clock() + identity.endpoint.life_seconds, abs=30)
@@ -88,7 +89,7 @@ def test_a_short_outage_of_the_endpoint_is_transient(identity: Serving, fault: s
 @pytest.mark.parametrize("client_id", [None, CLIENT_ID])
 @pytest.mark.parametrize("fault", ["noIdentity", "forbidden"])
 def test_a_refusal_is_permanent(identity: Serving, fault: str, client_id: str | None) -> None:
-    """It is reported at once, with the endpoint's own message and without that of azure.identity."""
+    """A refusal is reported at once, with the endpoint's own message and without that of azure.identity."""
     identity.endpoint.fail(fault)
     error = failure(client_id)
     status, body = FAULTS[fault]
@@ -107,7 +108,8 @@ def test_a_refusal_is_permanent(identity: Serving, fault: str, client_id: str | 
 def test_the_status_decides_with_any_body(
     monkeypatch: pytest.MonkeyPatch, status: int, kind: type[PowerBiError], body: str
 ) -> None:
-    """azure.identity shows the number in the body if there is one, or fails to read the body."""
+    """The HTTP status decides. azure.identity shows its number in the error if there is a body, or fails to read the
+    body."""
     head = f"HTTP/1.1 {status} Thing\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
 
     def script(peer: Peer) -> None:
@@ -135,7 +137,7 @@ def test_the_status_decides_with_any_body(
 def test_an_answer_without_a_valid_token_is_transient_and_not_quoted(
     monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
-    """The answer may contain a token nevertheless."""
+    """An answer without a valid token is not quoted, because it may contain a token nevertheless."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
 
     def script(peer: Peer) -> None:
@@ -151,7 +153,7 @@ def test_an_answer_without_a_valid_token_is_transient_and_not_quoted(
 
 
 def test_a_silent_endpoint_is_a_transient_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The call fails at its limit."""
+    """If the endpoint does not answer, the call fails at its limit."""
     monkeypatch.setattr(sign_in, "READ_SECONDS", 0.2)
     with serving(silent) as server:
         monkeypatch.setenv("IDENTITY_ENDPOINT", server.url)
@@ -162,7 +164,7 @@ def test_a_silent_endpoint_is_a_transient_failure(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_endpoint_that_does_not_listen_is_a_transient_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The platform may be restarting the endpoint."""
+    """The failure is transient, because the platform may be restarting the endpoint."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{port}/msi/token")
@@ -172,7 +174,7 @@ def test_an_endpoint_that_does_not_listen_is_a_transient_failure(monkeypatch: py
 
 
 def test_tokens_are_renewed_when_they_expire_and_when_they_are_revoked(identity: Serving) -> None:
-    """The endpoint is called again each time: no cache keeps a rejected token."""
+    """The endpoint is called again for each renewal: no cache keeps a rejected token."""
     now = identity.endpoint.clock()
     identity.endpoint.clock = lambda: now
     identity.endpoint.life_seconds = 600
@@ -189,7 +191,7 @@ def test_tokens_are_renewed_when_they_expire_and_when_they_are_revoked(identity:
 
 
 def test_no_token_and_no_secret_is_logged(identity: Serving, caplog: pytest.LogCaptureFixture) -> None:
-    """azure.identity, azure.core and msal do not log them either, at any level."""
+    """No token and no secret is in the log, not even in lines of azure.identity, azure.core and msal at any level."""
     with caplog.at_level(logging.DEBUG):
         token, _ = fetched()
         identity.endpoint.fail("noIdentity")
@@ -202,7 +204,8 @@ def test_no_token_and_no_secret_is_logged(identity: Serving, caplog: pytest.LogC
 def test_a_service_principal_in_the_environment_has_priority(
     identity: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was set on purpose. Its tenant is invalid here, so the real library refuses it without a connection."""
+    """A service principal in the environment is used, because it was set on purpose. Its tenant is invalid here, so the
+    real library refuses it without a connection."""
     for name, value in {"AZURE_TENANT_ID": "not/a/tenant", "AZURE_CLIENT_ID": "x", "AZURE_CLIENT_SECRET": "s"}.items():
         monkeypatch.setenv(name, value)
     error = failure("x")
@@ -212,7 +215,8 @@ def test_a_service_principal_in_the_environment_has_priority(
 
 
 def test_an_unreachable_sign_in_of_a_service_principal_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """azure.identity wraps the network failure in an authentication error."""
+    """If the sign-in cannot be reached, the failure is transient, although azure.identity raises an authentication
+    error."""
     settings = {"AZURE_TENANT_ID": CLIENT_ID, "AZURE_CLIENT_ID": CLIENT_ID, "AZURE_CLIENT_SECRET": "s"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -222,6 +226,6 @@ def test_an_unreachable_sign_in_of_a_service_principal_is_transient(monkeypatch:
 
 
 def test_the_token_source_signs_in(identity: Serving) -> None:
-    """It signs in for every service, except for a service on this machine."""
+    """The token source signs in for every service that is not on this machine."""
     source: Callable[[], str] = token_source(SCOPE, "https://api.powerbi.com", None, AUTHORITY).token
     assert identity.endpoint.accepts(source())

@@ -34,7 +34,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_no_call_during_the_pause(time: Clock) -> None:
-    """No read and no start is sent. The error has the remaining seconds."""
+    """During the pause, no read and no start is sent. The error has the remaining seconds."""
     power_bi, service = client(reply(429, Retry_After="3392"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -55,7 +55,8 @@ def test_no_call_during_the_pause(time: Clock) -> None:
 
 
 def test_a_timer_that_fires_a_second_early_means_due(time: Clock) -> None:
-    """Durable timers can fire early; without this rule, every throttled answer would cause one more wait."""
+    """Durable timers can fire early. If a call a second early were refused, every throttled answer would cause one more
+    wait."""
     power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -64,7 +65,7 @@ def test_a_timer_that_fires_a_second_early_means_due(time: Clock) -> None:
 
 
 def test_other_models_are_not_paused(time: Clock) -> None:
-    """The throttle does not apply to other models."""
+    """A throttle of one model does not apply to other models."""
     power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -72,7 +73,7 @@ def test_other_models_are_not_paused(time: Clock) -> None:
 
 
 def test_a_cancellation_is_sent_nevertheless(time: Clock) -> None:
-    """A caller waits for a cancellation, and it is sent only a few times."""
+    """A cancellation is sent even during the pause: a caller waits for it, and it is sent only a few times."""
     power_bi, service = client(reply(429, Retry_After="60"), reply(200))
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -81,7 +82,7 @@ def test_a_cancellation_is_sent_nevertheless(time: Clock) -> None:
 
 
 def test_the_daily_limit_is_not_throttling(time: Clock) -> None:
-    """If it comes as a 429, a user has to act, and reads continue."""
+    """If the daily limit comes as a 429, reads continue, because a user has to act."""
     daily = {"error": {"code": "Request Throttled", "message": "Number of refresh requests in last 24 hours exceeded"}}
     power_bi, _ = client(reply(429, daily, Retry_After="60"), HISTORY)
     with pytest.raises(Exception, match="last 24 hours"):
@@ -98,7 +99,8 @@ def test_the_daily_limit_is_not_throttling(time: Clock) -> None:
     ],
 )
 def test_an_overloaded_capacity_is_not_called_during_its_pause(time: Clock, status: int, body: object) -> None:
-    """This is so for any status. If no pause is given, the callers decide when to call again."""
+    """The pause applies whatever the status of the answer is. If no pause is given, the callers decide when to call
+    again."""
     power_bi, service = client(reply(status, body, Retry_After="60"), reply(status, body), HISTORY)
     for _ in range(2):
         with pytest.raises(Throttled) as caught:
@@ -113,7 +115,7 @@ def test_an_overloaded_capacity_is_not_called_during_its_pause(time: Clock, stat
 
 
 def test_the_refusal_of_a_cancellation_by_an_overloaded_capacity_is_transient() -> None:
-    """The refusal is not permanent."""
+    """A cancellation that an overloaded capacity refuses can be sent again."""
     throttled = reply(400, {"error": {"code": "FabricThrottled", "message": "x"}})
     power_bi, _ = client(throttled, reply(200))
     with pytest.raises(Throttled):

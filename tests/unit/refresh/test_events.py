@@ -208,7 +208,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
 def test_each_transition_has_an_event(
     name: str, level: int, run: Callable[[], Incarnation], kind: Any, answer: Any, facts: dict[str, Any]
 ) -> None:
-    """It has its level, and the facts that explain why a model was not refreshed."""
+    """The event has its level, and the facts that explain why a model was not refreshed."""
     before = run()
     logged = len(before.events)
     event = (before.posted(answer) if kind is PostRefresh else before.answer(kind, answer)).events[logged]
@@ -236,27 +236,27 @@ def test_each_transition_has_an_event(
     ids=["still busy", "idle", "searching", "still running", "not visible yet", "recorded", "finished"],
 )
 def test_an_answer_without_a_change_has_no_event(run: Callable[[], Incarnation], kind: Any, answer: Any) -> None:
-    """Otherwise a refresh of hours would fill the log."""
+    """Answers that change nothing are not logged. Otherwise a refresh of hours would fill the log."""
     before = run()
     logged = len(before.events)
     assert len(before.answer(kind, answer).events) == logged
 
 
 def test_a_claim_after_continuing_has_no_event() -> None:
-    """A run that polls for hours continues in dozens of histories."""
+    """A run that continues in a new history does not log its claim, because a run of hours has dozens of histories."""
     run = Incarnation().polling()
     logged = len(run.events)
     assert len(run.continued().events) == logged
 
 
 def test_a_superseded_orchestration_is_logged() -> None:
-    """The line explains why it ended without an outcome."""
+    """The line explains why the orchestration ended without an outcome."""
     event = Incarnation().superseded(Claim).events[-1]
     assert (event.name, event.level) == ("run.superseded", logging.INFO)
 
 
 def test_the_same_error_is_logged_once() -> None:
-    """When the error changes, it is logged again."""
+    """An error is logged again only when it changes."""
     run = Incarnation().claimed().unavailable(ReadHistory, "HTTP 503").wait()
     logged = len(run.events)
     assert len(run.unavailable(ReadHistory, "HTTP 503").events) == logged
@@ -264,7 +264,7 @@ def test_the_same_error_is_logged_once() -> None:
 
 
 def test_the_end_of_a_run_is_logged_even_with_a_new_error() -> None:
-    """Operators search for this line."""
+    """If a new error ends the run, the last line is that of the end, for which operators search."""
     run = Incarnation().claimed()
     while run.unavailable(ReadHistory).phase is Looking:
         run.wait()
@@ -273,7 +273,7 @@ def test_the_end_of_a_run_is_logged_even_with_a_new_error() -> None:
 
 
 def test_no_event_of_a_run_shows_its_token() -> None:
-    """The token proves to the queue who holds the run."""
+    """No line has the token, because it proves to the queue who holds the run."""
     run = Incarnation().closed().posted(Busy()).history(BLOCKER).reopened().wait().history().wait().permitted()
     run.posted(Accepted(refresh_id="r")).recorded().wait().reads("Completed")
     assert run.events
@@ -281,7 +281,7 @@ def test_no_event_of_a_run_shows_its_token() -> None:
 
 
 def test_a_line_leaves_out_unknown_values() -> None:
-    """It keeps zeros and false, and no value breaks the line."""
+    """A line has zeros and false, but no unknown values. No value breaks the line."""
     event = Event(
         "x.y", requestId="a", caller={}, refreshId=None, position=0, accepted=False, error="", odd={1: object}
     )
@@ -291,13 +291,13 @@ def test_a_line_leaves_out_unknown_values() -> None:
 
 
 def test_a_fact_may_have_any_name() -> None:
-    """This includes the names of the parameters."""
+    """A fact may have the name of a parameter of the event."""
     line = json.loads(Event("x.y", **{"name": "n", "level": 7, "self": 1}).line())
     assert line == {"event": "x.y", "name": "n", "level": 7, "self": 1}
 
 
 def test_messages_are_written_as_objects() -> None:
-    """So a query can read their fields."""
+    """A message in a fact is written as an object, so that a query can read its fields."""
     assert json.loads(Event("run.waiting", waitsFor=BLOCKER).line())["waitsFor"] == {
         "refreshId": "theirs",
         "refreshType": "Scheduled",
@@ -306,7 +306,7 @@ def test_messages_are_written_as_objects() -> None:
 
 
 def test_the_sender_adds_facts() -> None:
-    """The facts of the event itself have priority; the event is not changed."""
+    """The facts of the event itself have priority over those of the sender. The event is not changed."""
     event = Event("run.closed", logging.WARNING, permit=1)
     more = event.about(runId="a-r1", permit=2, caller=None)
     assert (more.name, more.level) == ("run.closed", logging.WARNING)
@@ -320,7 +320,8 @@ UNSAFE = ["\n", "\r", "\x00", "\x1b", "\x7f", "\x80", "\x85", "\x9f", "\u061c", 
 
 @pytest.mark.parametrize("sign", UNSAFE, ids=lambda sign: f"U+{ord(sign):04X}")
 def test_characters_that_break_or_reverse_a_line_are_escaped(sign: str) -> None:
-    """A foreign text could forge a line, or be displayed in a different order. Escaped, it can still be read."""
+    """A foreign text with such characters could forge a line, or change the order in which it is displayed. Escaped,
+    the text can still be read."""
     line = Event("x.y", caller={"pipeline": f"a{sign}b"}).line()
     assert sign not in line
     assert json.loads(line)["caller"]["pipeline"] == f"a{sign}b"
@@ -328,7 +329,7 @@ def test_characters_that_break_or_reverse_a_line_are_escaped(sign: str) -> None:
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)))
 def test_any_value_makes_one_line_of_printable_ascii(value: object) -> None:
-    """Every log store keeps that unchanged."""
+    """A line is printable ASCII, which every log store keeps unchanged."""
     line = Event("x.y", value=value).line()
     assert line.isascii()
     assert line.isprintable()

@@ -67,6 +67,6 @@ def applied(state: str | None, *inputs: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:azure.functions df_loads was called without expected_type")
 @pytest.mark.parametrize("state", [None, '"not a heartbeat"', '{"at": 7}', '{"at": "2026-01-01T00:00:00.000Z"}'])
 def test_the_entity_keeps_the_latest_beat(state: str | None) -> None:
-    """This is so with any earlier state, and with any other input."""
+    """The entity stores the latest beat of a timer, whatever its state was and whatever other input it gets."""
     inputs = [{"at": instant(NOW)}, {"at": instant(NOW - timedelta(minutes=1))}, "nonsense", {"at": None}, None]
     assert applied(state, *inputs) == {"at": instant(NOW)}

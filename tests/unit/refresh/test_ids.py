@@ -28,7 +28,7 @@ KEYS = st.text(min_size=1, max_size=200)
 
 @pytest.mark.parametrize("text", [MODEL, MODEL.upper(), f"  {MODEL}\n"])
 def test_a_guid_is_read_in_lower_case(text: str) -> None:
-    """The GUID may have any notation."""
+    """A GUID may be in upper case or have blanks around it. The result is in lower case."""
     assert parse_guid(text) == MODEL
 
 
@@ -51,13 +51,14 @@ def test_a_guid_is_read_in_lower_case(text: str) -> None:
     ],
 )
 def test_an_invalid_guid_gives_none(value: object) -> None:
-    """An invalid text would become part of a URL."""
+    """An invalid text gives None, because it would become part of a URL."""
     assert parse_guid(value) is None
 
 
 @given(KEYS, st.integers(1, 10**6), st.from_regex(r"[0-9a-f]{16}", fullmatch=True))
 def test_a_keyed_request_is_found_by_its_key(key: str, submission: int, fingerprint: str) -> None:
-    """Its id is valid for the engine. It begins with the prefix of the key, which begins with that of the dataset."""
+    """The id of a request is valid for the engine. It begins with the prefix of the key, which begins with that of the
+    dataset."""
     request = keyed_request(MODEL, key, submission, fingerprint)
     assert REQUEST_ID.fullmatch(request)
     assert request.startswith(key_prefix(MODEL, key))
@@ -68,20 +69,21 @@ def test_a_keyed_request_is_found_by_its_key(key: str, submission: int, fingerpr
 
 @given(KEYS, KEYS)
 def test_no_prefix_of_a_key_is_that_of_another(one: str, other: str) -> None:
-    """It is not that of the same key of another dataset either."""
+    """The id of a request begins neither with the prefix of another key, nor with that of the same key of another
+    dataset."""
     if one != other:
         assert not keyed_request(MODEL, one, 1, "f").startswith(key_prefix(MODEL, other))
     assert not keyed_request(MODEL, one, 1, "f").startswith(key_prefix(OTHER, one))
 
 
 def test_an_id_shows_nothing_of_its_key() -> None:
-    """A key may be a name that must not be in the log."""
+    """The id does not show the key, which may be a name that must not be in the log."""
     assert "payroll" not in keyed_request(MODEL, "payroll", 1, "f")
 
 
 @pytest.mark.parametrize("rest", ["", "x-f", "-1-f", "1234567890-f", "1.5-f"])
 def test_an_invalid_submission_gives_none(rest: str) -> None:
-    """This includes a number that no caller reaches."""
+    """An invalid submission number gives 0. So does a number that no caller reaches."""
     prefix = key_prefix(MODEL, "key")
     assert submission_of(prefix + rest, prefix) == 0
 
@@ -92,13 +94,13 @@ def test_submissions_are_counted_under_their_own_key_only() -> None:
 
 
 def test_each_incarnation_of_a_run_has_an_instance() -> None:
-    """A repeated start finds the same instance."""
+    """Each incarnation has an instance id of its own, so a repeated start finds the same instance."""
     assert run_instance("a-r1", 1) != run_instance("a-r1", 2)
     assert re.fullmatch(r"a-r1-g\d+", run_instance("a-r1", 12))
 
 
 def test_the_same_uri_is_the_same_callback() -> None:
-    """Adding the URI twice adds one callback. The id shows nothing of the URI, which contains a secret."""
+    """Adding a URI twice adds one callback. Its id shows nothing of the URI, which contains a secret."""
     uri = "https://example.com/hook?sig=secret"
     assert callback_instance("a", uri) == callback_instance("a", uri)
     assert len({callback_instance("a", uri), callback_instance("b", uri), callback_instance("a", uri + "x")}) == 3
@@ -109,7 +111,7 @@ def test_the_same_uri_is_the_same_callback() -> None:
 
 
 def test_the_dataset_is_read_from_instance_ids() -> None:
-    """These are the ids of requests, runs and callbacks; other instances have no dataset."""
+    """The ids of requests, runs and callbacks contain the dataset. Other instances have none."""
     request = f"{request_prefix(MODEL)}0123456789abcdef"
     instances = [request, run_instance(f"{request}-r1", 1), callback_instance(request, "https://example.com/x")]
     assert [dataset_of(instance) for instance in instances] == [MODEL] * 3

@@ -38,7 +38,8 @@ print(len(found), all(found))
 
 
 def test_threads_decode_a_type_for_the_first_time() -> None:
-    """They do so at the same moment, as in a worker that has just started. With msgspec alone, the process crashes."""
+    """Several threads decode a type for the first time at the same moment, as in a worker that has just started. With
+    msgspec alone, the process crashes."""
     done = subprocess.run(
         [sys.executable, "-c", FIRST_USES], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
     )

@@ -85,7 +85,8 @@ HERE = {"POWER_BI_API_URL": "http://127.0.0.1:7072"}
     [("5", "60", (5, 60)), ("0.2", "0.5", (2, 2)), ("1", "60", (2, 60)), ("2.1", "7.5", (3, 8)), ("3", "3.5", (3, 4))],
 )
 def test_pauses_are_whole_seconds_and_at_least_two(least: str, most: str, pauses: tuple[float, float]) -> None:
-    """The engine cuts a timer to whole seconds, and a timer of one second fires at once, without any pause."""
+    """The engine cuts a timer to whole seconds, and a timer of one second fires at once. So shorter pauses would be no
+    pauses."""
     limits = read(POLL_MIN_SECONDS=least, POLL_MAX_SECONDS=most).limits
     assert (limits.poll_min, limits.poll_max) == pauses
     exact = read(POLL_MIN_SECONDS=least, POLL_MAX_SECONDS=most, EXACT_TIMERS="true", **HERE).limits
@@ -93,7 +94,7 @@ def test_pauses_are_whole_seconds_and_at_least_two(least: str, most: str, pauses
 
 
 def test_exact_timers_are_for_this_machine() -> None:
-    """No engine in the cloud has exact timers."""
+    """EXACT_TIMERS is accepted only with a service on this machine, because no engine in the cloud has exact timers."""
     assert read(EXACT_TIMERS="1", **HERE).exact_timers
     for elsewhere in ({}, {"POWER_BI_API_URL": "https://api.example.test", "POWER_BI_SCOPE": "s"}):
         with pytest.raises(SettingsError, match="EXACT_TIMERS") as caught:
@@ -104,14 +105,14 @@ def test_exact_timers_are_for_this_machine() -> None:
 @pytest.mark.parametrize("name", ["ALLOWED_WORKSPACES", "ALLOWED_CALLERS", "ALLOWED_READERS", "CALLBACK_ALLOWED_HOSTS"])
 @pytest.mark.parametrize("value", [",", ";", " , ; ,"])
 def test_a_list_without_entries_stops_the_start(name: str, value: str) -> None:
-    """Its author wanted to restrict something, but an unset value would allow everything."""
+    """The author of such a list wanted to restrict something, but without entries it would allow everything."""
     with pytest.raises(SettingsError, match="contains no") as caught:
         read(**{name: value})
     assert caught.value.name == name
 
 
 def test_retention_is_days() -> None:
-    """The error also gives the limit in days. It is at most ten years."""
+    """The retention is a number of days, at most ten years. The error names the limit in days."""
     assert read(RETENTION_DAYS="0.5").retention_days == 0.5
     assert read(RETENTION_DAYS="3650").retention_days == 3650
     for value, problem in (("0", "number of days"), ("-1", "number of days"), ("3651", "at most 3650 days")):
@@ -121,7 +122,8 @@ def test_retention_is_days() -> None:
 
 
 def test_a_slot_has_an_address_of_its_own() -> None:
-    """After a swap, the platform's name of the app may be that of the other slot. Without slots there is none."""
+    """A deployment slot needs PUBLIC_BASE_URL: after a swap, the platform's name of the app may be that of the other
+    slot."""
     with pytest.raises(SettingsError, match="deployment slot staging") as caught:
         read(WEBSITE_SLOT_NAME="staging")
     assert caught.value.name == "PUBLIC_BASE_URL"
@@ -189,7 +191,7 @@ BAD: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("name", "value"), BAD)
 def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
-    """This is so even if other values are valid."""
+    """The error names the invalid setting, even if other values are valid."""
     with pytest.raises(SettingsError, match=f"^App setting {name}: ") as caught:
         read(**{"POWER_BI_SCOPE": "s", name: value})
     assert caught.value.name == name
@@ -207,7 +209,7 @@ def test_callers_may_sign_in() -> None:
 
 
 def test_readers_may_only_read() -> None:
-    """Callers may read, too."""
+    """Readers may read and not call. Callers may also read."""
     reader, stranger = "99999999-89ab-cdef-0123-456789abcdef", "99999999-89ab-cdef-0123-000000000000"
     settings = read(**SIGN_IN, ALLOWED_READERS=reader.upper())
     assert [settings.allows_reader(one) for one in (ONE, reader, stranger)] == [True, True, False]
@@ -216,7 +218,7 @@ def test_readers_may_only_read() -> None:
 
 
 def test_expectations_of_models() -> None:
-    """They are in hours, by dataset id in lower case."""
+    """Expectations are in hours, by dataset id in lower case."""
     assert read().expected_every_hours == {}
     assert read(EXPECTED_EVERY_HOURS="").expected_every_hours == {}
     value = json.dumps({ONE.upper(): 24, TWO: 0.5})
@@ -234,7 +236,7 @@ def test_expectations_of_models() -> None:
     ],
 )
 def test_a_bad_expectation_stops_the_start(value: str) -> None:
-    """If it counted as none, it would have no effect."""
+    """An invalid expectation stops the start. If it were ignored, it would have no effect."""
     with pytest.raises(SettingsError) as caught:
         read(EXPECTED_EVERY_HOURS=value)
     assert caught.value.name == "EXPECTED_EVERY_HOURS"
@@ -254,14 +256,14 @@ def test_a_bad_expectation_stops_the_start(value: str) -> None:
     ],
 )
 def test_ineffective_access_control_stops_the_start(changed: dict[str, str], name: str) -> None:
-    """Without the platform's sign-in any caller could forge its headers; an unused list protects nothing."""
+    """Without the platform's sign-in, any caller could forge its headers. A list that is not used protects nothing."""
     with pytest.raises(SettingsError) as caught:
         read(**{**SIGN_IN, **changed})
     assert caught.value.name == name
 
 
 def test_this_machine_may_be_called_in_development() -> None:
-    """This is so if the service is also on this machine."""
+    """If the service is on this machine, callbacks may also call this machine."""
     settings = read(POWER_BI_API_URL="http://localhost:7072", CALLBACK_ALLOWED_HOSTS="localhost 127.0.0.1")
     assert settings.local
     assert settings.callback_allowed_hosts == ("localhost", "127.0.0.1")
@@ -278,7 +280,8 @@ def test_the_shortest_wait_must_not_exceed_the_longest() -> None:
 
 
 def test_another_service_needs_its_scope() -> None:
-    """This is so unless the service is on this machine, where invented tokens are enough."""
+    """A service in no known cloud needs POWER_BI_SCOPE. A service on this machine does not: invented tokens are enough
+    for it."""
     with pytest.raises(SettingsError, match="POWER_BI_SCOPE"):
         read(POWER_BI_API_URL="https://api.example.test")
     assert read(POWER_BI_API_URL="http://127.0.0.1:8000").power_bi_api_url == "http://127.0.0.1:8000"
@@ -300,12 +303,12 @@ def test_another_service_needs_its_scope() -> None:
     ],
 )
 def test_only_this_machine_is_a_loopback(url: str, local: bool) -> None:
-    """Elsewhere tokens would be sent in plain text."""
+    """Only an address of this machine counts. To any other address, tokens would be sent in plain text."""
     assert is_loopback(url) is local
 
 
 def test_workspaces_are_restricted_only_with_the_setting() -> None:
-    """Without it, all are allowed."""
+    """Without ALLOWED_WORKSPACES, all workspaces are allowed."""
     assert read().allows_workspace(UUID(ONE))
     assert read(ALLOWED_WORKSPACES=TWO).allows_workspace(UUID(TWO))
     assert not read(ALLOWED_WORKSPACES=TWO).allows_workspace(UUID(ONE))
@@ -313,7 +316,7 @@ def test_workspaces_are_restricted_only_with_the_setting() -> None:
 
 @pytest.mark.parametrize("name", ["IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET"])
 def test_the_identity_of_an_app_is_recognised(name: str) -> None:
-    """Power BI sends no emails to the identity of an app."""
+    """The app has to know whether it has its own identity, because Power BI sends no emails to it."""
     assert read(**{name: "x"}).app_identity
 
 
@@ -322,6 +325,6 @@ def test_the_identity_of_an_app_is_recognised(name: str) -> None:
     st.text(max_size=30),
 )
 def test_any_text_is_accepted_or_refused_with_its_setting(name: str, value: str) -> None:
-    """The start raises no other exception."""
+    """Any text is accepted or raises SettingsError, and no other exception."""
     with suppress(SettingsError):
         read(**{name: value})

@@ -48,7 +48,8 @@ def test_times_are_utc_with_any_number_of_digits(text: object, expected: datetim
     ],
 )
 def test_the_years_that_mean_never_are_absent(text: str) -> None:
-    """.NET writes its minimum and maximum for "never"; sums with them would exceed the calendar."""
+    """.NET writes its minimum or maximum for "never". Such times count as absent, because sums with them would exceed
+    the calendar."""
     assert parse_time(text) is None
 
 
@@ -71,12 +72,12 @@ def test_the_years_that_mean_never_are_absent(text: str) -> None:
     ],
 )
 def test_a_text_that_only_resembles_a_time_is_absent(text: str) -> None:
-    """It is not mistaken for another time."""
+    """A text in any other form counts as absent, and is not mistaken for another time."""
     assert parse_time(text) is None
 
 
 def test_blanks_and_letters_do_not_matter() -> None:
-    """Blanks may be around the time, between date and time, and before the offset."""
+    """Blanks may be around the time, between date and time, and before the offset. T and Z may be in lower case."""
     six = datetime(2026, 3, 23, 6, tzinfo=UTC)
     for text in (
         " 2026-03-23T06:00:00Z\n",
@@ -94,7 +95,7 @@ def test_blanks_and_letters_do_not_matter() -> None:
     | st.from_regex(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{0,9})?(Z|[+-]\d\d:?\d\d)?")
 )
 def test_any_value_is_a_time_or_none(value: object) -> None:
-    """There is never an exception, and the app can calculate a year before and after the time."""
+    """No value causes an exception. The app can calculate a year before and after each time."""
     time = parse_time(value)
     if time is not None:
         assert time.tzinfo is UTC
@@ -107,7 +108,7 @@ offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(
 
 @given(moments, offsets)
 def test_a_written_time_is_read_as_the_same_time(time: datetime, offset: timezone) -> None:
-    """It is the same to the millisecond, from any time zone."""
+    """A time that is written and read is the same to the millisecond, from any time zone."""
     text = instant(time.astimezone(offset))
     milliseconds = time.replace(microsecond=time.microsecond // 1000 * 1000)
     assert parse_time(text) == time_of(text) == milliseconds
@@ -116,14 +117,14 @@ def test_a_written_time_is_read_as_the_same_time(time: datetime, offset: timezon
 
 @given(moments, moments)
 def test_written_times_compare_as_times(one: datetime, other: datetime) -> None:
-    """All have the same length, so stored texts are in the order of the times."""
+    """All written times have the same length, so stored texts are in the order of the times."""
     assert len(instant(one)) == len(instant(other)) == len("2026-03-31T06:00:00.000Z")
     if instant(one) != instant(other):
         assert (instant(one) < instant(other)) is (one < other)
 
 
 def test_no_time_is_written_as_none() -> None:
-    """An unknown time remains unknown."""
+    """An unknown time is written as None."""
     assert iso(None) is None
 
 

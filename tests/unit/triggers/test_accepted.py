@@ -70,19 +70,19 @@ def test_the_same_key_gets_all(caller: func.HttpRequest) -> None:
 
 @pytest.mark.parametrize("caller", [call(x_functions_key="two"), call(), call(x_functions_key=""), signed_in(FACTORY)])
 def test_another_key_or_none_gets_no_cancel_uri(caller: func.HttpRequest) -> None:
-    """Headers of a sign-in that is off do not help either."""
+    """Another key, or no key, gets no URI to cancel. Headers of a sign-in that is off do not help."""
     assert list(uris(WITH_KEY, caller)) == ["statusUri", "statusQueryGetUri"]
 
 
 def test_without_keys_all_callers_are_the_same() -> None:
-    """This is so on a development machine, where the host checks no keys."""
+    """On a development machine, where the host checks no keys, every caller gets the cancel URI."""
     assert "cancelUri" in uris(call(), call())
 
 
 @pytest.mark.usefixtures("entra")
 @pytest.mark.parametrize(("caller", "gets_it"), [(FACTORY, True), (FACTORY.upper(), True), (OTHER, False), ("", False)])
 def test_the_same_principal_gets_all(caller: str, gets_it: bool) -> None:
-    """This is so with any key."""
+    """The same principal gets all URIs, with any key."""
     assert ("cancelUri" in uris(signed_in(FACTORY), signed_in(caller))) is gets_it
 
 
@@ -99,12 +99,13 @@ def test_a_caller_is_stored_as_a_digest() -> None:
     ("given", "expected", "equal"), [("a", "a", True), ("a", "b", False), (None, "a", False), ("ü", "ü", True)]
 )
 def test_secrets_are_compared(given: str | None, expected: str, equal: bool) -> None:
-    """This includes secrets that cannot be in a header."""
+    """Secrets are compared even if they have characters that cannot be in a header."""
     assert same(given, expected) is equal
 
 
 def test_management_uris_are_returned_only_with_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They contain a key that gives access to all orchestrations of the app."""
+    """The management URIs contain a key that gives access to all orchestrations of the app. So they are returned only
+    with the setting."""
     assert not any("durabletask" in uri or "management" in uri for uri in uris(WITH_KEY, WITH_KEY).values())
     exposing: Any = Settings(expose_management_uris=True)
     monkeypatch.setattr(accepted, "current_settings", lambda: exposing)

@@ -48,7 +48,7 @@ def post(engine: Engine) -> tuple[int, Any]:
 
 
 def test_a_repeated_start_of_a_retry_does_not_need_the_earlier_batch() -> None:
-    """The purge may have deleted it since the retry was accepted."""
+    """A repeat of an accepted retry succeeds, although the purge may have deleted the earlier batch since then."""
     spec = parse_batch(RETRY, Settings())
     state = BatchState(
         spec=spec,
@@ -64,7 +64,7 @@ def test_a_repeated_start_of_a_retry_does_not_need_the_earlier_batch() -> None:
 
 
 def test_a_new_retry_needs_the_earlier_batch() -> None:
-    """The refusal names the wrong key."""
+    """A new retry is refused if the earlier batch does not exist. The refusal names the wrong key."""
     status, body = post(Engine([]))
     assert (status, body["error"]["target"]) == (400, "retryOf")
     assert "does not exist" in body["error"]["message"]

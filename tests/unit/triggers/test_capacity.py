@@ -58,7 +58,7 @@ class Engine:
         return self.queue
 
     async def first_alive(self, instances: Iterable[str]) -> str | None:
-        """The first active one."""
+        """The first of these orchestrations that is active."""
         return next((instance for instance in instances if instance in self.alive), None)
 
     async def tell_group(self, name: str, operation: object) -> None:
@@ -106,44 +106,45 @@ def check(
 
 
 def freed(number: int, incarnation: int) -> list[tuple[str, object]]:
-    """The run is removed, unless it has sent a later message."""
+    """The operation that removes the run, unless the run has sent a later message."""
     asker = Asker(run="a-r1", incarnation=incarnation, number=number)
     return [("P1", FreePlaces(at=instant(NOW), askers=(asker,)))]
 
 
 def test_a_place_of_a_run_that_left_its_queue_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is freed when its model is idle, because its refresh may continue without the run."""
+    """The place is freed only when the model is idle, because the refresh may continue without the run."""
     assert check(monkeypatch, Engine(held())) == freed(5, 2)
     assert check(monkeypatch, Engine(held()), is_busy=True) == []
-    assert check(monkeypatch, Engine(held()), is_busy=None) == [], "it could not be looked at"
+    assert check(monkeypatch, Engine(held()), is_busy=None) == [], "the history cannot be read"
     assert check(monkeypatch, Engine(held(minutes=31 * 60)), is_busy=None) == freed(5, 2), "no refresh runs so long"
 
 
 @pytest.mark.parametrize("alive", ["a", "a-r1-g3"])
 def test_a_run_in_its_queue_keeps_its_place(monkeypatch: pytest.MonkeyPatch, alive: str) -> None:
-    """This is so even if its orchestration is dead: a request will repair it, and its refresh may be running."""
+    """A run in its queue keeps its place even if its orchestration is dead: a request will repair the run, and its
+    refresh may be running."""
     assert check(monkeypatch, Engine(held(), enrolled(), {alive})) == []
 
 
 def test_a_dead_run_with_dead_requests_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The orchestrations of all its requests are also dead."""
+    """A run loses its place if its orchestration and those of all its requests are dead."""
     assert check(monkeypatch, Engine(held(), enrolled())) == freed(5, 2)
     assert check(monkeypatch, Engine(held(), enrolled()), is_busy=True) == []
 
 
 def test_new_places_are_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The queue may have been read before the run got its place."""
+    """A new place is not checked, because the queue may have been read before the run got its place."""
     assert check(monkeypatch, Engine(held(minutes=0.5))) == []
     assert check(monkeypatch, Engine(in_line(-1))) == []
 
 
 def test_a_dead_waiting_run_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its model need not be checked, because it has posted nothing."""
+    """A dead run that waits is removed. Its model need not be checked, because the run has posted nothing."""
     assert check(monkeypatch, Engine(in_line(5)), is_busy=True) == freed(3, 1)
 
 
 def test_without_limits_and_without_the_engine_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the run of the timer is stored."""
+    """Without limits or without the engine, the timer only stores that it ran."""
     assert check(monkeypatch, Engine(held()), settings=Settings()) == []
     assert check(monkeypatch, Engine(held(), fails=True)) == []
 
@@ -176,13 +177,13 @@ class Client:
     ],
 )
 def test_whether_a_model_is_busy(monkeypatch: pytest.MonkeyPatch, client: Client, expected: bool | None) -> None:
-    """The history shows it. The result is unknown if the history cannot be read at the moment."""
+    """The history shows whether a model is busy. If it cannot be read at the moment, the result is unknown."""
     monkeypatch.setattr(busy, "configured_client", lambda: client)
     assert asyncio.run(busy.is_busy(WORKSPACE, DATASET)) is expected
 
 
 def test_the_route_shows_the_holders_of_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It also shows the external refreshes that count, the waiting runs, and when a closed group opens again."""
+    """The route also shows the external refreshes that count, the waiting runs, and when a closed group opens again."""
     group = held()
     group.waiting = in_line(-1).waiting
     group.external = {"other": External(until=instant(NOW + timedelta(minutes=1)), model_name="Stock")}

@@ -51,7 +51,7 @@ def refused(
     ],
 )
 def test_a_foreign_page_changes_nothing(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
-    """This is so with any method, with or without the most precise header."""
+    """Calls of a foreign page are refused with any method, with or without the most precise header."""
     for method in ("POST", "DELETE", "PUT", "PATCH"):
         assert refused(monkeypatch, {**COOKIE, **headers}, method=method)
 
@@ -68,7 +68,7 @@ def test_a_foreign_page_changes_nothing(monkeypatch: pytest.MonkeyPatch, headers
     ],
 )
 def test_pipelines_and_the_own_page_go_on(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
-    """Pipelines send none of the headers."""
+    """Calls of pipelines, which send none of the headers, and of the app's own page are accepted."""
     assert not refused(monkeypatch, headers)
 
 
@@ -80,7 +80,7 @@ def test_a_gateway_is_the_own_site(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_reading_is_left_to_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The browser itself shows no answer to a foreign page."""
+    """A foreign page may call routes that only read, because the browser itself does not show it the answer."""
     for method in ("GET", "HEAD", "OPTIONS"):
         assert not refused(monkeypatch, {"Sec-Fetch-Site": "cross-site", **COOKIE}, method=method)
 

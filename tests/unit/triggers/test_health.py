@@ -30,7 +30,7 @@ async def no_token() -> str:
 
 @pytest.mark.parametrize(("version", "more"), [(COMMIT, {"version": COMMIT}), (None, {})])
 def test_the_report_has_the_commit(monkeypatch: pytest.MonkeyPatch, version: str | None, more: dict[str, str]) -> None:
-    """The report has it even while the app is unhealthy. If the package has no commit, the key is left out."""
+    """The report has the commit even while the app is unhealthy. If the package has no commit, the key is left out."""
     monkeypatch.setattr(http_health, "_version", lambda: version)
     monkeypatch.setattr(http_health, "_token", no_token)
     report = asyncio.run(http_health._look(DownEngine()))

@@ -82,7 +82,7 @@ class Engine:
         return self.queues.get(dataset_id, Queue())
 
     async def first_alive(self, instances: Iterable[str]) -> str | None:
-        """The first active one."""
+        """The first of these orchestrations that is active."""
         for instance in instances:
             self.looked_at.append(instance)
             if instance in self.alive:
@@ -140,7 +140,8 @@ def purge(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
 
 
 def test_a_queue_that_was_deleted_is_not_visited(caplog: pytest.LogCaptureFixture) -> None:
-    """Its row stays permanently, with a status that reports the deletion. A row without a status is visited."""
+    """The row of a deleted queue stays permanently, with a status that reports the deletion. A row without a status is
+    visited."""
     rows = [entity("gone", status={}), entity("gone too", status={"entityExists": False}), entity("old", status=None)]
     engine = Engine([*rows, entity("here")])
     event = tidy(engine, caplog)
@@ -150,7 +151,7 @@ def test_a_queue_that_was_deleted_is_not_visited(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_queue_with_expired_entries_is_signalled() -> None:
-    """It is signalled half an hour after an end, not before, and not if it has already removed the entry."""
+    """A queue is signalled half an hour after an end, not before, and not if it has already removed the entry."""
     engine = Engine(
         [entity(key) for key in ("young", "old", "quiet")],
         {"young": remembering(timedelta(minutes=10)), "old": remembering(timedelta(minutes=31)), "quiet": Queue()},
@@ -161,7 +162,7 @@ def test_a_queue_with_expired_entries_is_signalled() -> None:
 
 
 def test_an_active_queue_costs_one_look(caplog: pytest.LogCaptureFixture) -> None:
-    """This is so for any number of waiting requests."""
+    """A visit of an active queue takes one look, for any number of waiting requests."""
     engine = Engine([entity("a")], {"a": waiting(*map(str, range(5000)))}, alive={"run-g1"})
     tidy(engine, caplog)
     assert (engine.looked_at, engine.operations) == (["run-g1"], [])
@@ -180,7 +181,7 @@ def test_dead_requests_are_swept_in_portions(caplog: pytest.LogCaptureFixture) -
 
 
 def test_an_unreadable_queue_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    """For example, newer code wrote its state."""
+    """A queue may be unreadable because newer code wrote its state. The other queues are visited."""
     engine = Engine([entity(key) for key in "abc"], bad={"a"})
     event = tidy(engine, caplog)
     assert sorted(engine.read) == ["a", "b", "c"]
@@ -188,7 +189,7 @@ def test_an_unreadable_queue_does_not_stop_the_others(caplog: pytest.LogCaptureF
 
 
 def test_an_idle_queue_is_visited_once_a_week() -> None:
-    """It is visited at an hour of its own. A recently changed queue is visited each hour."""
+    """An idle queue is visited at an hour of its own, and a recently changed queue each hour."""
     quiet, lively = entity("a", timedelta(days=30)), entity("b", LATELY - timedelta(hours=1))
     hours = [NOW + timedelta(hours=number) for number in range(2 * SELDOM_HOURS)]
     assert sum(is_due(quiet, hour) for hour in hours) == 2
@@ -199,7 +200,8 @@ def test_an_idle_queue_is_visited_once_a_week() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, MAX_VISITS, MAX_VISITS + 1, 7 * MAX_VISITS - 3])
 def test_a_run_visits_a_portion_and_some_visit_all(count: int) -> None:
-    """A run visits a portion, and each queue is visited within the necessary number of runs."""
+    """A run visits a portion of the queues. Each queue is visited within the smallest number of runs that is enough for
+    all."""
     due, runs = [str(number) for number in range(count)], -(-count // MAX_VISITS)
     for first in (0, 1, 493_211):
         portions_of = [portion(due, hour, MAX_VISITS) for hour in range(first, first + runs)]
@@ -208,7 +210,7 @@ def test_a_run_visits_a_portion_and_some_visit_all(count: int) -> None:
 
 
 def test_the_purge_is_one_by_one(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It purges only ended instances, without reading inputs. After a failure, the next run tries again."""
+    """The purge deletes only ended instances, without reading inputs. After a failure, the next run tries again."""
     monkeypatch.setenv("RETENTION_DAYS", "30")
     engine = Engine([Instance(id=f"request {number}", name="", status="Completed") for number in range(100)])
     engine.bad = {"request 7"}
@@ -224,14 +226,14 @@ def test_the_purge_is_one_by_one(caplog: pytest.LogCaptureFixture, monkeypatch: 
 
 
 def test_a_purge_ends_in_time(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does so for any behaviour of the engine. The event shows if instances are left."""
+    """The purge ends in time whatever the engine does. The event shows whether instances are left."""
     monkeypatch.setattr(portions.work_through, "__defaults__", (0.01,))
     engine = Engine([Instance(id="a", name="", status="Completed")], hangs=True)
     assert purge(engine, caplog)["complete"] is False
 
 
 def test_few_items_are_processed_at_once() -> None:
-    """Each item is processed once."""
+    """A limited number of items is processed at the same time, and each item once."""
     running, most, seen = 0, 0, list[int]()
 
     async def things() -> AsyncIterator[int]:
@@ -253,7 +255,7 @@ def test_few_items_are_processed_at_once() -> None:
 
 
 def test_an_exception_is_raised() -> None:
-    """This includes a timeout other than that of the work as a whole."""
+    """An exception of an item is raised, even if it is a timeout."""
 
     async def things() -> AsyncIterator[int]:
         yield 1

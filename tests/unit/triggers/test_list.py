@@ -51,7 +51,7 @@ def request(number: int, accepted: datetime, created: datetime | None = None, **
     """A request in the engine's list. Its instance was created when it was accepted, or later."""
     spec = RequestSpec(dataset_id=MODEL, scope=Scope(workspace_id=MODEL))
     state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=instant(accepted))
-    # the engine shows whole seconds
+    # the times of the engine are in whole seconds
     born = instant((created or accepted).replace(microsecond=0))
     more = {"status": "Running", **more}
     return Instance(
@@ -75,7 +75,7 @@ def newest_first(instances: Iterable[Instance]) -> list[str]:
 
 
 def estate(count: int, seed: int, over: timedelta) -> list[Instance]:
-    """Requests that were accepted over some time, each of which continued as new for some time."""
+    """Requests that were accepted over some time. Each of them continued as new for some time afterwards."""
     chance = random.Random(seed)  # noqa: S311 - the same requests each time
     found = []
     for number in range(count):
@@ -97,20 +97,20 @@ def test_newest_first_holds_over_all_pages(over: timedelta, seed: int) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, PAGE_REQUESTS, PAGE_REQUESTS + 1])
 def test_the_last_page_has_no_continuation(count: int) -> None:
-    """This is so for any number of requests."""
+    """For any number of requests, the last page has no continuation, and no page is empty."""
     instances = estate(count, 1, timedelta(days=2))
     assert [name for page in pages(Engine(instances)) for name in page] == newest_first(instances)
     assert len(pages(Engine(instances))) == max(1, -(-count // PAGE_REQUESTS))
 
 
 def test_requests_of_the_same_time_are_on_one_page_each() -> None:
-    """A page may end within a burst of requests."""
+    """If a page ends within a burst of requests, each of them is still on exactly one page."""
     instances = [request(number, NOW) for number in range(3 * PAGE_REQUESTS)]
     assert [name for page in pages(Engine(instances)) for name in page] == newest_first(instances)
 
 
 def test_a_request_past_its_deadline_is_on_a_page() -> None:
-    """The app was stopped for a month, and then the request continued as new once more."""
+    """The app was stopped for a month. The request then continued as new once more, long past its deadline."""
     old = request(999, NOW - timedelta(days=30), NOW)
     instances = [*estate(120, 1, timedelta(days=20)), old]
     found = [name for page in pages(Engine(instances)) for name in page]
@@ -120,7 +120,7 @@ def test_a_request_past_its_deadline_is_on_a_page() -> None:
 
 
 def test_since_is_the_time_of_acceptance() -> None:
-    """It is not the engine's creation time, which is later."""
+    """`since` is compared with the time of acceptance, not with the engine's creation time, which is later."""
     since = NOW - timedelta(hours=5)
     instances = [request(number, NOW - timedelta(hours=number), NOW) for number in range(10)]
     engine = Engine(instances)
@@ -130,7 +130,7 @@ def test_since_is_the_time_of_acceptance() -> None:
 
 
 def test_the_engine_filters_by_status() -> None:
-    """Ended instances, which are the majority, need not be read."""
+    """The engine filters by status, so ended instances, which are the majority, are not read."""
     instances = [request(number, NOW, status="Completed" if number % 10 else "Running") for number in range(100)]
     engine = Engine(instances)
     (page,) = pages(engine, Filters(None, None, frozenset({"queued"})))
@@ -155,7 +155,7 @@ def test_the_number_of_reads_is_limited(monkeypatch: pytest.MonkeyPatch, read: i
 
 
 def test_a_page_reads_no_more_than_it_needs() -> None:
-    """For the first page of ten thousand requests, it reads only the instances of an hour."""
+    """Of ten thousand requests, the first page reads only the instances of an hour."""
     instances = [request(number, NOW - timedelta(minutes=number)) for number in range(10_000)]
     engine = Engine(instances)
     asyncio.run(http_list.requests_before(engine, ALL, None, NOW))  # type: ignore[arg-type]
@@ -166,7 +166,7 @@ CONTINUATION = encode_continuation(Place(instant(NOW), f"{MODEL}-1"), ALL.text, 
 
 
 def test_a_continuation_is_read_again() -> None:
-    """It can be used in a URL without escapes."""
+    """A continuation can be decoded, and used in a URL without escapes."""
     assert decode_continuation(CONTINUATION, ALL.text, SECRET) == Place(instant(NOW), f"{MODEL}-1")
     assert CONTINUATION.replace("-", "").replace("_", "").isalnum()
 
@@ -178,7 +178,7 @@ def test_a_continuation_is_read_again() -> None:
      encode_continuation(Place("yesterday", "x"), ALL.text, SECRET)],
 )  # fmt: skip
 def test_a_forged_continuation_is_refused(continuation: str) -> None:
-    """This is so for any content."""
+    """A continuation that the app did not issue is refused, whatever its content is."""
     with pytest.raises(BadRequestError) as problem:
         decode_continuation(continuation, ALL.text, SECRET)
     assert problem.value.target == "continuation"
@@ -190,6 +190,6 @@ def test_a_forged_continuation_is_refused(continuation: str) -> None:
      (Filters(None, None, frozenset({"failed"})), SECRET), (ALL, b"another")],
 )  # fmt: skip
 def test_a_continuation_belongs_to_its_list(filters: Filters, secret: bytes) -> None:
-    """It is invalid with other filters, or after the app's key has changed."""
+    """A continuation is invalid with other filters, or after the app's key has changed."""
     with pytest.raises(BadRequestError):
         decode_continuation(CONTINUATION, filters.text, secret)

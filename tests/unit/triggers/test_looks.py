@@ -50,7 +50,7 @@ def run(use: Callable[[Looks[int], Source, Clock], Awaitable[None]]) -> None:
 
 
 def test_a_look_is_shared_for_a_second() -> None:
-    """Simultaneous callers and those that come a moment later share it. A different key needs a different look."""
+    """Simultaneous callers and those within the next second share a look. Another key needs another look."""
 
     async def use(looks: Looks[int], source: Source, clock: Clock) -> None:
         assert await asyncio.gather(*(looks.at("a", source.look) for _ in range(200))) == [1] * 200
@@ -64,7 +64,7 @@ def test_a_look_is_shared_for_a_second() -> None:
 
 
 def test_all_waiting_callers_get_an_error_and_it_is_not_cached() -> None:
-    """The next caller looks itself."""
+    """After an error, the next caller looks again."""
 
     async def use(looks: Looks[int], source: Source, _: Clock) -> None:
         source.gate, source.problem = asyncio.Event(), RuntimeError("no engine")
@@ -81,7 +81,7 @@ def test_all_waiting_callers_get_an_error_and_it_is_not_cached() -> None:
 
 @pytest.mark.parametrize("cancelled", [0, 1])
 def test_a_cancelled_caller_does_not_cancel_the_look_of_others(cancelled: int) -> None:
-    """This is so even if that caller began the look."""
+    """The look continues even if the cancelled caller began it."""
 
     async def use(looks: Looks[int], source: Source, _: Clock) -> None:
         source.gate = asyncio.Event()
@@ -100,7 +100,7 @@ def test_a_cancelled_caller_does_not_cancel_the_look_of_others(cancelled: int) -
 def test_a_look_that_fails_after_its_caller_was_cancelled_is_silent(
     seconds: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No caller gets the error and there is no warning, even if another look has replaced it."""
+    """No caller gets the error and there is no warning, even if another look has replaced the failed one."""
     caplog.set_level(logging.WARNING)
 
     async def use(looks: Looks[int], source: Source, clock: Clock) -> None:
@@ -124,7 +124,7 @@ def test_a_look_that_fails_after_its_caller_was_cancelled_is_silent(
 
 
 def test_the_number_of_cached_looks_is_limited() -> None:
-    """If the cache is full of fresh values, a caller reads itself. Old values are removed."""
+    """If the cache is full of fresh values, a caller reads without it. Old values are removed."""
 
     async def use(looks: Looks[int], source: Source, clock: Clock) -> None:
         for key in map(str, range(MAX_KEPT)):
@@ -139,7 +139,7 @@ def test_the_number_of_cached_looks_is_limited() -> None:
 
 
 def test_another_loop_looks_itself() -> None:
-    """A look of a loop that has ended would never return."""
+    """Each loop has looks of its own, because a look of a loop that has ended would never return."""
     looks: Looks[int] = Looks(Clock())
     source = Source()
     assert [asyncio.run(looks.at("a", source.look)) for _ in range(2)] == [1, 2]

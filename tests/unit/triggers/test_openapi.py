@@ -72,9 +72,10 @@ def keys(schema: Json) -> set[str]:
 
 @pytest.mark.parametrize("ways", [(FUNCTION_KEY,), (SIGN_IN,), (FUNCTION_KEY, SIGN_IN)])
 def test_it_is_openapi(ways: tuple[str, ...]) -> None:
-    """It is valid OpenAPI 3.1 with each access control, without details of the other access control."""
+    """With each access control, the description is valid OpenAPI 3.1, and has no details of the other access
+    control."""
     document = describe({"url": "https://example.net/api"}, ways)
-    from openapi_spec_validator import OpenAPIV31SpecValidator  # its import is slow, and few test processes need it
+    from openapi_spec_validator import OpenAPIV31SpecValidator  # the import is slow, and few test processes need it
 
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     assert set(document["components"]["securitySchemes"]) == {*ways, TOKEN}
@@ -107,7 +108,7 @@ SPEC = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w"))
 
 
 def test_the_keys_of_a_request() -> None:
-    """They are the keys that the code checks, with the same choices."""
+    """The description has the keys that the code checks, with the same choices."""
     request = SCHEMAS["RefreshRequest"]
     assert list(request["properties"]) == list(KEYS)
     assert request["additionalProperties"] is False
@@ -127,7 +128,7 @@ def test_the_keys_of_a_request() -> None:
 
 
 def test_the_options_of_a_refresh() -> None:
-    """They are the options that the code checks."""
+    """The description has the options that the code checks."""
     options = SCHEMAS["RefreshOptions"]["properties"]
     with pytest.raises(ValueError, match="Known options: ") as refused:
         check_options({"?": 1})
@@ -185,7 +186,7 @@ def stored(
 
 
 def test_the_keys_of_a_status() -> None:
-    """They are exactly the possible keys, including those of inner objects. Keys that are always present are
+    """The description has exactly the possible keys, including those of inner objects. Keys that are always present are
     required."""
     ended = report(stored(EVERYTHING, {"pipeline": "p"}, "b"), datetime.now(UTC)).body
     going_on = report(stored(caller={"pipeline": "p"}), datetime.now(UTC), LIVE).body
@@ -207,7 +208,7 @@ COMPLETED = RequestOutcome(status="Completed")
 
 
 def test_the_keys_of_a_row_of_the_list() -> None:
-    """This is so for a row, too."""
+    """A row of the list has exactly the described keys. Keys that are always present are required."""
     rows = [summary(stored(EVERYTHING, {"pipeline": "p"}, "b")), summary(stored())]
     assert set(rows[0]) == keys(SCHEMAS["Summary"])
     assert set(rows[1]) == set(SCHEMAS["Summary"]["required"])
@@ -231,7 +232,7 @@ def examples(body: Json) -> list[Json]:
 
 @pytest.mark.parametrize(("where", "body"), list(bodies()), ids=[where for where, _ in bodies()])
 def test_every_body_has_an_example_that_fits(where: str, body: Json) -> None:
-    """The formats of its values fit, too, and it has no undescribed key."""
+    """An example has no undescribed key, and its values have the described formats."""
     schema = {**body["schema"], "components": strict(DOCUMENT)["components"]}
     validator = Draft202012Validator(schema, format_checker=FormatChecker())
     found = examples(body)
@@ -240,7 +241,7 @@ def test_every_body_has_an_example_that_fits(where: str, body: Json) -> None:
 
 
 def test_an_example_has_the_status_of_its_answer() -> None:
-    """202 is in progress, 200 has completed, and 424 has an error."""
+    """An example of 202 is in progress, one of 200 has completed, and one of 424 has an error."""
     for path, method, operation in operations():
         for status, response in operation["responses"].items():
             for example in examples(response.get("content", {}).get("application/json", {})):
@@ -262,14 +263,14 @@ def test_examples_show_every_form_of_an_answer() -> None:
 
 
 def test_statuses_and_codes() -> None:
-    """They are the statuses of the report and the codes of the catalogue."""
+    """The description has the statuses of the report and the codes of the catalogue."""
     assert SCHEMAS["Status"]["properties"]["status"]["enum"] == list(STATUSES)
     assert SCHEMAS["Status"]["properties"]["output"]["properties"]["status"]["enum"] == list(ENDS)
     assert set(SCHEMAS["Failure"]["properties"]["code"]["x-extensible-enum"]) == set(CATALOGUE)
 
 
 def test_codes_of_refusals() -> None:
-    """They are the codes in the refusals of the code, by HTTP status."""
+    """The description has the codes in the refusals of the code, by HTTP status."""
     named: dict[int, set[str]] = defaultdict(set)
     for folder in ("refresh", "triggers"):
         for file in (ROOT / folder).rglob("*.py"):
@@ -312,7 +313,7 @@ def test_it_is_served_with_the_address_of_the_app(
 
 
 def test_the_yaml_is_the_description() -> None:
-    """It is the same document, except for the address of the server."""
+    """The YAML file is the description, except for the address of the server."""
     document = yaml.safe_load((ROOT / "integrations" / openapi.OPENAPI).read_text("utf-8"))
     assert {**document, "servers": DOCUMENT["servers"]} == DOCUMENT
 
@@ -321,14 +322,14 @@ SWAGGER = json.loads((ROOT / "integrations" / openapi.CONNECTOR).read_text("utf-
 
 
 def test_the_connector_is_swagger() -> None:
-    """It is valid Swagger 2.0, the only version that custom connectors support."""
+    """The connector is valid Swagger 2.0, the only version that custom connectors support."""
     from openapi_spec_validator import OpenAPIV2SpecValidator
 
     assert list(OpenAPIV2SpecValidator(SWAGGER).iter_errors()) == []
 
 
 def test_the_connector_has_every_operation() -> None:
-    """It has all except the description itself. If the app requires a token, it is a parameter."""
+    """The connector has every operation except the description itself. A token that the app requires is a parameter."""
     described = {(path, method) for path, method, _ in operations()}
     offered = {
         (path, method.upper()): operation

@@ -86,7 +86,7 @@ class Engine:
         return queue
 
     async def first_alive(self, instances: Iterable[str]) -> str | None:
-        """The first active one."""
+        """The first of these orchestrations that is active."""
         return next((instance for instance in instances if instance in self.alive), None)
 
     async def raise_event(self, instance: str, event: str) -> bool:
@@ -109,14 +109,14 @@ def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_queue_in_order_costs_two_reads_and_no_message(caplog: pytest.LogCaptureFixture) -> None:
-    """Its run is active and its members wait, so nothing is sent and nothing is logged."""
+    """The run of the queue is active and its members wait, so nothing is sent and nothing is logged."""
     engine = Engine({"a": waiting("x", "y"), "b": Queue()})
     assert remind(engine, caplog) == {}
     assert engine.raised == []
 
 
 def test_only_queues_that_changed_lately_are_read(caplog: pytest.LogCaptureFixture) -> None:
-    """The engine keeps the rows of all queues, even of old ones."""
+    """Queues that have not changed recently are not read: the engine keeps the rows of all queues, even of old ones."""
     rows = [row("a"), row("deleted", entityExists=False), row("old", LATELY)]
     engine = Engine({"a": Queue()}, rows=rows)
     remind(engine, caplog)
@@ -124,7 +124,7 @@ def test_only_queues_that_changed_lately_are_read(caplog: pytest.LogCaptureFixtu
 
 
 def test_an_outcome_that_was_not_collected(caplog: pytest.LogCaptureFixture) -> None:
-    """Each request that has not collected it is reminded."""
+    """Each request that has not collected its outcome is reminded."""
     engine = Engine({"a": uncollected("x", "y")}, alive={"x"})
     event = remind(engine, caplog)
     assert engine.raised == [("x", names.RECHECK_EVENT), ("y", names.RECHECK_EVENT)]
@@ -132,7 +132,8 @@ def test_an_outcome_that_was_not_collected(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_an_outcome_that_was_collected_by_a_lost_episode(caplog: pytest.LogCaptureFixture) -> None:
-    """The request has not changed since. Requests that have ended, end now, or are backing off get no message."""
+    """A request that collected its outcome in a lost episode has not changed since, and is reminded. Requests that have
+    ended, end now, or wait for their next attempt get no message."""
     dataset_id, young, old = "22222222-aaaa-bbbb-cccc-000000000001", NOW - timedelta(minutes=1), NOW - A_WHILE
     suffixes = ("unaware", "ended", "ending", "backing-off")
     unaware, ended, ending, backing_off = (f"22222222aaaabbbbcccc000000000001-{suffix}" for suffix in suffixes)
@@ -156,21 +157,21 @@ def test_an_outcome_that_was_collected_by_a_lost_episode(caplog: pytest.LogCaptu
 def test_a_dead_run_is_repaired_by_one_request(
     claimed: bool, age: timedelta | None, repaired: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is the first active request, which repairs the run for all."""
+    """Only the first active request is reminded, which repairs the run for all."""
     engine = Engine({"a": waiting("dead", "x", "y", claimed=claimed, age=age)}, alive={"x", "y"})
     remind(engine, caplog)
     assert engine.raised == ([("x", names.RECHECK_EVENT)] if repaired else [])
 
 
 def test_a_dead_run_without_an_active_request_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
-    """The hourly timer removes it."""
+    """Such a run is left to the hourly timer, which removes it."""
     engine = Engine({"a": waiting("dead")}, alive=set())
     assert remind(engine, caplog) == {}
     assert engine.raised == []
 
 
 def test_a_queue_that_cannot_be_read_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    """The log names it, and it is read again five minutes later."""
+    """The log names the unreadable queue. It is read again five minutes later."""
     engine = Engine({"a": None, "b": uncollected("x")}, alive={"x"})
     event = remind(engine, caplog)
     assert engine.raised == [("x", names.RECHECK_EVENT)]

@@ -27,12 +27,12 @@ class Blueprint:
         self.routes: list[dict[str, Any]] = []
 
     def generic_input_binding(self, **facts: Any) -> Any:
-        """As in azure.functions."""
+        """The method of azure.functions with this name."""
         self.bound.append(facts)
         return lambda function: function
 
     def route(self, **facts: Any) -> Any:
-        """As in azure.functions."""
+        """The method of azure.functions with this name."""
         self.routes.append(facts)
         return lambda function: function
 
@@ -53,7 +53,7 @@ def called(function: Any, **arguments: Any) -> func.HttpResponse:
 
 
 def test_a_function_gets_the_engine() -> None:
-    """A binding and the route provide it. The worker sees its name and a text."""
+    """A binding and the route provide the engine. The worker sees the name of the parameter and a text."""
     blueprint = Blueprint()
 
     @http_function(blueprint, route="x", methods=["GET"])
@@ -71,7 +71,7 @@ def test_a_function_gets_the_engine() -> None:
 
 
 def test_a_function_without_the_engine() -> None:
-    """Such a function has no binding, and may be public."""
+    """A function without the engine has no binding, and may be public."""
     blueprint = Blueprint()
 
     @http_function(blueprint, route="x", methods=["GET"], signed_in=False, engine=False)
@@ -103,7 +103,7 @@ def test_an_engine_that_does_not_answer_is_a_503(caplog: pytest.LogCaptureFixtur
 
 
 def test_another_error_is_not_hidden() -> None:
-    """A bug of the app is a 500 of the platform, with its stack in the log."""
+    """A bug of the app becomes a 500 of the platform, with its stack in the log."""
 
     @http_function(Blueprint(), route="x", methods=["GET"], engine=False)
     async def http_x(req: func.HttpRequest) -> func.HttpResponse:
@@ -114,7 +114,7 @@ def test_another_error_is_not_hidden() -> None:
 
 
 def test_a_caller_without_access_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This is so unless the function checks a token of its own."""
+    """A caller without access is refused, unless the function checks a token of its own."""
     monkeypatch.setattr(routing, "refusal", lambda req, **_: error(403, "CallerNotAllowed", "No."))
 
     async def http_x(req: func.HttpRequest) -> func.HttpResponse:
@@ -127,7 +127,7 @@ def test_a_caller_without_access_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_call_of_a_foreign_page_gets_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This is so unless the function checks a token of its own, which no browser sends by itself."""
+    """Such a call is refused, unless the function checks a token of its own, which no browser sends by itself."""
     monkeypatch.setattr(routing, "cross_site_refusal", lambda req: error(403, "CrossSiteCall", "No."))
 
     async def http_x(req: func.HttpRequest) -> func.HttpResponse:

@@ -85,7 +85,7 @@ def test_a_queue_that_cannot_be_read_does_not_stop_the_others(caplog: pytest.Log
 
 
 def test_the_purge_removes_old_models(caplog: pytest.LogCaptureFixture) -> None:
-    """Models of the setting and models with a run stay. The records are deleted first, by name."""
+    """Models of the setting and models with a run stay. Of other models, the records are deleted first, by name."""
     old = entry_after(ended("a", 3 * 24 * 60))
     engine = engine_with(**{MODEL: old, OTHER: old, "x": entry_after(waits("b", 3 * 24 * 60))})
     purge(engine, caplog)

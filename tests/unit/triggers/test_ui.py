@@ -35,7 +35,7 @@ def get(name: str = "", url: str = "http://127.0.0.1/api/ui", **headers: str) ->
 
 
 def test_every_file_of_the_folder_is_served() -> None:
-    """No other file is served. The table has exactly the files of the folder."""
+    """The table has exactly the files of the folder, and no other file is served."""
     assert {PAGE, *FILES} == set(SOURCES)
     for name, mimetype in FILES.items():
         response = get(name)
@@ -49,7 +49,7 @@ def test_every_file_of_the_folder_is_served() -> None:
     "name", ["index.html", "../http_ui.py", "..%2fhttp_ui.py", "/etc/passwd", "APP.JS", "app.js/", "", "\x00", "con"]
 )
 def test_no_other_name_is_served(name: str) -> None:
-    """A name is looked up, not opened."""
+    """A name is looked up in the table, and not opened as a file."""
     serve = app_functions()["http", "http_ui_file"].handler
     req = func.HttpRequest("GET", "http://127.0.0.1/api/ui/x", route_params={"name": name}, body=b"")
     response = asyncio.run(serve(req=req))
@@ -106,7 +106,7 @@ def test_the_page_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_cold_start_reads_no_file_of_the_page() -> None:
-    """They are read when they are requested."""
+    """The files are read only when they are requested."""
     code = "import function_app; from triggers import http_ui; print(http_ui._file.cache_info().currsize)"
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True)
@@ -146,7 +146,7 @@ def test_every_script_is_imported() -> None:
 
 
 def test_every_imported_name_is_used() -> None:
-    """There is no linter for the scripts, which would find a forgotten import."""
+    """Every imported name is used. There is no linter for the scripts that would find a forgotten import."""
     for name, text in SOURCES.items():
         for names in re.findall(r"^import \{(.*?)\} from", text, re.DOTALL | re.MULTILINE):
             for imported in re.findall(r"\w+", names):

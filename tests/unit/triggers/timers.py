@@ -13,9 +13,9 @@ def run_timer(timer: Any, engine: object) -> None:
 
 
 def last_event(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
-    """The last event that a timer logged; an empty one if there is none.
+    """The last event that a timer logged. If there is none, an empty one.
 
-    Other loggers do not count: asyncio may report, at any moment, what an earlier test left behind.
+    Lines of other loggers do not count: at any moment, asyncio may report tasks that an earlier test left behind.
     """
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("triggers.")]
     return dict(json.loads(messages[-1])) if messages else {}

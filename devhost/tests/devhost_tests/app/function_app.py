@@ -105,7 +105,8 @@ def add_one(x: int) -> int:
 
 @app.activity_trigger(input_name="x")
 def noted(x: dict[str, Any]) -> str:
-    """Writes a line, then waits until a file with its name exists, which permits it to end."""
+    """Writes a line, then waits until a file exists that the test creates to let it end. The input has the name of this
+    file."""
     note(x["file"], "begun")
     while not (Path(os.environ["SCRATCH"]) / x["until"]).exists():
         time.sleep(0.02)
@@ -162,7 +163,7 @@ def fetches(context: Any) -> Generator[Any, Any, Any]:
 
 @app.orchestration_trigger(context_name="context")
 def approval(context: Any) -> Generator[Any, Any, Any]:
-    """The human-interaction pattern: an answer or a time-out."""
+    """The human-interaction pattern: it waits for an answer or for a time-out, whichever comes first."""
     answer = context.wait_for_external_event("answer")
     timer = context.create_timer(context.current_utc_datetime + seconds(context.get_input()))
     winner = yield context.task_any([answer, timer])

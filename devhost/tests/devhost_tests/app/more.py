@@ -135,7 +135,7 @@ log = logging.getLogger("app")
 
 
 def log_as(invocation: func.Context | None, text: str) -> None:
-    """Logs a line, as an invocation if there is one."""
+    """Logs a line. If there is an invocation, the line is logged with the id of this invocation."""
     if invocation is not None:
         local: Any = invocation.thread_local_storage
         local.invocation_id = invocation.invocation_id
@@ -152,7 +152,7 @@ _gates: list[tuple[asyncio.Event, asyncio.Task[None]]] = []
 
 @blueprint.route(route="logs/{kind}", auth_level=func.AuthLevel.ANONYMOUS)
 async def logs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """Logs the line `kind` from the kind of task or thread that the word names."""
+    """Logs one line from a certain kind of task or thread. `kind` selects it, and is the text of the line."""
     kind = req.route_params["kind"]
     if kind == "task":
         log.warning(kind)

@@ -44,7 +44,7 @@ def log(context: Any) -> None:
 
 @app.orchestration_trigger(context_name="context")
 def all_with_failures(context: Any) -> Steps:
-    """task_all fails in the SDK with the first failure; new work starts only after all siblings have ended."""
+    """In the SDK, task_all fails with its first failure. New work starts only after its other tasks have ended."""
     try:
         yield context.task_all([context.call_activity("echo", 1), context.call_activity("boom", "a")])
     except Exception as problem:

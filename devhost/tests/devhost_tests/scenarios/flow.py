@@ -163,7 +163,7 @@ def terminated_during_activity(w: World) -> None:
     w.until(later, lambda b: b["runtimeStatus"] == "Running")
     w.client("terminate", i, reason="stop")
     w.end(i, timeout=3, label="at once")
-    w.until(later)  # so the nap that began before it has also ended
+    w.until(later)  # by then, the nap that began before this call has also ended
     w.end(i, timeout=3, label="after the activity ended")
 
 

@@ -4,7 +4,8 @@ from dev.bench.batch import measure
 
 
 def test_a_batch_costs_a_tenth_of_its_requests_at_most() -> None:
-    """Six models of five minutes each, two at a time, take three rounds and no less."""
+    """A batch of six models of five minutes each, two at a time, takes at least three rounds and less than twice as
+    long."""
     alone = measure(6, 300, 2, together=False)
     batch = measure(6, 300, 2, together=True)
     assert alone.refreshing == batch.refreshing

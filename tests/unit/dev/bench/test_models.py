@@ -28,7 +28,7 @@ def states(found: Loaded, name: str) -> list[str]:
 
 
 def test_the_index_does_not_grow_with_ended_requests(tmp_path: Path) -> None:
-    """Forty models with the maximum of stored runs: twice as many requests give a state of the same size."""
+    """Forty models have the maximum of stored runs. With twice as many requests, the state has the same size."""
     few, many = loaded(tmp_path / "few", 40, 2_000), loaded(tmp_path / "many", 40, 4_000)
     assert (len(few.instances), len(many.instances)) == (2_000, 4_000)
     for found in (few, many):

@@ -30,9 +30,10 @@ from refresh.polling.limits import Limits
 
 @pytest.mark.parametrize("usual", DURATIONS.values())
 def test_the_app_follows_a_known_refresh_with_few_calls(usual: float) -> None:
-    """Activities, client and state machine together. The target itself is tested with the schedule alone.
+    """Activities, client and state machine together need few calls. The target itself is tested with the schedule
+    alone.
 
-    For six hours the app also has to find out which enhanced refreshes are comparable.
+    For a refresh of six hours, the app also has to find out which enhanced refreshes are comparable.
     """
     found = one_by_one(partial(follow, usual=usual, limits=Limits(), earlier=EARLIER), 12)
     assert all(one.calls <= 40 and one.delay >= 0 for one in found)
@@ -41,7 +42,8 @@ def test_the_app_follows_a_known_refresh_with_few_calls(usual: float) -> None:
 
 
 def test_history_saves_calls_and_a_fixed_pace_is_kept() -> None:
-    """The rows of the table differ as their names suggest."""
+    """With a history, the app needs fewer calls than without one. With a fixed pace, the number of calls is that of the
+    pace."""
     of = {
         way.name: follow(3, 3_600, way.limits, earlier=way.earlier)
         for way in (WITH_HISTORY, WITHOUT_HISTORY, *FIXED[1:])
@@ -53,7 +55,7 @@ def test_history_saves_calls_and_a_fixed_pace_is_kept() -> None:
 
 
 def test_a_seed_measures_the_same_again() -> None:
-    """A different seed gives different results."""
+    """The same seed gives the same results, a different seed different ones."""
     once = follow(1, 300, Limits(), earlier=EARLIER)
     assert once == follow(1, 300, Limits(), earlier=EARLIER)
     assert once != follow(2, 300, Limits(), earlier=EARLIER)
@@ -61,7 +63,8 @@ def test_a_seed_measures_the_same_again() -> None:
 
 @pytest.mark.parametrize("part", FAILURE_POINTS)
 def test_an_early_failure_is_noticed_within_reason(part: float) -> None:
-    """It is noticed within 2.5 times its duration (plus the delay of the history) and a sixth of the usual time."""
+    """A failure is noticed within 2.5 times its duration (plus the delay of the history) and within a sixth of the
+    usual time."""
     late = follow(1, 3_600, Limits(), earlier=EARLIER, part=part).delay
     assert late <= min(2.5 * part * 3_600 + 20, 3_600 / 6 + 6)
 
@@ -97,7 +100,8 @@ def test_the_target_is_calls_and_delay(calls: int, delay: float, on_target: bool
 
 
 def test_expensive_rows_are_measured_less_often() -> None:
-    """With as many refreshes as in other rows, the table would take an hour."""
+    """Rows with many calls are measured with fewer refreshes. With as many as in other rows, the table would take an
+    hour."""
     counts: list[int] = []
 
     def run(_one: object, count: int) -> list[Followed]:
@@ -112,7 +116,7 @@ def test_expensive_rows_are_measured_less_often() -> None:
 def test_the_command_measures_prints_and_draws(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The test uses only short refreshes."""
+    """The command prints the table and writes the plot. Here it measures only short refreshes."""
     for name in DURATIONS:
         monkeypatch.setitem(DURATIONS, name, 20.0)
     output = tmp_path / "new" / "plot.png"
@@ -127,7 +131,7 @@ def test_the_command_measures_prints_and_draws(
 
 
 def test_a_plot_is_a_png(capsys: pytest.CaptureFixture[str]) -> None:
-    """A different file name is refused before anything is measured."""
+    """A file name that does not end with .png is refused before anything is measured."""
     with pytest.raises(SystemExit) as ended:
         polling.main(["--output", "plot.pdf"])
     assert ended.value.code == 2

@@ -80,7 +80,7 @@ def call(app: App) -> Callable[[list[Answer]], Report]:
 
 
 def test_from_the_request_to_the_outcome(app: App, call: Callable[[list[Answer]], Report]) -> None:
-    """It requests a refresh of its model under its name, and polls until the request has ended."""
+    """The caller requests a refresh of its model under its name, and polls until the request has ended."""
     report = call([QUEUED, WAITS, (202, {"status": "Refreshing"}), (200, {"status": "Completed"})])
     assert app.bodies == [REQUEST.body()]
     assert REQUEST.body()["caller"]["pipeline"] == "Load orders"
@@ -111,7 +111,7 @@ def test_no_outcome(call: Callable[[list[Answer]], Report], answers: list[Answer
 
 
 def test_a_failure_is_an_outcome(call: Callable[[list[Answer]], Report]) -> None:
-    """424 is the answer for every outcome but Completed."""
+    """An answer with 424 is an outcome, not a problem: every outcome but Completed has this status."""
     report = call([QUEUED, (424, {"status": "Failed", "error": {"message": "credentials"}})])
     assert (report.code, report.status, report.problem) == (424, "Failed", "")
 

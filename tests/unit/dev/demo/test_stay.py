@@ -58,7 +58,7 @@ class Server:
 
 
 def test_it_goes_on_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It repeats requests. Ctrl-C ends it; the end of a server is an error."""
+    """The demo repeats requests until Ctrl-C. The end of a server is an error."""
     models: list[str] = []
     monkeypatch.setattr(stay, "fill", lambda base, service: None)
     monkeypatch.setattr(stay, "request", lambda base, model, caller: models.append(model.name))
@@ -76,7 +76,7 @@ def test_it_goes_on_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_for_the_demo_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    """With a real model, there is only one refresh."""
+    """--stay is refused for a real model, of which there is only one refresh."""
     assert commands.parse(["run", "--stay"]).stay is True
     assert commands.parse(["run"]).stay is False
     with pytest.raises(SystemExit):

@@ -40,7 +40,8 @@ def test_settings_of_the_demo_are_its_own() -> None:
 
 
 def test_the_real_run_keeps_the_login() -> None:
-    """Power BI is that of the selected cloud; AZURE_CLIENT_ID is kept, because it may be part of the login."""
+    """The address of Power BI is that of the selected cloud. AZURE_CLIENT_ID is kept, because it may be part of the
+    login."""
     environ = {"AZURE_CLIENT_ID": "me", "POWER_BI_API_URL": "http://127.0.0.1:1"}
     settings = Settings.from_environment(story.environment(environ, {"POWER_BI_CLOUD": "gcc"}))
     assert (settings.power_bi_cloud, settings.power_bi_api_url, settings.azure_client_id) == ("gcc", None, "me")
@@ -56,7 +57,8 @@ def test_the_real_run_keeps_the_login() -> None:
     ],
 )
 def test_the_late_order_is_sent_when_the_refresh_has_started(statuses: list[str], due: bool) -> None:
-    """If it were sent earlier, it would share that refresh. It is also sent if no refresh can start any more."""
+    """The late request is sent after the refresh has started, because before it would share that refresh. It is also
+    sent if no refresh can start any more."""
     sales = [caller(story.FIRST_REQUESTS[0], status, over=status == "Failed") for status in statuses]
     stock = caller(story.FIRST_REQUESTS[3], "Refreshing")
     assert story.late_request_is_due([*sales, stock]) is due
@@ -73,7 +75,7 @@ def test_activity_of_power_bi() -> None:
 
 
 def test_log_has_a_line_for_each_change() -> None:
-    """This is the output if it is not a terminal."""
+    """If the output is not a terminal, it has a line for each change."""
     where, out = console(120)
     one = caller(story.FIRST_REQUESTS[0], "WaitingForIdle")
     with view.live(where, [one]) as update:
@@ -136,13 +138,13 @@ def test_the_conclusion() -> None:
 
 
 def test_how_to_call_is_a_request_that_can_be_sent() -> None:
-    """The body of the curl line is JSON with the demo's model."""
+    """The body in the curl command is JSON with the demo's model."""
     body = json.loads(story.how_to_call().split("-d '")[1].split("'")[0])
     assert body == {"workspaceId": story.WORKSPACE, "datasetId": story.SALES}
 
 
 def test_rows_of_the_real_history() -> None:
-    """A row without an id or a start time is left out."""
+    """A row of the history without an id or a start time is left out."""
     row = {"requestId": "a", "status": "Completed", "startTime": "2026-03-01T12:00:00Z"}
     assert real_power_bi.of_row(row) == Refresh("a", "Completed", NOON)
     assert real_power_bi.of_row({**row, "requestId": None}) is None

@@ -48,7 +48,7 @@ def interrupted() -> Iterator[Result]:
 
 
 def test_the_command_line_says_what_to_play(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By default a thousand days on all cores; never more processes than days."""
+    """By default, a thousand days are played on all cores. There are never more processes than days."""
     monkeypatch.setattr(days, "cores", lambda: 6)
     assert plan() == Plan(range(1000), None, 6)
     assert plan("--seeds", "20", "--from", "5", "--jobs", "3") == Plan(range(5, 25), None, 3)
@@ -102,7 +102,8 @@ def test_days_without_a_violation_end_with_0() -> None:
 
 @pytest.mark.parametrize("level", [None, "light"])
 def test_the_smallest_failing_seed_is_shown(level: Level | None) -> None:
-    """The output has its timeline and the command that replays it, with the level only if it was given."""
+    """The output has the timeline of the smallest failing seed and the command that replays it. The command has the
+    level only if it was given."""
     ended = [result(12, "6: late"), result(11, "3: two at once", "heavy"), result(10)]
     code, text = output_of(lambda where: many(where, Plan(range(10, 14), level, 2), ended))
     assert code == 1
@@ -113,7 +114,7 @@ def test_the_smallest_failing_seed_is_shown(level: Level | None) -> None:
 
 
 def test_ctrl_c_shows_what_was_done_so_far() -> None:
-    """The exit code is that of an interrupted program."""
+    """After Ctrl-C, the output has the counts so far. The exit code is that of an interrupted program."""
     code, text = output_of(lambda where: many(where, PLAN, interrupted()))
     assert code == 130
     assert "episode lost" in text
@@ -123,7 +124,7 @@ def test_ctrl_c_shows_what_was_done_so_far() -> None:
 
 
 def test_a_dead_process_is_a_failure() -> None:
-    """The days of the dead process are missing."""
+    """If a process dies, its days are missing, so the command fails."""
 
     def dying() -> Iterator[Result]:
         yield result(10)
@@ -136,7 +137,7 @@ def test_a_dead_process_is_a_failure() -> None:
 
 
 def test_a_log_gets_a_line_after_the_first_day_and_every_ten_seconds() -> None:
-    """It does so even if no day ends."""
+    """A line is written after ten seconds even if no day has ended."""
     clock = iter([0.0, 0.0, 0.0, 4.0, 10.0, 14.0, 23.0, 25.0, 25.0]).__next__
     ended = [result(10), result(11), None, None, result(12)]
     _, text = output_of(lambda where: many(where, PLAN, ended, clock))
@@ -169,7 +170,7 @@ def test_days_without_faults_show_no_faults() -> None:
 
 
 def test_one_seed_shows_its_whole_timeline() -> None:
-    """The counts follow, and the violated invariant comes last."""
+    """The timeline of one seed is followed by the counts. The violated invariant comes last."""
 
     def good(seed: int, level: Level | None) -> Result:
         return result(seed, counts={"posts": 2, "wake_lost": 0})
@@ -188,7 +189,7 @@ def test_one_seed_shows_its_whole_timeline() -> None:
 
 
 def test_an_error_of_the_app_is_a_violation() -> None:
-    """Its traceback is shown instead of the timeline."""
+    """If the app raises an exception, its traceback is shown instead of the timeline."""
 
     def broken(seed: int, level: Level | None) -> Result:
         raise ZeroDivisionError("a mistake")
@@ -199,7 +200,7 @@ def test_an_error_of_the_app_is_a_violation() -> None:
 
 
 def test_only_days_that_fail_send_their_timeline() -> None:
-    """Other days send only their counts."""
+    """Days that do not fail send only their counts."""
     good = play_lean(3, None, lambda seed, level: result(seed, counts={"posts": 2}))
     assert (good.timeline, good.counts["posts"]) == ([], 2)
     assert play_lean(3, None, lambda seed, level: result(seed, "4: twice")).timeline
@@ -230,7 +231,7 @@ def test_days_are_played_by_other_processes(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_counts_with_an_unknown_name_are_shown() -> None:
-    """No count is hidden."""
+    """Counts are shown even if their names are not known as faults or outcomes."""
     tally = Tally()
     tally.add(result(0, counts={"gremlins": 1, "outcome Nothing": 1}))
     assert tally.faults()[-1] == "gremlins"

@@ -59,7 +59,7 @@ def statuses(state: BatchState) -> dict[str, str]:
 
 
 def begin(state: BatchState) -> BatchState:
-    """The state after one turn without news: models that can be skipped or started are."""
+    """The state after one turn without news: it skips and starts the models that can be skipped and started."""
     state = machine.note_stop(machine.skip_blocked(state))
     if state.stop and not state.settled:
         state = machine.settle(state, [], AT)
@@ -74,8 +74,8 @@ def end(state: BatchState, **ends: Final) -> BatchState:
 
 
 def played(state: BatchState, chance: random.Random, ends: list[Final]) -> tuple[BatchState, list[int]]:
-    """Plays a batch whose models end in any order. Returns it, and the numbers of its models in the order of their
-    starts."""
+    """Plays a batch whose models end in any order. Returns the batch, and the numbers of its models in the order of
+    their starts."""
     order: list[int] = []
     state = begin(state)
     while state.started:

@@ -51,7 +51,8 @@ def ended(state: BatchState) -> BatchState:
     ],
 )
 def test_a_workspace_that_cannot_be_listed(answer: Throttled | Unavailable | Broke, code: str, seconds: float) -> None:
-    """The batch tries again as long as an outage may last. It does not blame Power BI for an exception of the app."""
+    """The batch tries again for as long as an outage may last. The error does not blame Power BI for an exception of
+    the app."""
     state = BatchState(spec=parsed(all=True), read_token="r", cancel_token="c", requested_at=AT)
     state, pause = machine.note_unlisted(state, answer, AT)
     assert (state.ended_at, pause) == (None, seconds)
@@ -97,7 +98,7 @@ def test_what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() -> None:
 
 
 def test_a_whole_branch_is_skipped_at_once() -> None:
-    """This is so for a chain of any length."""
+    """All models that depend on a failed one are skipped at once, in a chain of any length."""
     names = [f"m{number}" for number in range(30)]
     chain = {name: names[number - 1 : number] if number else [] for number, name in enumerate(names)}
     state = end(begin(batch(chain)), m0="TimedOut")
@@ -106,7 +107,7 @@ def test_a_whole_branch_is_skipped_at_once() -> None:
 
 
 def test_a_batch_may_stop_at_the_first_failure() -> None:
-    """Requests in progress continue to their end; no further model is started."""
+    """After the first failure, requests in progress continue to their end, and no further model is started."""
     state = begin(batch({"A": [], "B": [], "C": []}, onFailure="stop", maxConcurrent=2))
     state = end(state, A="Failed")
     assert statuses(state) == {"A": "Failed", "B": "Started", "C": "Skipped"}
@@ -124,7 +125,7 @@ def test_no_more_than_allowed_go_on_at_once() -> None:
 
 
 def test_a_cancelled_batch_waits_for_its_requests() -> None:
-    """Their true outcomes count: a request that completes before it is cancelled has completed."""
+    """The true outcomes of the requests count: one that completes in spite of the cancellation has completed."""
     state = begin(batch({"A": [], "B": [], "C": ["A"]}))
     state = machine.note_stop(state, cancelled=True)
     state = machine.settle(state, [], AT)
@@ -137,7 +138,7 @@ def test_a_cancelled_batch_waits_for_its_requests() -> None:
 
 
 def test_a_cancellation_that_comes_too_late_changes_nothing() -> None:
-    """All models have completed before."""
+    """If all models complete in spite of the cancellation, the batch has completed."""
     state = machine.note_stop(begin(batch({"A": []})), cancelled=True)
     found = outcome_of(ended(end(machine.settle(state, [], AT), A="Completed")))
     assert found is not None
@@ -145,7 +146,8 @@ def test_a_cancellation_that_comes_too_late_changes_nothing() -> None:
 
 
 def test_the_deadline_skips_what_was_not_started() -> None:
-    """The batch may be sent again."""
+    """At the deadline, models that were not started are skipped. The error is retryable, so the batch may be sent
+    again."""
     state = machine.note_stop(begin(batch({"A": [], "B": ["A"]})), late=True)
     state = end(machine.settle(state, [], AT), A="Completed")
     found = outcome_of(ended(state))
@@ -155,7 +157,8 @@ def test_the_deadline_skips_what_was_not_started() -> None:
 
 
 def test_a_start_that_the_batch_does_not_know_of_is_looked_for() -> None:
-    """A lost episode may have started models whose dependencies had completed; the batch looks for these only."""
+    """A lost episode may have started models whose dependencies had completed. The batch looks only for the requests of
+    these models."""
     state = begin(batch({"A": [], "B": ["A"], "C": ["B"], "D": []}, maxConcurrent=1))
     assert statuses(state) == {"A": "Started", "B": "Waiting", "C": "Waiting", "D": "Waiting"}
     state = machine.note_stop(state, cancelled=True)
@@ -175,21 +178,21 @@ def test_a_start_that_the_batch_does_not_know_of_is_looked_for() -> None:
     ],
 )
 def test_a_workspace_without_models_to_refresh(refreshable: int, detail: str) -> None:
-    """The error has the number of refreshable models."""
+    """The error has the number of refreshable models, and whether `except` excludes them."""
     error = failure_without_models(refreshable)
     assert (error.code, error.retryable) == ("NoRefreshableModels", False)
     assert error.message == f"No model of the workspace remains to be refreshed: {detail}"
 
 
 def test_an_outcome_never_changes() -> None:
-    """A late look changes nothing about a model that has ended."""
+    """A late read of a request does not change the outcome of a model that has ended."""
     state = end(begin(batch({"A": []})), A="Completed")
     again = machine.note_ends(state, [RequestSeen(number=0, outcome=outcome("Failed"))])
     assert again == state
 
 
 def test_failures_that_may_all_pass_free_the_key() -> None:
-    """If a person has to correct one of them, the key is not freed."""
+    """A key is free again only if no failure has to be corrected by a person."""
     transient = machine.note_ends(
         begin(batch({"A": []})), [RequestSeen(number=0, outcome=outcome("Failed", "Throttled"))]
     )
@@ -213,7 +216,7 @@ def test_a_key_is_one_batch() -> None:
 
 
 def test_a_terminated_batch_names_the_requests_that_continue() -> None:
-    """Its requests are not terminated together with it."""
+    """The requests of a batch are not terminated together with it."""
     state = end(begin(batch({"A": [], "B": []})), A="Completed")
     found = outcome_by_engine(state, "Terminated", AT)
     assert found.error is not None
@@ -223,7 +226,8 @@ def test_a_terminated_batch_names_the_requests_that_continue() -> None:
 
 
 def test_what_completed_before_is_not_refreshed_again() -> None:
-    """This applies to a model with the same name, dataset and options. Models that depend on it may start at once."""
+    """A retry does not refresh a model that completed with the same name, dataset and options. Models that depend on it
+    may start at once."""
     before = begin(batch({"A": [], "B": ["A"], "C": []}))
     before = end(before, A="Completed", C="Completed")
     before = end(before, B="Failed")
@@ -246,7 +250,7 @@ def all_models(**keys: object) -> AllModels:
 
 
 def test_the_models_of_a_workspace_are_named_by_their_names() -> None:
-    """They are sorted. If two models have the same name, their ids are used. `except` takes names and ids."""
+    """The models are sorted. If two models have the same name, their ids are used. `except` takes names and ids."""
     found = [
         (dataset(3), "Sales"),
         (dataset(1), "Stock"),
@@ -263,7 +267,7 @@ def test_the_models_of_a_workspace_are_named_by_their_names() -> None:
 
 
 def test_a_status_shows_what_the_last_turn_found_out() -> None:
-    """No outcome is taken back."""
+    """A status never takes an outcome back."""
     state = end(begin(batch({"A": [], "B": []})), A="Completed")
     newer = end(state, B="Completed")
     standing = BatchStanding(

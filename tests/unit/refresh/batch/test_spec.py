@@ -35,7 +35,8 @@ def test_models_have_the_defaults_beside_them_and_options_of_their_own() -> None
 
 
 def test_dependencies_are_names_in_any_order() -> None:
-    """They are names of models of the batch, even of later ones, or dataset ids. One name needs no list."""
+    """Dependencies are names of models of the batch, even of later ones, or dataset ids. A single dependency needs no
+    list."""
     spec = parsed(
         models=[
             {"name": "A", "datasetId": dataset(0), "dependsOn": ["B", "B"]},
@@ -47,7 +48,7 @@ def test_dependencies_are_names_in_any_order() -> None:
 
 
 def test_all_models_of_a_workspace() -> None:
-    """There are options for all models. A dataset id in `except` is stored in lower case."""
+    """A batch of all models has one set of options. A dataset id in `except` is stored in lower case."""
     spec = parsed(all=True, refresh={"type": "full"}, **{"except": ["Old", dataset(1).upper()]})
     assert spec.models == ()
     assert spec.all_models is not None
@@ -105,7 +106,7 @@ def test_what_cannot_be_served_is_refused_with_its_path(keys: Json, target: str 
 
 
 def test_a_workspace_that_is_not_allowed_has_the_path_of_its_model() -> None:
-    """It also has a code of its own."""
+    """The error names the path of the workspace, and has the code WorkspaceNotAllowed."""
     settings = Settings.from_environment({"ALLOWED_WORKSPACES": WORKSPACE})
     other = {"datasetId": dataset(1), "workspaceId": dataset(9)}
     with pytest.raises(BadRequestError) as caught:
@@ -114,7 +115,7 @@ def test_a_workspace_that_is_not_allowed_has_the_path_of_its_model() -> None:
 
 
 def test_a_long_cycle_is_shortened() -> None:
-    """The message stays readable."""
+    """The message shows only the beginning and the end of a long cycle, so it stays readable."""
     ring = {f"m{number}": [f"m{(number + 1) % 400}"] for number in range(400)}
     with pytest.raises(BadRequestError, match=r"m0 -> m1 .* \(\d+ more\) .* -> m0") as caught:
         parsed(models=listed(ring))
@@ -132,7 +133,7 @@ edges = st.integers(1, 12).flatmap(
 
 @given(edges)
 def test_a_cycle_is_found_where_there_is_one(dependencies: list[tuple[int, ...]]) -> None:
-    """Each step of the path is a dependency, and it ends where it begins. Without a cycle there is an order."""
+    """Each step of a cycle is a dependency, and the cycle ends where it begins. Without a cycle, there is an order."""
     cycle = cycle_in(dependencies)
     if cycle:
         assert cycle[0] == cycle[-1]
@@ -145,7 +146,7 @@ def test_a_cycle_is_found_where_there_is_one(dependencies: list[tuple[int, ...]]
 
 
 def test_a_chain_of_all_models_is_no_cycle() -> None:
-    """The chain is as long as a batch may be."""
+    """A chain as long as a batch may be is accepted."""
     assert cycle_in([(), *((number,) for number in range(MAX_MODELS - 1))]) == []
 
 
@@ -161,7 +162,7 @@ def test_a_batch_survives_being_stored(count: int, own: bool) -> None:
 
 
 def test_a_large_batch_stays_small_where_it_is_kept() -> None:
-    """A batch of 500 models takes less than 30,000 characters, from which on the engine would store it in a blob."""
+    """A batch of 500 models takes less than 30,000 characters, above which the engine would store it in a blob."""
     names = {
         f"Model of department {number}": [f"Model of department {number - 1}"][: number % 2] for number in range(500)
     }
@@ -170,7 +171,7 @@ def test_a_large_batch_stays_small_where_it_is_kept() -> None:
 
 
 def test_what_batches_under_one_key_have_to_agree_on() -> None:
-    """They have to agree on what is refreshed, not on how long the caller waits."""
+    """Batches with one key have to agree on what is refreshed, not on how long the caller waits."""
     one = parsed(models=ONE)
     assert one.digests == parsed(models=ONE, onFailure="stop", maxConcurrent=2, caller={"a": "b"}).digests
     other = parsed(models=[{"datasetId": dataset(0), "refresh": {"type": "full"}}])

@@ -15,7 +15,7 @@ OTHERS: dict[str, Any] = {"name": "others", "refreshes": 1}
 
 
 def test_a_group_that_names_a_workspace_has_priority_over_the_one_of_all_others() -> None:
-    """The order of the groups does not matter."""
+    """A workspace belongs to the group that names it, in any order of the groups."""
     for groups in ([P1, OTHERS], [OTHERS, P1]):
         limits = parse_limits(json.dumps(groups))
         assert limit_of(limits, A) == limit_of(limits, B) == CapacityLimit(group="P1", refreshes=3)
@@ -23,7 +23,7 @@ def test_a_group_that_names_a_workspace_has_priority_over_the_one_of_all_others(
 
 
 def test_a_workspace_that_no_group_names_has_no_limit() -> None:
-    """This is so unless there is a group for all other workspaces."""
+    """Without a group for all other workspaces, a workspace that no group names has no limit."""
     assert limit_of(parse_limits(json.dumps([P1])), C) is None
     assert Settings.from_environment({}).capacity_of(A) is None
 

@@ -21,8 +21,8 @@ NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
 class Desk:
-    """A group, its clock, and messages of runs. Each operation is repeated, and the state is stored and loaded each
-    time."""
+    """A group, its clock, and messages of runs. After each operation, the state is stored and loaded, and the operation
+    is repeated."""
 
     def __init__(self, refreshes: int = 1) -> None:
         self.refreshes = refreshes
@@ -92,7 +92,7 @@ class Desk:
 
 
 def test_no_more_runs_than_the_limit() -> None:
-    """The next run waits, and learns which runs are ahead of it."""
+    """When all places are taken, the next run waits and learns which runs are ahead of it."""
     desk = Desk(2)
     assert desk.take("a") == Placed(since=instant(NOON), new=True)
     desk.pass_time(seconds=1)
@@ -109,7 +109,7 @@ def test_no_more_runs_than_the_limit() -> None:
 
 
 def test_a_place_that_is_given_back_goes_to_the_first_in_line() -> None:
-    """The first run is notified. Another run that asks before it does not overtake it."""
+    """The first run in line is notified. A later run that asks before it does not overtake it."""
     desk = Desk()
     for run in "abc":
         desk.take(run)
@@ -122,7 +122,7 @@ def test_a_place_that_is_given_back_goes_to_the_first_in_line() -> None:
 
 
 def test_a_run_that_holds_a_place_gets_it_again() -> None:
-    """This is so in any incarnation of the run."""
+    """A run that has a place keeps it when it asks again, in any incarnation."""
     desk = Desk()
     assert desk.take("a") == Placed(since=instant(NOON), new=True)
     desk.pass_time(hours=1)
@@ -151,7 +151,7 @@ def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
 
 
 def test_several_free_places_are_given_out_at_once() -> None:
-    """Each run that gets a place notifies the next run."""
+    """If several places are free, several waiting runs are notified at once."""
     desk = Desk(2)
     for run in "abcd":
         desk.take(run)
@@ -165,7 +165,7 @@ def test_several_free_places_are_given_out_at_once() -> None:
 
 
 def test_priority_counts_as_half_an_hour_of_waiting() -> None:
-    """A later run of high priority goes first, but not before a run that has waited long enough: no run starves."""
+    """A later run of high priority goes first, but not before a run that has waited long enough. So no run starves."""
     desk = Desk()
     desk.take("holder")
     desk.take("low", "low")
@@ -181,7 +181,7 @@ def test_priority_counts_as_half_an_hour_of_waiting() -> None:
 
 
 def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
-    """A request of high priority has joined."""
+    """A run to which a request of high priority is added moves up in the line."""
     desk = Desk()
     for run in ("holder", "first", "second"):
         desk.take(run)
@@ -192,14 +192,14 @@ def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
 
 
 def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
-    """It keeps its position for an hour without a message, and is then dropped."""
+    """A run without messages keeps its position for an hour, and is then dropped."""
     desk = Desk()
     for run in ("holder", "dead"):
         desk.take(run)
     desk.pass_time(seconds=RECHECK_SECONDS)
     desk.take("alive")
     desk.leave("holder")
-    assert isinstance(desk.take("alive"), Waits), "the first one may still be on its way"
+    assert isinstance(desk.take("alive"), Waits), "the message of the first run may be late"
     desk.pass_time(seconds=LATE.total_seconds() + 1)
     assert isinstance(desk.take("alive"), Placed)
     assert desk.group.line() == ["dead"]
@@ -225,7 +225,7 @@ def test_late_messages_change_nothing() -> None:
 
 
 def test_a_run_that_left_is_known_for_half_an_hour() -> None:
-    """The engine cannot delay a duplicate for that long."""
+    """The engine cannot delay a duplicate for more than half an hour, so a run that left is known for so long."""
     desk = Desk()
     desk.take("a", number=1)
     desk.leave("a", number=2)
@@ -236,7 +236,7 @@ def test_a_run_that_left_is_known_for_half_an_hour() -> None:
 
 
 def test_places_of_runs_that_are_over_are_free() -> None:
-    """This does not apply to a run that has sent a message since it was checked."""
+    """The place of a run that has ended is free, unless the run has sent a message since it was checked."""
     desk = Desk(2)
     desk.take("a")
     desk.take("b")
@@ -249,12 +249,12 @@ def test_places_of_runs_that_are_over_are_free() -> None:
 
 
 def test_an_external_refresh_counts_while_it_is_seen() -> None:
-    """It does not count if the same model has a place, nor against its own model. It expires after a time."""
+    """An external refresh takes a place until the run of its own model asks or has a place. It expires."""
     desk = Desk()
     desk.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
     assert isinstance(desk.take("b"), Waits)
     placed = desk.take("a")
-    assert isinstance(placed, Placed), "its run looked at the model and found it idle"
+    assert isinstance(placed, Placed), "the run of the model found it idle"
     desk.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
     desk.pass_time(minutes=11)
     assert isinstance(desk.take("b"), Placed)
@@ -292,7 +292,8 @@ def test_a_group_can_close_any_number_of_times_in_a_row() -> None:
 
 
 def test_refusals_of_refreshes_that_ran_together_close_the_group_once() -> None:
-    """Such refusals do not make the pause longer. Power BI may give the pause, within a limit."""
+    """Refusals of refreshes that ran together do not make the pause longer. Power BI may give the pause, within a
+    limit."""
     desk = Desk(3)
     for run in "abc":
         desk.take(run)
@@ -309,7 +310,7 @@ def test_refusals_of_refreshes_that_ran_together_close_the_group_once() -> None:
 
 
 def test_a_smaller_bound_holds_from_the_next_question_on() -> None:
-    """Runs that already have places keep them."""
+    """If the bound becomes smaller, runs that already have places keep them."""
     desk = Desk(3)
     for run in "abc":
         desk.take(run)
@@ -323,7 +324,7 @@ def test_a_smaller_bound_holds_from_the_next_question_on() -> None:
 
 
 def test_a_very_long_line_is_bounded() -> None:
-    """Further runs ask again later; none is refused."""
+    """Runs beyond the limit of the line are not stored. They ask again later, and none is refused."""
     desk = Desk()
     desk.take("holder")
     late = Group(at=instant(NOON), places=desk.group.places)
@@ -338,7 +339,7 @@ def test_a_very_long_line_is_bounded() -> None:
 
 
 def test_a_group_with_nothing_to_remember_is_deleted() -> None:
-    """It is deleted after half an hour without a message."""
+    """An unused group is deleted after half an hour without a message."""
     desk = Desk()
     desk.take("a")
     desk.leave("a")
@@ -348,7 +349,7 @@ def test_a_group_with_nothing_to_remember_is_deleted() -> None:
 
 
 def test_a_clock_that_is_wrong_closes_nothing_for_long() -> None:
-    """This applies to the clock of a sender and to a stored time."""
+    """A wrong clock of a sender or a wrong stored time does not close the group for long."""
     desk = Desk()
     far = instant(NOON + timedelta(days=300))
     group = Group(at=instant(NOON), closed_until=far)
@@ -373,7 +374,7 @@ def test_a_clock_that_is_wrong_closes_nothing_for_long() -> None:
     ],
 )
 def test_what_newer_code_wrote_is_left_as_it_is(stored: object, name: str, value: object) -> None:
-    """The answer makes the sender try again."""
+    """A state that newer code wrote is kept. The answer makes the sender try again."""
     handled = handle(stored, name, value, NOON)
     assert handled.answer == {"answer": "not_understood"}
     assert handled.state == ("keep" if stored else None)

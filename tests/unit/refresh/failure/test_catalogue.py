@@ -26,7 +26,7 @@ def rows_of(first: str) -> list[list[str]]:
 
 
 def test_the_documentation_has_every_code() -> None:
-    """It has the same codes and texts in the same order."""
+    """The document has the codes and texts of the catalogue in the same order."""
     assert rows_of("code | meaning | retryable") == [
         [f"`{e.code}`", e.meaning, DEPENDS.get(e.code) or ("yes" if e.retryable else "no"), e.action]
         for e in CATALOGUE.values()
@@ -34,19 +34,19 @@ def test_the_documentation_has_every_code() -> None:
 
 
 def test_the_documentation_shows_real_errors() -> None:
-    """Each example is produced by its own cause."""
+    """Each example in the document is produced by its own cause."""
     assert list(EXAMPLES) == list(CATALOGUE)
     assert rows_of("code | `message`") == [[f"`{code}`", make().message] for code, make in EXAMPLES.items()]
 
 
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_an_example_is_of_its_code(code: str) -> None:
-    """If a case were recognised as a different one, the wrong error would be documented."""
+    """Each example has its code. If a case were recognised as a different one, the wrong error would be documented."""
     error = EXAMPLES[code]()
     assert (error.code, error.retryable) == (code, CATALOGUE[code].retryable)
     assert error.action
     assert len(error.message) <= 500
-    # the end of a batch is about several models
+    # the end of a batch is about several models, so its message has no model
     assert error.message.startswith("Semantic model Sales in workspace Finance") or code in OF_BATCHES
 
 
@@ -61,7 +61,7 @@ def documented_signs() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("cause", "kind", "sign"), documented_signs())
 def test_causes_are_recognised_as_documented(cause: str, kind: str, sign: str) -> None:
-    """A code with `*` stands for a family."""
+    """Each documented code and text gives its cause. A code with `*` stands for a family."""
     if kind == "code":
         row = nested(sign.replace("*", "Thing"))
     else:

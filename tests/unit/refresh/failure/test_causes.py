@@ -127,8 +127,8 @@ WORDS: dict[str, str] = {
 
 @pytest.mark.parametrize("text", WORDS)
 def test_words_of_a_cause(text: str) -> None:
-    """They are case-insensitive, and found before a suffix, after an excuse, in marks, and with a code that only
-    wraps."""
+    """The words of a cause are found in upper and lower case, before the engine's closing, after a phrase about a
+    transient failure, inside the service's marks, and beside a code that says nothing."""
     expected = WORDS[text]
     for variant in (
         text,
@@ -159,7 +159,7 @@ NAMES = ["PasswordHash", "App Credentials", "Login Failed", "Bad Gateway", "Acce
     ],
 )
 def test_a_name_is_not_a_sign(name: str, text: str) -> None:
-    """This is so for any name of a table, a column or a partition."""
+    """The name of a table, a column or a partition is not read as a sign of a cause."""
     assert failure_of(described(text.format(name))).code == "RefreshFailed"
 
 
@@ -167,7 +167,7 @@ def test_a_name_is_not_a_sign(name: str, text: str) -> None:
     "number", ["503 rows were odd", "row 504 is odd", "order 40613 is odd", "12.502 is odd", "item 401"]
 )
 def test_a_number_is_not_a_status_of_a_source(number: str) -> None:
-    """It counts only if it is the status of an answer."""
+    """A number counts as a sign only if it is the status of an answer."""
     assert failure_of(described(f"Something is odd: {number}.")).code == "RefreshFailed"
 
 
@@ -183,7 +183,8 @@ def test_a_number_is_not_a_status_of_a_source(number: str) -> None:
     ],
 )
 def test_an_excuse_counts_as_a_transient_failure(excuse: str) -> None:
-    """This is so only if the service reports nothing else; any other text has priority."""
+    """A phrase about a transient failure counts only if the service reports nothing else. Any other text has
+    priority."""
     assert (failure_of(described(excuse)).code, failure_of(described(excuse)).retryable) == ("SourceUnavailable", True)
     lasting = failure_of(described(f"{TRANSIENT} The flux is out of phase. Table: Sales."))
     assert (lasting.code, lasting.retryable) == ("RefreshFailed", False)
@@ -201,14 +202,14 @@ def test_permanent_causes_have_priority() -> None:
 
 
 def test_advice_of_the_service_is_not_a_sign() -> None:
-    """Advice mentions possible causes, so it counts only if there is no other text."""
+    """Advice only mentions possible causes, so its words count only if nothing else matches."""
     text = "The gateway is offline. Please check that the credentials are correct."
     assert failure_of(described(text)).code == "GatewayTimedOut"
     assert failure_of(described("Please check the credentials.")).code == "CredentialsRejected"
 
 
 def test_a_number_of_azure_sql_in_the_details_is_a_sign() -> None:
-    """The number is not shown."""
+    """An error number of Azure SQL in the details is a sign of a cause. The message does not show it."""
     error = failure_of(
         nested(
             "DM_GWPipeline_Gateway_MashupDataAccessError",
@@ -221,7 +222,7 @@ def test_a_number_of_azure_sql_in_the_details_is_a_sign() -> None:
 
 
 def test_memory_sizes_are_reported() -> None:
-    """Users need them to decide, so the service's advice before them is cut first."""
+    """Users need the memory sizes to decide, so the service's advice before them is cut first."""
     text = (
         "Resource Governing: This operation was canceled because there wasn't enough memory to finish "
         "running it. Either "
@@ -239,7 +240,7 @@ def test_memory_sizes_are_reported() -> None:
 
 
 def test_every_recognised_code_is_in_the_catalogue() -> None:
-    """The transient codes are retryable."""
+    """All codes of causes are in the catalogue. Those of transient causes are retryable."""
     assert {*signs.LASTING, *signs.TRANSIENT, *BY_CODE, *BY_FAMILY} <= set(CATALOGUE)
     assert all(CATALOGUE[code].retryable for code in signs.TRANSIENT)
     assert not any(CATALOGUE[code].retryable for code in signs.LASTING if code != "SourceTablesMissing")

@@ -23,7 +23,8 @@ def with_sentence(length: int, **more: Any) -> Failure:
 
 
 def test_the_order() -> None:
-    """The order is: the model and its table, the failure, the service's text, the remedy, the ids."""
+    """The parts of a message have this order: the model and its table, the failure, the service's text, the remedy, the
+    ids."""
     error = failure(
         "CredentialsRejected",
         MODEL,
@@ -48,7 +49,7 @@ def test_the_order() -> None:
 
 
 def test_the_id_replaces_a_missing_name() -> None:
-    """The id is not repeated at the end."""
+    """Without a name, the message begins with the id of the model, and does not repeat it at the end."""
     message = failure("RefreshFailed", MODEL).message
     assert message.startswith(f"Semantic model {MODEL}: ")
     assert message.count(MODEL) == 1
@@ -58,7 +59,7 @@ def test_the_id_replaces_a_missing_name() -> None:
 
 
 def test_ids_are_cut_first_then_the_advice_then_the_sentence() -> None:
-    """The service's text about the cause is more useful than ours."""
+    """The service's text is cut last, because it is more useful than the ids and our advice."""
     advice = CATALOGUE["CredentialsRejected"].action
     failures = {length: with_sentence(length) for length in range(20, 700, 10)}
     assert REFRESH in failures[20].message
@@ -75,7 +76,7 @@ def test_ids_are_cut_first_then_the_advice_then_the_sentence() -> None:
 
 
 def test_a_sentence_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
-    """The end contains names and numbers."""
+    """A text is cut in the middle, because its end may have names and numbers."""
     detail = f"First it broke. {'Then it went on and on. ' * 40}At last: 'customers', 134 MB"
     message = failure("RefreshFailed", MODEL, detail=detail).message
     assert "First it broke." in message
@@ -102,7 +103,7 @@ def test_the_longest_names_leave_room_for_the_sentence(code: str) -> None:
 
 
 def test_keys_without_a_value_are_left_out() -> None:
-    """`retryable` always has a value."""
+    """Keys without a value are left out. `retryable` always has a value."""
     assert set(msgspec.to_builtins(failure("RefreshFailed", MODEL))) == {"code", "message", "retryable", "action"}
     full = failure("RefreshFailed", MODEL, service_code="X", table="T", partition="P")
     value = msgspec.to_builtins(full)
@@ -113,7 +114,7 @@ def test_keys_without_a_value_are_left_out() -> None:
 
 
 def test_a_newer_code_is_kept() -> None:
-    """A newer version wrote it, and its advice is not known here."""
+    """A code of a newer version is kept. Its advice is not known here, so the error has that of InternalError."""
     error = failure("SomethingNewer", MODEL)
     assert (error.code, error.action) == ("SomethingNewer", CATALOGUE["InternalError"].action)
 
@@ -139,7 +140,7 @@ def test_secrets_are_not_shown(text: str, secret: str) -> None:
 def test_texts_of_others_stay_in_one_line(
     detail: str, table: str, code: str, model: str, workspace: str, own: str
 ) -> None:
-    """Line breaks and control characters would forge log lines."""
+    """Line breaks and control characters are removed, because they could forge log lines."""
     names = ModelNames(model=model, workspace=workspace)
     error = failure(own or "RefreshFailed", MODEL, detail=detail, table=table, service_code=code, names=names)
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", error.message)
@@ -160,7 +161,7 @@ def test_texts_of_others_stay_in_one_line(
     ],
 )
 def test_some_sentences_have_their_own_advice(code: str, sentence: str, advice: str) -> None:
-    """It is more precise than the advice of their code."""
+    """Some sentences of Power BI have advice of their own, which is more precise than that of their code."""
     error = failure(code, MODEL, detail=sentence)
     assert advice in (error.action or "")
     assert advice in error.message

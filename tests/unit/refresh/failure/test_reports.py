@@ -32,7 +32,7 @@ def test_a_failed_refresh(name: str) -> None:
     """The error has the code, the table, whether a retry helps, and the service's own text."""
     expected = first_expectation(REPORTS[name])
     if expected.get("http") == 200:
-        # a retry succeeds: the first failure must count as a transient one
+        # a retry succeeds, so the first failure must count as a transient one
         expected = {"retryable": True}
     error = msgspec.to_builtins(failure_of(row_of(REPORTS[name])))
     assert not differences(error, expected)
@@ -41,7 +41,7 @@ def test_a_failed_refresh(name: str) -> None:
 
 @pytest.mark.parametrize("name", OF_CALLS)
 def test_a_refused_call(name: str) -> None:
-    """These are answers before a refresh starts: a throttle, or a refusal with its reason."""
+    """The reports are answers before a refresh starts: a throttle, or a refusal with its reason."""
     report = REPORTS[name]
     ((kind, answers),) = report["answers"].items()
     for status, headers, body in (answer for answer in answers if answer != "works"):
@@ -58,7 +58,7 @@ def test_a_refused_call(name: str) -> None:
 
 
 def test_only_the_request_for_the_failed_table_fails() -> None:
-    """Two callers share a refresh; one table failed, the other was cancelled because of it."""
+    """Two callers share a refresh. One table fails, and the other is cancelled because of this."""
     report = REPORTS["innocent-caller-of-a-merged-refresh"]
     details = parse_details({"status": "Failed", **row_of(report)}, REFRESH)
     assert details is not None

@@ -86,7 +86,7 @@ def test_json_is_opened_at_any_place(place: str) -> None:
     ],
 )
 def test_broken_json_is_a_text(text: str) -> None:
-    """It gives few details and causes no exception."""
+    """Text that is no JSON gives few details and causes no exception."""
     for row in ({"serviceExceptionJson": text}, described(text), {"messages": [{"message": text}]}):
         error = failure_of(row)
         assert error.code in ("RefreshFailed", "GatewayFailed")
@@ -94,14 +94,14 @@ def test_broken_json_is_a_text(text: str) -> None:
 
 
 def test_json_of_the_data_stays() -> None:
-    """A value that Power Query quotes is not an error of Power BI."""
+    """A JSON value that Power Query quotes stays in the message, because it is not an error of Power BI."""
     error = failure_of(described('We cannot convert the value {"colour": "red"} to type Text. Table: Colours.'))
     assert (error.code, error.table) == ("DefinitionInvalid", "Colours")
     assert '{"colour": "red"}' in error.message
 
 
 def test_details_are_labelled_or_left_out() -> None:
-    """For example, the name of a server gets a label; ids, numbers and times are left out, because they help no
+    """The name of a server, for example, gets a label. Ids, numbers and times are left out, because they help no
     user."""
     error = failure_of(
         nested(
@@ -128,7 +128,7 @@ def test_details_are_labelled_or_left_out() -> None:
 
 
 def test_labels_follow_the_sentence() -> None:
-    """They come after the cause."""
+    """Details with labels come after the cause."""
     message = failure_of(
         nested(SOURCE, underlying("Login failed."), ("DM_ErrorDetailNameCode_DataSourceName", "sql01"))
     ).message
@@ -148,19 +148,19 @@ def test_labels_follow_the_sentence() -> None:
     "text", ["All is broken here.", "All is broken here. Table: Wrong.", "All is 'x' in table 'Wrong'."]
 )
 def test_parameters_name_the_table(parameters: object, text: str) -> None:
-    """They have priority over the suffix of the text."""
+    """Parameters that name a table have priority over the closing of the text."""
     error = failure_of(nested("DM_GWPipeline_UnknownError", underlying(text), parameters=parameters))
     assert (error.table, error.partition) == ("Program Summary", "p.1")
     assert "All is" in error.message
 
 
 def test_details_may_name_the_table() -> None:
-    """They name it in the same way as parameters."""
+    """Details can name a table in the same way as parameters."""
     assert failure_of(nested("X", ("TableName", "Sales"), underlying("It is all broken."))).table == "Sales"
 
 
 def test_odata_details_are_read() -> None:
-    """They are in `error.details[]`, with codes and messages of their own. A message may have a language."""
+    """The entries of `error.details[]` have codes and messages of their own. A message may have a language."""
     value = {
         "error": {
             "code": "BadRequest",

@@ -59,7 +59,7 @@ def test_the_cause_is_found_at_any_place(form: str) -> None:
 
 
 def test_every_line_is_read_before_the_text_is_cut() -> None:
-    """The cause may come after thousands of cancelled partitions. Reading them takes no noticeable time."""
+    """The cause may come after thousands of cancelled partitions. All of them are read in less than two seconds."""
     lines = [f"0xC112001C: {CANCELLED} Table: T{number}. Partition: T{number}-0a1b." for number in range(4000)]
     began = time.process_time()
     error = failure_of(described("\n".join([*lines, f"0xC136003E: {DUPLICATE}"])))
@@ -68,7 +68,7 @@ def test_every_line_is_read_before_the_text_is_cut() -> None:
 
 
 def test_the_same_messages_one_by_one() -> None:
-    """The errors are in `messages[]` of an enhanced refresh, with a warning, decimal codes, and a message without a
+    """An enhanced refresh has the errors in `messages[]`, with a warning, decimal codes, and a message without a
     code."""
     messages = [
         {"message": RETRY_LIMIT, "type": "Warning"},
@@ -83,7 +83,7 @@ def test_the_same_messages_one_by_one() -> None:
 
 
 def test_a_cancellation_with_its_own_reason_is_a_cause() -> None:
-    """For example, the reason is missing memory or a user, not another operation."""
+    """A cancellation because of missing memory or by a user is a cause, unlike one because of another operation."""
     memory = "Resource Governing: This operation was canceled because there wasn't enough memory to finish running it."
     assert failure_of(described(f"{SIBLING}\n{memory}")).code == "OutOfMemory"
     by_user = "The operation was cancelled by the user."
@@ -91,14 +91,14 @@ def test_a_cancellation_with_its_own_reason_is_a_cause() -> None:
 
 
 def test_a_cause_may_have_the_code_of_cancelled_operations() -> None:
-    """The engine gives 0xC112001C to every exception of its IDbCommand interface."""
+    """The engine gives the code 0xC112001C to every exception of its IDbCommand interface, so the text decides."""
     text = f"0xC112001C: {LEDGER}\n0xC112001C: Login failed for user 'loader'. {RAISED} Table: Rates. Partition: r."
     error = failure_of(described(text))
     assert (error.code, error.table) == ("CredentialsRejected", "Rates")
 
 
 def test_a_cancellation_is_reported_without_another_cause() -> None:
-    """In that case it is the only text of the service."""
+    """A cancellation is reported if it is the only text of the service."""
     error = failure_of(described(f"0xC112001C: {LEDGER}"))
     assert (error.code, error.table, error.retryable) == ("RefreshFailed", "Ledger", False)
     assert "operation was canceled" in error.message
@@ -129,7 +129,8 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("marked", [False, True])
 def test_the_suffix_names_table_and_partition(name: str, marked: bool) -> None:
-    """The suffix is read from its end, and completely: names may contain dots, apostrophes and brackets."""
+    """The closing of a text, which names table and partition, is read from its end and completely: names may contain
+    dots, apostrophes and brackets."""
     marked_name = f"<oii>{name}</oii>" if marked else name
     error = failure_of(described(f"Something broke. {RAISED} Table: {marked_name}. Partition: {marked_name}-0.1."))
     assert (error.table, error.partition) == (name, f"{name}-0.1")
@@ -149,7 +150,7 @@ def test_the_suffix_names_table_and_partition(name: str, marked: bool) -> None:
     ],
 )
 def test_a_text_after_the_suffix_is_not_part_of_a_name(tail: str) -> None:
-    """Ids, links and consequences can follow the suffix."""
+    """Ids, links and consequences can follow the closing of a text, and are not part of its names."""
     error = failure_of(described(f"Something broke. Table: dbo.Sales. Partition: p.1.{tail}"))
     assert (error.table, error.partition) == ("dbo.Sales", "p.1")
     assert ACTIVITY not in error.message
@@ -166,7 +167,7 @@ def test_a_text_after_the_suffix_is_not_part_of_a_name(tail: str) -> None:
     ],
 )
 def test_an_m_expression_does_not_name_the_table(text: str) -> None:
-    """Tables in an M expression are those of the source, or values. Only the engine's own suffix counts."""
+    """Tables in an M expression are those of the source, or values. Only the engine's own closing counts."""
     assert failure_of(described(text)).table is None
     assert failure_of(described(f"{text} {RAISED} Table: Stores.")).table == "Stores"
 
@@ -183,7 +184,7 @@ def test_an_m_expression_does_not_name_the_table(text: str) -> None:
     ],
 )
 def test_the_table_in_a_sentence_is_the_last_choice(text: str, table: str) -> None:
-    """It is used only if neither the structure nor a suffix names a table."""
+    """A table in a sentence is used only if neither the structure nor the closing of the text names one."""
     assert failure_of(described(text)).table == table
     assert failure_of(described(f"{text} Table: Other.")).table == "Other"
 
@@ -210,7 +211,7 @@ OBJECTS = [
     ],
 )
 def test_the_objects_outrank_the_texts(messages: list[Json]) -> None:
-    """Failed objects have priority over cancelled objects and over the suffix of a text."""
+    """Failed objects have priority over cancelled objects and over the closing of a text."""
     error = failure_of({"messages": messages, "objects": OBJECTS})
     assert (error.table, error.partition) == ("Actuals", "a")
     assert "Worse" not in error.message
@@ -218,7 +219,7 @@ def test_the_objects_outrank_the_texts(messages: list[Json]) -> None:
 
 
 def test_of_several_failed_partitions_the_one_in_the_text_is_reported() -> None:
-    """This is so if the text names one of them."""
+    """If the text names one of the failed partitions, this one is reported, otherwise the first."""
     objects = [{"table": "Sales", "partition": part, "status": "Failed"} for part in ("2024", "2025")]
     for named, expected in (("2025", "2025"), ("2023", "2024")):
         error = failure_of({"messages": [{"message": f"Odd. Table: Sales. Partition: {named}."}], "objects": objects})

@@ -27,7 +27,7 @@ from refresh.times import instant
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 ANY_TIME = LostWindow()
-"""Ours may have begun at any time since the look."""
+"""Our refresh may have begun at any time since the look."""
 WHOLE = RefreshOptions()
 TABLE = RefreshOptions(objects=(TableRef("Sales"),))
 
@@ -65,27 +65,27 @@ LOOK = look_at([], NOON, NOON)
 
 
 def test_a_model_is_idle_if_no_refresh_runs() -> None:
-    """Ended refreshes do not matter."""
+    """Ended refreshes do not keep a model busy."""
     ended = [row(status, status=status) for status in ("Completed", "Failed", "Cancelled", "Disabled", "TimedOut")]
     assert blocker([], NOON) is None
     assert blocker(ended, NOON) is None
 
 
 def test_the_newest_running_refresh_is_the_blocker() -> None:
-    """It may be of any kind, and have any status that means running."""
+    """The refresh that keeps a model busy may be of any kind, and have any status that means running."""
     rows = [row("done", status="Completed"), row("new", status="NotStarted"), row("old")]
     assert blocker(rows, NOON) == rows[1]
 
 
 @pytest.mark.parametrize(("age", "blocks"), [(0, True), (23.99, True), (24, False), (900, False)])
 def test_a_row_without_end_blocks_for_a_day(age: float, blocks: bool) -> None:
-    """Such rows stay in the history."""
+    """A row without an end counts as running for a day, because such rows stay in the history."""
     found = row("stuck", NOON - timedelta(hours=age))
     assert (blocker([found], NOON) == found) is blocks
 
 
 def test_a_running_row_without_start_blocks() -> None:
-    """Its refresh may just have been accepted."""
+    """A row without a start keeps the model busy, because its refresh may just have been accepted."""
     assert blocker([row("queued", None)], NOON) is not None
 
 
@@ -114,7 +114,7 @@ def test_only_refreshes_after_the_look_are_new() -> None:
 
 
 def test_only_rows_that_could_look_new_are_stored() -> None:
-    """So the stored look stays small, no matter how long the history is."""
+    """A stored look has only rows that could later seem new. So it stays small, no matter how long the history is."""
     old = [row(f"old-{number}", NOON - timedelta(minutes=number + 1), "Completed") for number in range(100)]
     ended = row("now", status="Completed")
     look = look_at([ended, row("no start", None, "Completed"), *old], NOON, NOON - 2 * SECOND)
@@ -124,19 +124,20 @@ def test_only_rows_that_could_look_new_are_stored() -> None:
 
 
 def test_a_look_names_the_refresh_that_keeps_the_model_busy() -> None:
-    """A run that posts nevertheless knows which refresh causes the refusal."""
+    """A look has the id of the refresh in progress. So a run that posts nevertheless knows which refresh causes the
+    refusal."""
     assert look_at([row("done", status="Completed"), row("busy")], NOON, NOON).running == "busy"
     assert look_at([row("stuck", NOON - timedelta(days=2))], NOON, NOON).running is None
 
 
 def test_a_row_that_was_there_before_is_never_new() -> None:
-    """This is so even if its start appears later, or if the service's clock goes back."""
+    """A row of the look is not new, even if its start appears later, or if the service's clock goes back."""
     look = look_at([row("queued", None), row("future", NOON + timedelta(hours=1))], NOON, NOON)
     assert new_rows([after(3, "queued"), row("future", NOON + timedelta(hours=1))], look) == []
 
 
 def test_without_the_service_clock_no_row_is_new() -> None:
-    """An unreadable look proves nothing."""
+    """A look without the service's clock proves nothing, so no row is new."""
     assert new_rows([after(5)], Look(service_time="", read_at=instant(NOON))) == []
 
 
@@ -171,13 +172,13 @@ def test_refreshes_of_a_look_are_never_new(before: list[RefreshRow], later: list
     ],
 )
 def test_the_kind_of_a_refresh_decides_whether_it_may_be_equivalent(kind: str, standard: bool, enhanced: bool) -> None:
-    """For example, refreshes through XMLA may have any scope."""
+    """Some kinds, such as refreshes through XMLA, may have any scope, so they are not equivalent."""
     assert may_cover(row("r", kind=kind), None) is standard
     assert may_cover(row("r", kind=kind), WHOLE) is enhanced
 
 
 def test_candidates_are_new_and_running_or_completed() -> None:
-    """Failed refreshes satisfy no request."""
+    """Failed refreshes are not candidates, because they satisfy no request."""
     rows = [
         after(5, "failed", "Failed"),
         after(5, "cancelled", "Cancelled"),
@@ -193,13 +194,14 @@ def test_candidates_are_new_and_running_or_completed() -> None:
 
 
 def test_completed_candidates_come_first_then_the_oldest() -> None:
-    """An external refresh could only begin after ours, and a completed refresh cannot fail any more."""
+    """A completed refresh cannot fail any more. Of the others, ours began first, because an external one could only
+    begin after it."""
     rows = [after(9, "d"), after(8, "c", "Completed"), after(7, "b"), after(6, "a", "Completed")]
     assert [found.request_id for found, _ in candidates(rows, LOOK, None, None)] == ["a", "c", "b", "d"]
 
 
 def test_a_candidate_may_be_ours_if_its_start_fits() -> None:
-    """This is so only if an answer was lost."""
+    """A candidate may be ours only if an answer was lost, and if it began when our refresh can have begun."""
     window = LostWindow(since=instant(NOON + 5 * SECOND), until=instant(NOON + 8 * SECOND))
     rows = [after(9, "c"), after(6, "b"), after(2, "a")]
     assert [ours for _, ours in candidates(rows, LOOK, None, window)] == [False, True, False]
@@ -211,7 +213,7 @@ FRAMED = [row(f"f-{number}", NOON - timedelta(minutes=number + 1), kind="DirectL
 
 
 def test_a_direct_lake_model_is_identified_by_its_history() -> None:
-    """Its history at the look contains at least one framing and no other refreshes."""
+    """The history of a Direct Lake model at the look has at least one framing and no other refreshes."""
     assert look_at(FRAMED, NOON, NOON).direct_lake
     assert not look_at([*FRAMED, row("old", NOON - timedelta(hours=1))], NOON, NOON).direct_lake
     assert not look_at([], NOON, NOON).direct_lake
@@ -219,7 +221,8 @@ def test_a_direct_lake_model_is_identified_by_its_history() -> None:
 
 @pytest.mark.parametrize("options", [None, WHOLE])
 def test_a_framing_counts_if_it_may_be_ours(options: RefreshOptions | None) -> None:
-    """The model has no data of its own, an answer was lost, and the framing began when ours can have begun."""
+    """A framing is a candidate if the model has no data of its own, an answer was lost, and the framing began when our
+    refresh can have begun."""
     framing = after(5, "new", kind="DirectLakeFraming")
     look = look_at(FRAMED, NOON, NOON)
     assert candidates([framing, *FRAMED], look, options, ANY_TIME) == [(framing, True)]
@@ -232,8 +235,8 @@ def test_a_framing_counts_if_it_may_be_ours(options: RefreshOptions | None) -> N
 
 
 def test_a_refresh_is_the_lost_one_only_if_its_start_fits() -> None:
-    """The start must be between the two times, if known, with a second for the clock. A row without a start never
-    fits."""
+    """A refresh must start between the two times, as far as they are known, with a second for the clock. A row without
+    a start never fits."""
     since, until = instant(NOON + 30 * SECOND), instant(NOON + 40 * SECOND)
     for second, both, only_since, only_until in (
         (28, False, False, True),
@@ -272,15 +275,16 @@ def test_a_refresh_is_the_lost_one_only_if_its_start_fits() -> None:
 def test_an_enhanced_refresh_covers_a_scope(
     found: RefreshRow, options: RefreshOptions, ours: bool, covered: bool
 ) -> None:
-    """It has the same type, the same commit mode, and every object of the scope."""
+    """A refresh covers a scope if it has the same type, the same commit mode, and every object of the scope."""
     assert covers(found, options, ours=ours, known=None) is covered
 
 
 @pytest.mark.parametrize("options", [WHOLE, TABLE])
 def test_a_refresh_with_listed_partitions_is_adopted_only_with_proof(options: RefreshOptions) -> None:
-    """A refresh of the whole model, or of a table, lists its partitions in the same way as a partial one.
+    """The details list partitions in the same form, whether the whole model, a table or single partitions were
+    refreshed.
 
-    So its objects must be exactly those of our last refresh with these options.
+    So for the whole model or a table, the objects must be exactly those of our last refresh with these options.
     """
     known = digest_of(objects("Sales/2025", "Sales/2026"))
     assert covers(details("Sales/2026", "Sales/2025"), options, ours=True, known=known)
@@ -290,14 +294,14 @@ def test_a_refresh_with_listed_partitions_is_adopted_only_with_proof(options: Re
 
 @pytest.mark.parametrize("options", [WHOLE, TABLE])
 def test_an_external_refresh_does_not_count_as_one_of_the_whole(options: RefreshOptions) -> None:
-    """Its caller may have listed all partitions that it knew, but there may be more by now."""
+    """The caller of an external refresh may have listed all partitions that it knew, but there may be more by now."""
     known = digest_of(objects("Sales/2025"))
     assert not covers(details("Sales/2025"), options, ours=False, known=known)
 
 
 @pytest.mark.parametrize("options", [WHOLE, TABLE])
 def test_without_an_earlier_refresh_of_ours_none_is_adopted_for_the_whole(options: RefreshOptions) -> None:
-    """This includes a refresh that lists no objects."""
+    """Without known objects of an earlier refresh, none is adopted. Nor is a refresh that lists no objects."""
     assert not covers(details("Sales/2025"), options, ours=True, known=None)
     assert not covers(details(), options, ours=True, known=None)
     assert not covers(details(), options, ours=True, known=digest_of(objects("Sales/2025")))
@@ -308,18 +312,19 @@ def test_without_an_earlier_refresh_of_ours_none_is_adopted_for_the_whole(option
     "found", [details("Sales/2025", type_="Calculate"), details("Sales/2025", mode="PartialBatch")]
 )
 def test_a_refresh_of_another_type_or_commit_mode_is_not_equivalent(options: RefreshOptions, found: RefreshRow) -> None:
-    """It is not equivalent, although its objects are the same."""
+    """A refresh with another type or commit mode is not equivalent, even if its objects are the same."""
     assert not covers(found, options, ours=True, known=digest_of(found.objects))
 
 
 def test_a_table_that_is_listed_without_partitions_is_covered() -> None:
-    """If a table was requested without partitions, its row has none."""
+    """If a table was requested without partitions, the details may list it without partitions. The table is then
+    covered."""
     found = RefreshRow("r", "ViaEnhancedApi", "Unknown", type="Full", objects=(RefreshObject("Sales", None, "x"),))
     assert covers(found, TABLE, ours=False, known=None)
 
 
 def test_a_digest_identifies_a_set_of_objects() -> None:
-    """The order and the statuses do not matter, and names may be any text."""
+    """The order and the statuses of the objects do not change their digest. Names may be any text."""
     assert digest_of(objects("A/1", "B/2")) == digest_of(objects("B/2", "A/1", "A/1"))
     assert digest_of([RefreshObject("A", "1", "Failed")]) == digest_of(objects("A/1"))
     different = [objects("A/1"), objects("A/2"), objects("A/1", "B/2"), (RefreshObject("A", None, "Completed"),)]
@@ -332,7 +337,7 @@ def test_a_digest_identifies_a_set_of_objects() -> None:
 
 
 def test_the_clock_of_the_service_is_known_from_the_look() -> None:
-    """It may be an hour ahead of ours."""
+    """The look has the service's clock, which may be an hour ahead of ours."""
     look = look_at([], NOON + timedelta(hours=1), NOON)
     assert service_clock(look, instant(NOON + SECOND)) == instant(NOON + timedelta(hours=1) + SECOND)
     assert service_clock(look, "") is None
@@ -340,7 +345,8 @@ def test_the_clock_of_the_service_is_known_from_the_look() -> None:
 
 
 def test_a_refresh_has_rolled_over_if_all_rows_are_newer() -> None:
-    """A short history is complete, and one older row proves that our refresh is not too old."""
+    """A refresh is still in the history if this is short, because a short history is complete, or if one of its rows is
+    older."""
     newer = [after(number + 1, f"n-{number}") for number in range(20)]
     assert rolled_over(newer, NOON)
     assert not rolled_over(newer[1:], NOON)

@@ -53,12 +53,12 @@ SALES, SALES_26, SALES_25, DATE = TableRef("Sales"), TableRef("Sales", "26"), Ta
     ],
 )
 def test_the_members_that_fail(objects: list[TableRef], ended: Outcome, expected: bool) -> None:
-    """No request fails because of an object of another request."""
+    """A request fails because of its own objects, never because of an object of another request."""
     assert (not may_spare(ended) or any(map(concerns(ended), objects))) == expected
 
 
 def test_the_failed_objects_are_those_of_the_structure() -> None:
-    """If it has none, the object in the error counts."""
+    """The failed objects are those that Power BI lists. If it lists none, the object in the error counts."""
     assert failed_objects(outcome(SALES_26, table="Date")) == (SALES_26,)
     assert failed_objects(outcome(table="Date")) == (DATE,)
     assert failed_objects(outcome()) == ()

@@ -70,7 +70,7 @@ def test_the_places_of_the_cause(parts: Json, code: str) -> None:
 
 
 def test_a_code_in_one_place_and_a_text_in_another_are_one_error() -> None:
-    """The code is generic, and the text comes from the messages."""
+    """A generic code and a text in the messages give one error."""
     error = failure_of(
         {**described("", "SomethingNew"), "messages": [{"message": "The password has expired.", "type": "Error"}]}
     )
@@ -94,14 +94,14 @@ def test_the_failed_object_is_named_without_an_error() -> None:
     ],
 )
 def test_other_bad_ends_have_their_own_code(status: str, extended: str | None, outcome: str, code: str) -> None:
-    """They are not retried, because a user or a setting caused them."""
+    """A refresh that was cancelled, disabled or timed out is not retried, because a user or a setting caused this."""
     found = ended(status=status, extendedStatus=extended)
     assert found.error is not None
     assert (found.status, found.error.code, found.error.retryable) == (outcome, code, False)
 
 
 def test_a_completed_refresh_has_no_error() -> None:
-    """The service itself recovered from failures of earlier attempts; only the status of the refresh counts."""
+    """Only the status of the refresh counts. Earlier attempts may have failed, but the service itself recovered."""
     attempts = [{"attemptId": 1, **described("", NO_CREDENTIALS)}, {"attemptId": 2}]
     row = parse_row({**ROW, "status": "Completed", "endTime": "2026-03-23T06:03:40.05Z", "refreshAttempts": attempts})
     assert row is not None
@@ -116,20 +116,21 @@ def test_a_completed_refresh_has_no_error() -> None:
 
 @pytest.mark.parametrize("status", ["Unknown", "InProgress", "NotStarted", "Reticulating"])
 def test_a_running_refresh_has_no_outcome(status: str) -> None:
-    """This is so even after failed attempts, because the service is retrying."""
+    """A running refresh has no outcome even after failed attempts, because the service is retrying."""
     row = parse_details({"status": status, "refreshAttempts": [described("", "x")]}, ID)
     assert row is not None
     assert judge(row, MODEL) is None
 
 
 def test_an_unknown_status_is_not_an_outcome() -> None:
-    """Newer code may have stored it, so this code waits instead of guessing."""
+    """Newer code may have stored an unknown status, so this code waits instead of guessing."""
     with pytest.raises(NotUnderstoodError, match="Perhaps"):
         decode({"status": "Perhaps"}, Outcome)
 
 
 def test_the_failed_objects_are_named_up_to_a_limit() -> None:
-    """A request whose object is not named gets another attempt of its own."""
+    """Only a limited number of failed objects is named. A request whose object is not named gets another attempt of its
+    own."""
     objects = [RefreshObject("Done", None, "Completed"), RefreshObject("Sales", "2026", "failed")]
     outcome = judge(RefreshRow(ID, "ViaEnhancedApi", "Failed", objects=tuple(objects)), MODEL)
     assert outcome is not None
@@ -141,7 +142,7 @@ def test_the_failed_objects_are_named_up_to_a_limit() -> None:
 
 
 def test_the_row_of_the_history_completes_the_details() -> None:
-    """The cause comes from the history, the objects from the details; the structure has priority over the text."""
+    """The cause comes from the history, and the objects from the details. The structure has priority over the text."""
     by_id = service_error({"objects": [{"table": "Sales", "partition": "26", "status": "Failed"}]})
     listed = service_error(described("Login failed. Table: Other. Partition: p."))
     assert by_id is not None
@@ -152,7 +153,7 @@ def test_the_row_of_the_history_completes_the_details() -> None:
 
 
 def test_known_names_are_in_the_message() -> None:
-    """They are shown instead of the id."""
+    """The name of the model is shown instead of its id."""
     row = parse_details({"status": "Failed", **nested("X", underlying("Odd."))}, ID)
     assert row is not None
     outcome = judge(row, MODEL, ModelNames(model="Sales"))
@@ -166,7 +167,7 @@ def test_known_names_are_in_the_message() -> None:
     st.builds(ServiceError, **dict.fromkeys(("code", "text", "table", "partition"), st.none() | st.text(min_size=1))),
 )
 def test_every_error_fits(status: str, error: ServiceError) -> None:
-    """With any codes and tables of the service, it has at most 500 characters and survives storage."""
+    """With any codes and tables of the service, an error has at most 500 characters and survives storage."""
     outcome = judge(RefreshRow(ID, "ViaApi", status, error=error), MODEL)
     assert outcome is not None
     assert outcome.error is not None
@@ -188,7 +189,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_value_is_accepted(value: Any) -> None:
-    """The value may be at any place, unchanged or as a text."""
+    """Any value at any place causes no exception, neither unchanged nor as a text."""
     text = json.dumps(value)
     for given_value in (value, text, json.dumps(text), f"x: {text} Table: T."):
         row = {"serviceExceptionJson": given_value, "messages": given_value, "objects": given_value}

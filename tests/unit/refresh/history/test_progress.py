@@ -57,7 +57,7 @@ def test_running_and_failed_tables_are_named() -> None:
 
 
 def test_undocumented_statuses_count_as_unknown() -> None:
-    """The spelling of the status does not matter."""
+    """A status in another spelling is recognised; any other status counts as unknown."""
     found = progress(objects(("A", "inprogress"), ("B", "Canceled"), ("C", "Reticulating"), ("D", "$type")))
     assert found is not None
     assert found.by_status == {"InProgress": 1, "Cancelled": 1, "Unknown": 2}
@@ -69,7 +69,7 @@ words = st.sampled_from(["NotStarted", "InProgress", "Completed", "Failed", "Can
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=300), words), min_size=1, max_size=300))
 def test_it_is_small_for_any_model(entries: list[tuple[str, str]]) -> None:
-    """It has less than 4 KB as JSON with escapes, and counts all objects."""
+    """As JSON with escapes, the progress has less than 3,500 characters. It counts all objects."""
     found = progress(objects(*entries))
     assert found is not None
     assert len(json_of(found)) < 3_500
@@ -83,7 +83,7 @@ def test_it_is_small_for_any_model(entries: list[tuple[str, str]]) -> None:
 
 
 def test_thousands_of_partitions_result_in_a_short_list() -> None:
-    """The size of a custom status is limited."""
+    """Only some tables are named, because the size of a custom status is limited."""
     many = [RefreshObject("\U0001f4c8売上" * 100 + str(n % 500), str(n), "InProgress") for n in range(5_000)]
     found = progress(many)
     assert found is not None

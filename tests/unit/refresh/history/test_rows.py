@@ -73,7 +73,7 @@ def test_each_status_has_its_state(row: dict[str, Any], state: State) -> None:
 
 
 def test_the_id_is_the_request_id_in_lower_case() -> None:
-    """The integer `id` in the same row is not used."""
+    """The id of a refresh is its `requestId`. The integer `id` in the same row is not used."""
     row = parse_row({"requestId": ID.upper(), "id": 937844652, "refreshType": "ViaApi", "status": "Completed"})
     assert row is not None
     assert row.request_id == ID
@@ -81,7 +81,7 @@ def test_the_id_is_the_request_id_in_lower_case() -> None:
 
 @pytest.mark.parametrize("value", [None, [], "text", {}, {"requestId": 5}, {"requestId": "../x"}, {"id": 5}])
 def test_a_row_without_an_id_is_ignored(value: object) -> None:
-    """It could not be assigned to a refresh."""
+    """A row without an id is ignored, because it could not be assigned to a refresh."""
     assert parse_row(value) is None
 
 
@@ -116,7 +116,7 @@ def test_details_are_read_with_their_objects() -> None:
 
 @given(HOSTILE)
 def test_any_row_is_read(value: dict[str, Any]) -> None:
-    """There is never an exception, and the resulting texts have a maximum length."""
+    """No row causes an exception, and the resulting texts have a maximum length."""
     for row in (parse_row(value), parse_details(value, ID)):
         assert row is not None
         assert row.request_id == ID
@@ -126,7 +126,7 @@ def test_any_row_is_read(value: dict[str, Any]) -> None:
 
 @given(HOSTILE)
 def test_the_outcome_of_any_row_survives_storage(value: dict[str, Any]) -> None:
-    """The engine stores it as UTF-8, and it is the same afterwards."""
+    """The engine stores an outcome as UTF-8. It is the same afterwards."""
     for row in (parse_row(value), parse_details(value, ID)):
         assert row is not None
         outcome = judge(row, ID)
@@ -139,7 +139,7 @@ def test_the_outcome_of_any_row_survives_storage(value: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["\ud800", "Sales\x00", "S" * 200_000], ids=["half a character", "NUL", "200 KB"])
 def test_names_of_failed_objects_survive_storage(name: str) -> None:
-    """Power BI neither limits nor cleans the names; a queue stores them as UTF-8 in little space."""
+    """Power BI neither limits nor cleans the names of objects. A queue stores them as UTF-8 in little space."""
     failed = [{"table": name, "partition": name, "status": "Failed"}] * 60
     row = parse_details({"status": "Failed", "objects": failed}, ID)
     assert row is not None
@@ -151,7 +151,7 @@ def test_names_of_failed_objects_survive_storage(name: str) -> None:
 
 @given(JSON)
 def test_any_json_is_read(value: Any) -> None:
-    """There is never an exception."""
+    """No JSON value causes an exception."""
     parse_row(value)
     parse_details(value, ID)
     service_error({"serviceExceptionJson": json.dumps(value), "messages": value, "refreshAttempts": value})

@@ -67,7 +67,7 @@ def test_a_day_of_a_model() -> None:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_repeated_and_late_operations_change_nothing(seed: int) -> None:
-    """The operations of a day come up to three times each, the repeats at any later moment."""
+    """Each operation of a day comes up to three times, and each repeat at any later moment."""
     dice = random.Random(seed)  # noqa: S311
     operations: list[tuple[float, IndexOperation]] = [(float(place), one) for place, one in enumerate(DAY)]
     for place, one in enumerate(DAY):
@@ -78,7 +78,8 @@ def test_repeated_and_late_operations_change_nothing(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_ends_may_come_in_any_order(seed: int) -> None:
-    """Runs end one after the other, but their news may overtake each other. Counts and streak stay the same."""
+    """Runs end one after the other, but their news may arrive in any order. The counts and the failures in a row are
+    the same."""
     dice = random.Random(seed)  # noqa: S311
     ends: list[IndexOperation] = [one for one in DAY if one in (DAY[2], DAY[5], DAY[8], DAY[10])]
     right = entry_after(*ends)
@@ -89,7 +90,7 @@ def test_ends_may_come_in_any_order(seed: int) -> None:
 
 
 def test_a_run_with_the_id_of_a_former_one() -> None:
-    """Its request was purged and its key began again. The run is active, and its success counts."""
+    """A run may have the id of an earlier run whose request was purged. It is active, and its success counts."""
     first: list[IndexOperation] = [waits("a", 100), ended("a", 90)]
     late = refreshes("a", 95)
     active = entry_after(*first, late, waits("a", 50), late).active
@@ -103,13 +104,16 @@ def test_a_run_with_the_id_of_a_former_one() -> None:
 
 
 def test_the_streak_is_longer_than_the_stored_runs() -> None:
-    """After thirty failures in a row, twenty are stored. A success ends the streak, a cancelled run does not."""
+    """After thirty failures in a row, twenty runs are stored, but thirty are counted. A success ends the count, a
+    cancelled run does not."""
     failures = [ended(f"f{number}", 500 - number, "Failed") for number in range(30)]
     entry = entry_after(ended("good", 600), *failures)
     assert (entry.failures, len(entry.recent), entry.days["2026-03-31"]) == (30, index.MAX_RECENT, (1, 30))
     assert entry_after(ended("good", 600), *failures, ended("no", 10, "Cancelled")).failures == 30
     assert entry_after(*failures, ended("good", 10)).failures == 0
-    assert entry_after(*failures, failures[0]).days["2026-03-31"] == (0, 30), "older than the stored ones: a repeat"
+    assert entry_after(*failures, failures[0]).days["2026-03-31"] == (0, 30), (
+        "an end older than the stored ones is a repeat"
+    )
 
 
 def test_days_are_bounded() -> None:
@@ -120,14 +124,15 @@ def test_days_are_bounded() -> None:
 
 
 def test_a_run_that_loads_no_data_is_not_a_success() -> None:
-    """It has completed, so the model does not count as failing."""
+    """A completed run that loads no data does not change the last success. It is the last run, so the model does not
+    count as failing."""
     entry = entry_after(ended("a", 60), ended("calculation", 30, loads=False))
     assert entry.success is not None
     assert (entry.success.ended_at, entry.last and entry.last.at) == (at(60), at(30))
 
 
 def test_a_run_that_is_dropped_waits_no_more() -> None:
-    """This is so unless its next incarnation has sent news, or another run is active."""
+    """A dropped run is no longer active, unless its next incarnation has sent news. Another active run stays."""
     assert entry_after(waits("a", 10), dropped("a", 5)).active is None
     assert entry_after(waits("a", 10), dropped("b", 5)).active is not None
     second = waits("a", 4, incarnation=2)
@@ -137,7 +142,7 @@ def test_a_run_that_is_dropped_waits_no_more() -> None:
 
 
 def test_a_reopened_run_keeps_its_number_of_requests() -> None:
-    """It waits again, although it does not know its current number of requests."""
+    """A reopened run waits again. It keeps its number of requests, because it does not know the current one."""
     again = replace(waits("a", 5), requests=None)
     entry = entry_after(waits("a", 10), refreshes("a", 8), again)
     assert entry.active is not None
@@ -153,7 +158,8 @@ def test_expectations_are_set_changed_and_removed() -> None:
 
 
 def test_an_overdue_model_is_noted_once_in_each_period() -> None:
-    """The index decides this, so the timer may run twice. After a success in between, nothing is logged."""
+    """The index decides whether a model is noted, so the timer may run twice. If a success came in between, nothing is
+    logged."""
     note = NoteOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
     shard = shard_after(ended("a", 180), ended("b", 100, "Failed"))
     noted = index.apply(shard, note, NOW)
@@ -171,16 +177,16 @@ def test_an_overdue_model_is_noted_once_in_each_period() -> None:
     }
     assert index.apply(noted.shard, note, NOW).event is None
     fresh = index.apply(noted.shard, ended("c", 1), NOW).shard
-    assert index.apply(fresh, note, NOW).event is None, "it belongs to the previous period"
+    assert index.apply(fresh, note, NOW).event is None, "the note is for the previous period"
     later = NOW + timedelta(hours=3)
     again = NoteOverdue(at=instant(later), dataset_id=MODEL, fresh_at=at(1), expected_every_hours=2)
-    assert index.apply(fresh, again, NOW).event is None, "not yet"
+    assert index.apply(fresh, again, NOW).event is None, "the new period has not ended"
     assert index.apply(fresh, again, later).event is not None
     assert index.apply(Shard(), note, NOW).event is None
 
 
 def test_a_model_without_requests_can_be_overdue() -> None:
-    """The time counts from when the app first saw the model. A repeated operation does not start a new period."""
+    """The time counts from when the app first knew of the model. A repeated operation does not start a new period."""
     shard = shard_after(Expect(at=at(180), dataset_id=MODEL), Expect(at=at(10), dataset_id=MODEL))
     note = NoteOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
     assert index.apply(shard, note, NOW).event is not None
@@ -193,7 +199,9 @@ def test_old_models_are_removed() -> None:
     assert index.apply(shard, forget, NOW).shard.models == {}
     assert MODEL in index.apply(shard, replace(forget, keep=(MODEL,)), NOW).shard.models
     assert MODEL in index.apply(shard, replace(forget, before=at(601)), NOW).shard.models
-    assert MODEL in index.apply(shard_after(waits("a", 600)), forget, NOW).shard.models, "its run is active"
+    assert MODEL in index.apply(shard_after(waits("a", 600)), forget, NOW).shard.models, (
+        "the run of the model is active"
+    )
 
 
 def test_a_wrong_clock_does_not_block_the_others() -> None:

@@ -31,7 +31,7 @@ def request_ended(request: str, minutes: float) -> RequestsEnded:
 
 
 def test_runs_and_requests_newest_last() -> None:
-    """Each is stored once, in the order of the ends, also after repeated and late operations."""
+    """Each run and request is stored once, in the order of the ends, even after repeated and late operations."""
     kept = after(
         ended("b", 20, requests=2), request_ended("c", 30), ended("a", 60, "Failed"), ended("b", 20, requests=2)
     )
@@ -47,7 +47,8 @@ def test_runs_and_requests_newest_last() -> None:
 
 
 def test_a_run_with_the_id_of_a_former_one() -> None:
-    """Its request was purged and its key began again. A repeat comes earlier, or was sent earlier."""
+    """A run may have the id of an earlier run whose request was purged. A repeat differs from it: it comes or was sent
+    earlier."""
     first, second = ended("a", 90), ended("a", 40, "Failed")
     kept = after(first, replace(first, at=at(61)), second, first, replace(second, at=at(11)))
     assert [(run.recorded_at, run.status) for run in kept.runs] == [(at(90), "Completed"), (at(40), "Failed")]
@@ -55,21 +56,21 @@ def test_a_run_with_the_id_of_a_former_one() -> None:
 
 
 def test_a_request_that_tries_again_counts_once() -> None:
-    """The time is that of its last end."""
+    """A request that ends twice has one entry, with the time of its last end."""
     kept = after(ended("a", 60), replace(ended("b", 20), request_ids=("a-0",)), ended("a", 60))
     assert kept.requests == ((kept.requests[0]),)
     assert kept.requests[0] == ("a-0", at(20))
 
 
 def test_fifty_of_each_are_kept() -> None:
-    """The newest fifty are kept."""
+    """The newest fifty runs and the newest fifty requests are kept."""
     kept = after(*(ended(f"r{number}", 1000 - number, requests=3) for number in range(80)))
     assert [run.run_id for run in kept.runs] == [f"r{number}" for number in range(30, 80)]
     assert (len(kept.requests), kept.requests[-1].id) == (50, "r79-2")
 
 
 def test_old_entries_are_removed() -> None:
-    """An empty record is deleted."""
+    """Old runs and requests are removed. A record that is then empty is deleted."""
     operations = (ended("a", 60), ended("b", 20))
     kept = record.apply(after(*operations), Forget(at=at(0), before=at(30)), NOW)
     assert kept is not None
@@ -100,7 +101,7 @@ def test_states_fit_in_their_rows() -> None:
 
 
 def test_entities_apply_operations_to_their_stored_state() -> None:
-    """Their inputs have the form that the engine passes. An empty record is deleted."""
+    """The inputs of the entities have the form that the engine passes. An empty record is deleted."""
     run = ended("a", 60)
     stored = handle_record(None, "run_ended", msgspec.to_builtins(run), NOW)
     assert isinstance(stored.state, dict)
@@ -124,7 +125,7 @@ def test_entities_apply_operations_to_their_stored_state() -> None:
     ],
 )
 def test_an_unknown_operation_changes_nothing(name: str, value: object) -> None:
-    """It is logged."""
+    """An unknown operation leaves the state unchanged and gives a problem for the log."""
     stored = handle_index(None, "run_ended", msgspec.to_builtins(ended("a", 60)), NOW).state
     for handle in (handle_index, handle_record):
         handled = handle(stored, name, value, NOW)
@@ -134,7 +135,7 @@ def test_an_unknown_operation_changes_nothing(name: str, value: object) -> None:
 
 
 def test_states_of_newer_code_are_not_changed() -> None:
-    """The state has a different schema, or is invalid."""
+    """A state with a different schema, or an invalid one, is not changed."""
     run = msgspec.to_builtins(ended("a", 60))
     for stored in ({"schema": 2}, {"schema": 1, "packed": "?"}, [1], {"schema": 1, "models": 3, "runs": 3}):
         for load in (load_shard, load_record):

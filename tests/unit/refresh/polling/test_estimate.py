@@ -46,7 +46,7 @@ def enhanced(*seconds: float) -> list[RefreshRow]:
 
 @pytest.mark.parametrize("kind", ["ViaApi", "Scheduled", "OnDemand", "onDemand"])
 def test_standard_refreshes_are_alike_however_they_were_started(kind: str) -> None:
-    """All of them refreshed the whole model."""
+    """Standard refreshes of all kinds count, because each refreshes the whole model."""
     assert of_standard([row(kind, 100), row("ViaApi", 200)]) == (100, 200)
 
 
@@ -72,7 +72,7 @@ def test_standard_refreshes_are_alike_however_they_were_started(kind: str) -> No
     ],
 )
 def test_refreshes_of_another_kind_or_not_completed_do_not_count(other: RefreshRow) -> None:
-    """Impossible times do not count either."""
+    """Refreshes of another kind, refreshes that did not complete, and impossible times do not count."""
     assert of_standard([other, row("ViaApi", 100)]) == (100,)
 
 
@@ -82,7 +82,8 @@ def test_no_more_durations_are_stored_than_needed() -> None:
 
 
 def test_the_kind_of_an_external_refresh_must_be_known() -> None:
-    """Enhanced refreshes and those through XMLA may have any scope."""
+    """An external refresh has no estimate if it is enhanced or came through XMLA, because it may then have any
+    scope."""
     rows = [*enhanced(100, 100, 100), row("Scheduled", 50)]
     assert of_blocker(rows, row("OnDemand", None, "Unknown")) == (50,)
     for kind in ("ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"):
@@ -90,7 +91,7 @@ def test_the_kind_of_an_external_refresh_must_be_known() -> None:
 
 
 def test_only_a_few_enhanced_refreshes_are_read_and_only_if_that_saves_calls() -> None:
-    """Short refreshes need as few calls without them."""
+    """For short refreshes, no details are read: without them, as few calls are needed."""
     rows = [row("ViaApi", 5_000), *enhanced(*[600.0] * 9)]
     assert [entry.request_id for entry in to_read(rows)] == [f"r{n}" for n in range(MAX_READ)]
     assert to_read(enhanced(20, 30, 299)) == []
@@ -98,7 +99,7 @@ def test_only_a_few_enhanced_refreshes_are_read_and_only_if_that_saves_calls() -
 
 
 def test_enhanced_refreshes_count_if_they_were_of_the_same_objects() -> None:
-    """They must also have the same type and commit mode."""
+    """An enhanced refresh counts if it had the same objects, type and commit mode."""
     rows = enhanced(600, 610, 620, 630, 640)
     details = [
         read(0, ("Sales", "2025"), ("Sales", "2026")),
@@ -113,7 +114,8 @@ def test_enhanced_refreshes_count_if_they_were_of_the_same_objects() -> None:
 
 
 def test_a_scope_of_partitions_is_compared_by_partitions() -> None:
-    """A table that was requested as a whole may have any partitions."""
+    """The requested partitions must be exactly those of the refresh. A table that was requested as a whole may have any
+    partitions."""
     rows = enhanced(600, 700)
     details = [read(0, ("Sales", "2026")), read(1, ("Sales", "2025"), ("Sales", "2026"))]
     both = RefreshOptions(objects=(TableRef("Sales"), TableRef("Sales", "2026")))
@@ -122,15 +124,16 @@ def test_a_scope_of_partitions_is_compared_by_partitions() -> None:
 
 
 def test_refreshes_of_a_part_do_not_count_for_the_whole_model() -> None:
-    """The history lists both in the same way, so only those with the most tables count as refreshes of the whole
-    model."""
+    """The history lists refreshes of a part and of the whole model in the same way. So only those with the most tables
+    count for the whole model."""
     rows = enhanced(60, 3_600, 50)
     details = [read(0, ("Sales", "a")), read(1, ("Sales", "a"), ("DimDate", "b")), read(2, ("DimDate", "b"))]
     assert of_enhanced(rows, FULL, details) == (3_600,)
 
 
 def test_if_all_read_refreshes_are_alike_earlier_ones_are_too() -> None:
-    """Far shorter or longer refreshes do not count: they may have been different."""
+    """If all refreshes that were read are alike, earlier ones count without being read, unless they took far shorter or
+    longer."""
     rows = enhanced(600, 610, 620, 630, 640, 700, 100, 650, 9_000)
     details = [read(number, ("Sales", "a")) for number in range(MAX_READ)]
     assert of_enhanced(rows, FULL, details) == (600, 610, 620, 630, 640, 700, 650)

@@ -41,7 +41,8 @@ def looks(durations: list[float], until: float, at: Limits = LIMITS) -> list[flo
 
 
 def test_a_wait_is_a_tenth_of_the_time_spent() -> None:
-    """After five minutes, a delay of half a minute is hardly noticeable."""
+    """Without earlier refreshes, a wait is a tenth of the elapsed time. After five minutes, a delay of half a minute is
+    hardly noticeable."""
     assert [next_wait(spent, LIMITS) for spent in (0, 50, 300, 600, 36_000)] == [5, 5, 30, 60, 60]
 
 
@@ -51,21 +52,21 @@ def test_repeated_failures_double_the_wait() -> None:
 
 
 def test_the_pauses_between_attempts_of_a_request_grow() -> None:
-    """They grow from poll_max to fifteen times poll_max, because the cause of an eviction lasts for minutes."""
+    """The pauses grow from poll_max to fifteen times poll_max, because the cause of an eviction lasts for minutes."""
     pauses = [pause_before_attempt(failed, LIMITS) for failed in (1, 2, 3, 4, 5, 100)]
     assert pauses == [60, 120, 240, 480, 900, 900]
 
 
 @given(spans, spans)
 def test_waits_grow_and_keep_the_limits(one: float, other: float) -> None:
-    """This is so even if clocks differ and the elapsed time is negative."""
+    """The waits grow and keep the limits even if clocks differ and the elapsed time is negative."""
     assert LIMITS.poll_min <= next_wait(one, LIMITS) <= LIMITS.poll_max
     shorter, longer = sorted((one, other))
     assert next_wait(shorter, LIMITS) <= next_wait(longer, LIMITS)
 
 
 def test_fractions_of_seconds_are_kept() -> None:
-    """Tests of the whole app run with very short waits."""
+    """Waits may have fractions of seconds: tests of the whole app run with very short waits."""
     fast = Limits(poll_min=0.01, poll_max=0.05)
     assert next_wait(0, fast) == 0.01
     assert backoff(9, fast) == 0.05
@@ -81,7 +82,7 @@ def test_too_few_earlier_refreshes_are_ignored(spent: float, durations: list[flo
 
 @given(histories.filter(lambda known: len(known) >= ENOUGH))
 def test_the_usual_end_is_the_median(durations: list[float]) -> None:
-    """The usual end is the median, between an early and a late end, for any order of the history."""
+    """The usual end is the median, between an early and a late end, in any order of the history."""
     expected = expectation(durations)
     assert expected is not None
     assert 0 <= expected.early <= expected.usual <= expected.late <= 1.3 * expected.usual
@@ -90,7 +91,7 @@ def test_the_usual_end_is_the_median(durations: list[float]) -> None:
 
 
 def test_single_refreshes_that_took_far_longer_change_little() -> None:
-    """Here, one of ten refreshes took ten times as long."""
+    """If one of ten refreshes took ten times as long, the estimate changes little."""
     plain, odd = expectation([600.0 + n for n in range(10)]), expectation([600.0 + n for n in range(9)] + [6_000.0])
     assert plain is not None
     assert odd is not None
@@ -101,7 +102,7 @@ def test_single_refreshes_that_took_far_longer_change_little() -> None:
 
 @given(spans, histories, limits)
 def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], at: Limits) -> None:
-    """It is at least POLL_MIN, and at most the longer of a sixth of the usual time and POLL_MAX."""
+    """A wait is at least POLL_MIN, and at most the longer of a sixth of the usual time and POLL_MAX."""
     wait = planned_wait(spent, durations, at)
     usual = quantile(sorted(durations), 0.5) if durations else 0
     assert wait >= at.poll_min
@@ -110,7 +111,7 @@ def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], a
 
 @given(histories, limits)
 def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
-    """This is so for any variation of earlier refreshes."""
+    """The wait around the usual end is at most POLL_MAX, however much earlier refreshes vary."""
     expected = expectation(durations)
     if expected is None or expected.usual > 5_000 * at.poll_min:
         return
@@ -121,7 +122,8 @@ def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float
 
 @given(alike, limits)
 def test_in_the_span_of_usual_ends_every_wait_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
-    """This is so if their ends vary by at most fifteen such waits."""
+    """If the ends of earlier refreshes vary by at most fifteen times POLL_MAX, every wait in their span is at most
+    POLL_MAX."""
     expected = expectation(durations)
     assert expected is not None
     if expected.late - expected.early > NEAR_LOOKS * at.poll_max or expected.usual > 5_000 * at.poll_min:
@@ -133,7 +135,7 @@ def test_in_the_span_of_usual_ends_every_wait_is_at_most_poll_max(durations: lis
 
 @pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600, 86_000])
 def test_an_early_end_is_noticed_in_time(usual: float) -> None:
-    """It is noticed within 2.5 times its duration, and within a sixth of the usual time."""
+    """An early end is noticed within 2.5 times its duration, and within a sixth of the usual time."""
     times = looks([usual * part for part in (0.9, 1, 1.1)], usual)
     for now, then in pairwise(times):
         assert then - now <= max(2.5 * now, 5) + 5
@@ -142,7 +144,8 @@ def test_an_early_end_is_noticed_in_time(usual: float) -> None:
 
 @pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600])
 def test_an_overdue_refresh_is_read_less_and_less_often(usual: float) -> None:
-    """This is so until it has taken three times as long. The waits are never longer than before the usual end."""
+    """The waits for an overdue refresh grow until it has taken three times as long. They are never longer than before
+    the usual end."""
     times = looks([usual * part for part in (0.9, 1, 1.1)], 3 * usual)
     overdue = [then - now for now, then in pairwise(times) if now > 1.3 * usual]
     assert overdue == sorted(overdue)
@@ -166,9 +169,10 @@ def polled(seed: int, usual: float, earlier: int) -> tuple[int, float]:
 @pytest.mark.parametrize("earlier", [20, 10])
 @pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600])
 def test_a_known_refresh_takes_few_calls_and_a_short_delay(usual: float, earlier: int) -> None:
-    """In 95 of 100 cases at most 30 calls and at most 5 seconds or 2 % late, with twenty earlier ones.
+    """With twenty earlier refreshes, 95 of 100 refreshes take at most 30 calls and are noticed at most 5 seconds or 2 %
+    late.
 
-    With ten it may be a tenth more. The app as a whole is measured by `dev.py bench polling`.
+    With ten earlier ones, it may be a tenth more. `dev.py bench polling` measures the app as a whole.
     """
     found = [polled(seed, usual, earlier) for seed in range(1_000)]
     calls, late = sorted(calls for calls, _ in found), sorted(late for _, late in found)
@@ -179,6 +183,7 @@ def test_a_known_refresh_takes_few_calls_and_a_short_delay(usual: float, earlier
 
 
 def test_without_history_it_takes_many_calls() -> None:
-    """This shows what the schedule saves, and that the measurement distinguishes good from bad."""
+    """The number of calls without a history shows what the schedule saves, and that the measurement distinguishes good
+    from bad."""
     found = [polled(seed, 3_600, 0) for seed in range(20)]
     assert min(calls for calls, _ in found) > 60

@@ -82,7 +82,7 @@ def failed(*objects: TableRef, refresh_id: str | None = "r", code: str = "Refres
 
 
 class Desk:
-    """A queue. Each call applies an operation like the entity, and checks that nothing else has changed."""
+    """A queue. Each call applies an operation as the entity does, and checks that nothing else has changed."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
@@ -102,7 +102,7 @@ class Desk:
 
     @property
     def runs(self) -> list[Run]:
-        """The ids of its runs."""
+        """The runs of the queue, the active one first."""
         return self.queue.runs
 
     @property
@@ -117,7 +117,7 @@ class Desk:
         return [queue.scope_of(run) for run in queue.runs]
 
     def later(self, **span: float) -> "Desk":
-        """The same queue, some time later."""
+        """This desk, with a later time."""
         self.now += timedelta(**span)
         return self
 
@@ -277,9 +277,10 @@ class Desk:
 
 
 class Crowd:
-    """Many requests with idempotency keys in one queue, without the checks of a Desk, which would take too long.
+    """Many requests with idempotency keys in one queue.
 
-    Their ids have 79 characters, 43 of which are unique, their tokens 32. Each operation comes a moment later.
+    A crowd has none of the checks of a Desk, which would take too long. The ids have 79 characters, 43 of which are
+    unique, and the tokens 32. Each operation comes a moment later than the last one.
     """
 
     def __init__(self, size: int, scope: Callable[[int], Scope] = lambda _: WHOLE) -> None:

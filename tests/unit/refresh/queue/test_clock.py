@@ -24,7 +24,7 @@ def desk() -> Desk:
 
 
 def test_the_queue_takes_the_time_of_its_senders(desk: Desk) -> None:
-    """The latest time counts, so that a late duplicate gets the same time as the first message."""
+    """The latest time of all senders counts. So a late duplicate gets the same time as the first message."""
     desk.clock = NOON + timedelta(minutes=3)
     desk.later(minutes=2).tidy()
     assert desk.queue.at == desk.at
@@ -34,7 +34,7 @@ def test_the_queue_takes_the_time_of_its_senders(desk: Desk) -> None:
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=2), timedelta(days=36_500)])
 def test_a_sender_whose_clock_is_ahead_expires_nothing(desk: Desk, ahead: timedelta) -> None:
-    """Its time counts as only a few minutes ahead."""
+    """The time of a sender counts as at most a few minutes ahead, so no entry expires too early."""
     desk.clock = NOON
     desk.now = NOON + ahead
     desk.tidy()
@@ -46,7 +46,7 @@ def test_a_sender_whose_clock_is_ahead_expires_nothing(desk: Desk, ahead: timede
 
 
 def test_entries_of_a_clock_that_is_ahead_expire_in_time(desk: Desk) -> None:
-    """They do not stay until that time comes."""
+    """Entries of a sender whose clock is ahead do not stay until the time on its clock."""
     desk.clock = NOON
     desk.now = NOON + timedelta(days=400)
     desk.leave("d")
@@ -61,7 +61,7 @@ def test_entries_of_a_clock_that_is_ahead_expire_in_time(desk: Desk) -> None:
 
 
 def test_a_queue_recovers_from_two_clocks_that_are_ahead(desk: Desk) -> None:
-    """Both the host and the sender were a year ahead. The entries expire at once, instead of staying for a year."""
+    """The host and a sender were a year ahead. Entries from this time expire at once, instead of staying for a year."""
     desk.later(days=365).leave("d")
     desk.ask_to_leave("x")
     desk.enroll("e")
@@ -74,7 +74,7 @@ def test_a_queue_recovers_from_two_clocks_that_are_ahead(desk: Desk) -> None:
 
 
 def test_a_host_whose_clock_is_behind_expires_nothing(desk: Desk) -> None:
-    """Entries that are up to a day ahead of its time are kept until its clock is right again."""
+    """Entries that are up to a day ahead of the host's time are kept until its clock is right again."""
     desk.clock = NOON - FROM_THE_FUTURE + timedelta(hours=1)
     desk.tidy()
     assert desk.queue.at < instant(NOON)
@@ -87,6 +87,6 @@ def test_a_host_whose_clock_is_behind_expires_nothing(desk: Desk) -> None:
 
 
 def test_an_invalid_time_is_an_error() -> None:
-    """The entity refuses such an operation."""
+    """An operation with an invalid time raises an error; the entity then refuses it."""
     with pytest.raises(ValueError, match="is not a time"):
         apply(Queue(), Tidy(at="soon"), NOON)

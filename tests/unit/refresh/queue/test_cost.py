@@ -118,7 +118,7 @@ def cost(text: str, operation: AnyOperation, crowd: Crowd) -> float:
 
 
 def test_a_thousand_members_of_three_hundred_objects_cost_little() -> None:
-    """This includes reading the state, any operation, and writing the state."""
+    """The cost includes reading the state, an operation of any kind, and writing the state."""
     slow = {}
     for stage, case in CASES:
         crowd = crowd_at(stage, MEMBERS, scattered)
@@ -139,7 +139,8 @@ def test_the_work_grows_no_faster_than_the_members(stage: str, case: str) -> Non
 def steps_of(crowd: Crowd, make: Make) -> int:
     """The steps of the interpreter for an operation with all steps of the entity.
 
-    Counted at the second of two times: from Python 3.12 on, a function reports its steps from its second call on.
+    The operation is applied twice and the second time is counted, because from Python 3.12 on a function reports its
+    steps only from its second call on.
     """
     operation = make(crowd)
     value, steps = msgspec.to_builtins(operation), 0
@@ -162,7 +163,8 @@ def steps_of(crowd: Crowd, make: Make) -> int:
 
 
 def test_runs_of_a_thousand_objects_each_cost_little() -> None:
-    """There are thirty runs of a thousand objects each, which cannot be merged; a new request is compared with each."""
+    """The queue has thirty runs of a thousand objects each, which cannot be merged. A new request is compared with each
+    of them."""
     crowd = Crowd(30, lambda number: enhanced(*(f"Table {number}-{each}" for each in range(1_000))))
     assert len(crowd.queue.runs) == 30
     text = json.dumps(dump(crowd.queue))
@@ -173,7 +175,7 @@ def test_runs_of_a_thousand_objects_each_cost_little() -> None:
 
 
 def test_the_cost_of_leaving_for_each_member() -> None:
-    """In the end there is no member, and no part of their scopes."""
+    """Each member leaves at a low cost. In the end, the queue has neither members nor parts of their scopes."""
     crowd = Crowd(120, few_objects)
     crowd.leave()
     assert (crowd.queue.runs, crowd.queue.scopes.objects, crowd.queue.scopes.extents) == ([], [], [])

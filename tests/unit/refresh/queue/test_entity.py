@@ -20,7 +20,7 @@ from tests.unit.refresh.queue.queues import NOON, WHOLE
 DATASET = "11111111-1111-4111-8111-111111111111"
 AT = instant(NOON)
 
-# the SDK warns about its next major version, once in a process
+# the SDK warns about its next major version once in each process
 pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads was called without expected_type")
 ENROLL = Enroll(at=AT, request="a", token="t", scope=WHOLE)
 
@@ -32,7 +32,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def batch(state: str | None, *operations: Operation[Any] | tuple[str, str | None]) -> tuple[Any, list[Any]]:
-    """The SDK's answer to a batch: the state (a JSON text, None if it is to be deleted) and the results."""
+    """The SDK's answer to a batch: the state (a JSON text; None deletes it) and the results."""
     sent = [
         operation
         if isinstance(operation, tuple)
@@ -70,7 +70,8 @@ def test_a_batch_of_operations() -> None:
 
 
 def test_an_idle_queue_is_deleted_and_starts_again() -> None:
-    """This also happens within one batch, and from the empty text that the engine returns for a deleted state."""
+    """The deleted state may be an empty text, which the engine returns. A queue can also be deleted and start again
+    within one batch."""
     for nothing in (None, '""'):
         state, answers = batch(nothing, Tidy(at=AT))
         assert (state, answers) == (None, [{"answer": "done"}])
@@ -91,7 +92,7 @@ def test_an_idle_queue_is_deleted_and_starts_again() -> None:
 def test_an_unknown_operation_does_not_change_the_state(
     operation: tuple[str, str | None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The operation gets an answer and is logged. The operations before and after it take effect."""
+    """An unknown operation gets an answer and is logged. The operations before and after it take effect."""
     state, _ = batch(None, ENROLL)
     after, answers = batch(state, operation)
     assert answers == [{"answer": "not_understood"}]
@@ -104,7 +105,7 @@ def test_an_unknown_operation_does_not_change_the_state(
 
 
 def test_a_state_of_newer_code_is_not_changed() -> None:
-    """It stays the same, byte for byte."""
+    """A state of newer code stays the same, byte for byte."""
     newer = '{"schema":2,"everything":"else"}'
     state, answers = batch(newer, ENROLL, Tidy(at=AT))
     assert answers == [{"answer": "not_understood"}] * 2
@@ -120,5 +121,5 @@ def test_the_clock_of_the_host_limits_that_of_the_sender(monkeypatch: pytest.Mon
 
 
 def test_the_name_of_the_entity() -> None:
-    """It is the name in `durable.names`."""
+    """The entity has the name in `durable.names`."""
     assert FUNCTION.get_function_name() == names.DATASET_QUEUE

@@ -16,7 +16,7 @@ def desk() -> Desk:
 
 
 def test_a_member_that_leaves_a_shared_run_affects_no_other(desk: Desk) -> None:
-    """The refresh of the others continues."""
+    """If a member leaves, the refresh of the others continues."""
     run = desk.posted("a", "b")
     answer = desk.left("a", cancel=True)
     assert (answer.run, answer.shared_with, answer.cancel_refresh_id) == (run, 1, None)
@@ -38,7 +38,7 @@ def test_a_refresh_is_cancelled_only_if_every_member_cancels(
 
 
 def test_a_member_that_left_before_the_post_does_not_prevent_a_cancellation(desk: Desk) -> None:
-    """The refresh was never for that member, so the only remaining member may cancel it."""
+    """The refresh is not for a member that left before the POST. So the only remaining member may cancel it."""
     desk.enroll("early")
     run = desk.enrolled("b").run
     desk.leave("early", cancel=False)
@@ -47,7 +47,8 @@ def test_a_member_that_left_before_the_post_does_not_prevent_a_cancellation(desk
 
 
 def test_a_member_that_left_a_dropped_refresh_does_not_prevent_a_later_cancellation(desk: Desk) -> None:
-    """The refresh that it needed no longer exists."""
+    """A member needs only the refresh that was running when it left. If that was dropped, the next one may be
+    cancelled."""
     run = desk.posted("a", "b")
     desk.leave("a", cancel=False)
     desk.reopen(run)
@@ -57,7 +58,7 @@ def test_a_member_that_left_a_dropped_refresh_does_not_prevent_a_later_cancellat
 
 
 def test_an_adopted_refresh_is_never_cancelled(desk: Desk) -> None:
-    """It belongs to another caller."""
+    """An adopted refresh belongs to another caller, so it is never cancelled."""
     run = desk.enrolled("a").run
     desk.claim(run)
     desk.close(run)
@@ -67,7 +68,8 @@ def test_an_adopted_refresh_is_never_cancelled(desk: Desk) -> None:
 
 
 def test_a_refresh_whose_members_left_during_the_post_is_cancelled_by_the_run(desk: Desk) -> None:
-    """When they leave, its id is not known yet. The answer to its record tells the run to cancel it."""
+    """When the members leave, the id of the refresh is not known yet. The answer to the record of the refresh tells the
+    run to cancel it."""
     run = desk.enrolled("a").run
     desk.claim(run)
     desk.close(run)
@@ -77,7 +79,7 @@ def test_a_refresh_whose_members_left_during_the_post_is_cancelled_by_the_run(de
 
 
 def test_a_cancel_from_before_the_record_does_not_cancel_an_adopted_refresh(desk: Desk) -> None:
-    """The cancellation came before it was known whose refresh it is."""
+    """A cancellation may come before it is known whose refresh it is. An adopted refresh is then not cancelled."""
     run = desk.enrolled("a").run
     desk.claim(run)
     desk.close(run)
@@ -86,7 +88,7 @@ def test_a_cancel_from_before_the_record_does_not_cancel_an_adopted_refresh(desk
 
 
 def test_a_restarted_run_is_told_to_cancel_its_refresh(desk: Desk) -> None:
-    """The incarnation that should have cancelled it may have died before."""
+    """The incarnation that should have cancelled the refresh may have died before, so the next one is told to."""
     run = desk.posted("a")
     desk.leave("a", cancel=True)
     desk.restart(run)
@@ -94,7 +96,8 @@ def test_a_restarted_run_is_told_to_cancel_its_refresh(desk: Desk) -> None:
 
 
 def test_a_run_without_members_is_removed_unless_it_may_have_posted(desk: Desk) -> None:
-    """A refresh that may be running is followed to its end. If none was started, none will be."""
+    """A run without members stays if its refresh may be running: it follows the refresh to its end. Otherwise the run
+    is removed, and starts no refresh."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.enroll("c", scope=SALES)
@@ -105,7 +108,8 @@ def test_a_run_without_members_is_removed_unless_it_may_have_posted(desk: Desk) 
 
 
 def test_the_last_member_to_leave_the_active_run_starts_the_next(desk: Desk) -> None:
-    """The orchestration of the removed run would not do it, and may never have existed."""
+    """The orchestration of the removed run would not start the next run, and may never have existed. So the member is
+    told to."""
     desk.enroll("a")
     desk.enroll("b", scope=SALES)
     turn = Turn(run="b-r1", incarnation=1)
@@ -115,7 +119,7 @@ def test_the_last_member_to_leave_the_active_run_starts_the_next(desk: Desk) -> 
 
 
 def test_a_run_without_members_is_stopped_by_its_next_operation(desk: Desk) -> None:
-    """The answer also says which run to start."""
+    """The answer to the operation stops the run, and says which run to start."""
     desk.enroll("a")
     desk.enroll("b", scope=SALES)
     desk.claim("a-r1")
@@ -125,7 +129,7 @@ def test_a_run_without_members_is_stopped_by_its_next_operation(desk: Desk) -> N
 
 @pytest.mark.parametrize("token", ["t", "second life"])
 def test_a_repeated_leave_gets_the_same_answer(desk: Desk, token: str) -> None:
-    """The outcome must depend neither on which copy of the answer arrives, nor on which incarnation asks."""
+    """The outcome depends neither on which copy of the answer arrives, nor on which incarnation asks."""
     run = desk.posted("a", "b")
     first = desk.left("a", reason="Cancelled")
     desk.finish(run)
@@ -137,7 +141,7 @@ def test_a_repeated_leave_gets_the_same_answer(desk: Desk, token: str) -> None:
 
 
 def test_each_request_that_left_gets_its_own_answer_again(desk: Desk) -> None:
-    """This is so although the common parts of the answers are stored only once."""
+    """Each request gets its own answer, although the common parts of the answers are stored only once."""
     desk.posted("a", "b", "c")
     answers = {request: desk.left(request, cancel=True) for request in "abc"}
     assert [answer.shared_with for answer in answers.values()] == [2, 1, 0]
@@ -149,7 +153,7 @@ def test_each_request_that_left_gets_its_own_answer_again(desk: Desk) -> None:
 
 
 def test_leave_repeated_after_expiry_has_no_effect(desk: Desk) -> None:
-    """It enrolls no request and takes no outcome."""
+    """A late duplicate of a leave enrolls no request and takes no outcome."""
     desk.posted("a", "b")
     desk.leave("a")
     desk.later(minutes=31).enroll("b")
@@ -158,7 +162,8 @@ def test_leave_repeated_after_expiry_has_no_effect(desk: Desk) -> None:
 
 
 def test_a_request_that_left_without_having_enrolled_has_left(desk: Desk) -> None:
-    """A late enrolment of it, or of a second incarnation, gets the same outcome."""
+    """A request may leave before it enrolls. A late enrolment of it, or of a second incarnation, gets the same
+    outcome."""
     left = Left(reason="Cancelled")
     assert desk.leave("a", reason="Cancelled") == left
     assert desk.enroll("a") == left
@@ -167,7 +172,7 @@ def test_a_request_that_left_without_having_enrolled_has_left(desk: Desk) -> Non
 
 
 def test_another_incarnation_of_an_enrolled_request_is_refused(desk: Desk) -> None:
-    """Two orchestrations with one id would end the request twice."""
+    """A second incarnation is refused, because two orchestrations with one id would end the request twice."""
     desk.posted("a")
     assert desk.enroll("a", token="other") == Taken()
     assert desk.leave("a", token="other") == Taken()
@@ -175,7 +180,8 @@ def test_another_incarnation_of_an_enrolled_request_is_refused(desk: Desk) -> No
 
 
 def test_an_outcome_is_the_same_whichever_incarnation_asks(desk: Desk) -> None:
-    """A request has only one outcome. The first incarnation may still try again after a second one has asked."""
+    """A request has only one outcome, whichever incarnation asks. The first one may still try again after a second one
+    has asked."""
     run = desk.posted("a")
     desk.finish(run)
     ended = Ended(run=run, outcome=COMPLETED, shared_with=0, served_by="own")
@@ -187,7 +193,7 @@ def test_an_outcome_is_the_same_whichever_incarnation_asks(desk: Desk) -> None:
 
 
 def test_an_outcome_is_stored_as_long_as_a_request_that_has_it(desk: Desk) -> None:
-    """It is stored for half an hour after it was collected, not after the run ended."""
+    """An outcome is stored for half an hour after it was collected, not after the run ended."""
     desk.finish(desk.posted("a"))
     desk.later(minutes=29).ended("a")
     desk.later(minutes=15).tidy()
@@ -195,7 +201,7 @@ def test_an_outcome_is_stored_as_long_as_a_request_that_has_it(desk: Desk) -> No
 
 
 def test_a_request_with_an_expired_outcome_is_unknown(desk: Desk) -> None:
-    """It already has its outcome, so it is not enrolled again. The answer says which run to start."""
+    """The request already has its outcome, so it is not enrolled again. The answer says which run to start."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.finish(run)
@@ -206,14 +212,14 @@ def test_a_request_with_an_expired_outcome_is_unknown(desk: Desk) -> None:
 
 
 def test_a_cancelled_request_gets_the_cancellation_when_it_next_asks(desk: Desk) -> None:
-    """The event that would notify it sooner may be lost."""
+    """The answer to a request has its cancellation, because the event that would notify it sooner may be lost."""
     desk.enroll("a")
     desk.ask_to_leave("a")
     assert desk.enrolled("a").leaving
 
 
 def test_a_request_can_be_cancelled_before_it_is_enrolled(desk: Desk) -> None:
-    """Its orchestration may not have had its first turn yet."""
+    """A cancellation is stored even if the orchestration of its request has not had its first turn yet."""
     desk.ask_to_leave("a")
     assert desk.later(minutes=5).enrolled("a").leaving
     assert desk.enrolled("a").leaving
@@ -221,7 +227,7 @@ def test_a_request_can_be_cancelled_before_it_is_enrolled(desk: Desk) -> None:
 
 
 def test_cancelling_a_request_that_has_ended_changes_nothing(desk: Desk) -> None:
-    """The cancellation and the outcome may overtake each other."""
+    """If the cancellation and the outcome overtake each other, the outcome stays."""
     run = desk.posted("a")
     desk.finish(run)
     ended = Ended(run=run, outcome=COMPLETED, shared_with=0, served_by="own")
@@ -231,7 +237,7 @@ def test_cancelling_a_request_that_has_ended_changes_nothing(desk: Desk) -> None
 
 
 def test_cancelling_a_request_that_has_left_is_not_stored(desk: Desk) -> None:
-    """Such a request never enrolls again."""
+    """The cancellation of a request that has left is not stored, because such a request never enrolls again."""
     desk.enroll("a")
     desk.leave("a")
     desk.ask_to_leave("a")
@@ -239,7 +245,8 @@ def test_cancelling_a_request_that_has_left_is_not_stored(desk: Desk) -> None:
 
 
 def test_a_late_reopen_does_not_remove_a_run_that_has_posted_again(desk: Desk) -> None:
-    """Its members may have left while their refresh was running; the next run must not start at the same time."""
+    """A late reopen of an earlier permit does not remove a run whose members have left while its new refresh is
+    running."""
     run = desk.posted("a")
     desk.reopen(run)
     desk.close(run, permit=2)
@@ -250,7 +257,7 @@ def test_a_late_reopen_does_not_remove_a_run_that_has_posted_again(desk: Desk) -
 
 
 def test_a_late_drop_removes_no_member_of_the_next_permit(desk: Desk) -> None:
-    """A request that was dropped and has enrolled again is active."""
+    """A request that was dropped and has enrolled again stays, because it is active."""
     run = desk.enrolled("a").run
     desk.enroll("b")
     desk.claim(run)
@@ -264,7 +271,7 @@ def test_a_late_drop_removes_no_member_of_the_next_permit(desk: Desk) -> None:
 
 @pytest.mark.parametrize("end", ["collected", "left", "dropped"])
 def test_a_late_duplicate_enrolls_no_request_again(desk: Desk, end: str) -> None:
-    """Otherwise the app would start a refresh that no caller needs."""
+    """A late duplicate of an enrolment has no effect, because no caller needs a refresh for it."""
     began = desk.now
     run = desk.enrolled("a").run
     desk.claim(run)
@@ -289,7 +296,7 @@ def test_a_late_duplicate_enrolls_no_request_again(desk: Desk, end: str) -> None
 
 
 def test_an_idle_queue_becomes_none_after_its_entries_have_expired(desk: Desk) -> None:
-    """Then the entity deletes itself."""
+    """After its last entry has expired, the state of a queue is None, so the entity deletes itself."""
     desk.finish(desk.posted("a"))
     desk.enroll("a")
     desk.ask_to_leave("unknown")
@@ -300,7 +307,8 @@ def test_an_idle_queue_becomes_none_after_its_entries_have_expired(desk: Desk) -
 
 
 def test_the_number_of_entries_is_limited(desk: Desk) -> None:
-    """This is so for any number of requests and cancellations in half an hour. The oldest entries expire first."""
+    """With any number of requests and cancellations in half an hour, a limited number is stored. The oldest entries
+    expire first."""
     for number in range(3):
         desk.leave(f"first-{number}")
         desk.ask_to_leave(f"asked-{number}")

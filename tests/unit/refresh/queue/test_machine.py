@@ -62,7 +62,7 @@ def does(refresh: Scope, request: Scope) -> bool:
 
 @dataclass
 class Caller:
-    """A request with what its orchestration knows."""
+    """A request, with the data that its orchestration has."""
 
     name: str
     scope: str
@@ -71,15 +71,15 @@ class Caller:
     run: str = ""
     end: Ended | Left | None = None
     over: bool = False
-    """Whether it has its outcome, has left, or was terminated."""
+    """Whether the request has its outcome, has left, or was terminated."""
     attempt: int = 1
-    """The number of its attempt: it may try again after a failure."""
+    """The number of the request's attempt: it may try again after a failure."""
     ended_at: datetime = NOON
 
 
 @dataclass
 class Incarnation:
-    """An orchestration of a run with what it knows. A `dead` one may still send late duplicates."""
+    """An orchestration of a run, with its data. A `dead` one may still send late duplicates."""
 
     run: str
     incarnation: int
@@ -97,7 +97,7 @@ class Incarnation:
 
     @property
     def holder(self) -> Holder:
-        """The holder that its operations name."""
+        """The holder that the operations of this orchestration name."""
         return Holder(run=self.run, incarnation=self.incarnation, token=self.token)
 
 
@@ -118,7 +118,7 @@ class Queue(RuleBasedStateMachine):
     # ---- sending operations ----
 
     def send(self, operation: Operation[A]) -> A:
-        """Sends an operation twice in a row. Answer and state must be the same."""
+        """Sends an operation twice in a row. The second time, answer and state must be the same."""
         answer = self.desk.do(operation)
         once = self.desk.stored
         assert self.desk.do(operation) == answer
@@ -153,7 +153,7 @@ class Queue(RuleBasedStateMachine):
             self.to_start.append(answer.active)
 
     def collected(self, caller: Caller, answer: Ended) -> None:
-        """Checks that the caller was enrolled in time for its outcome."""
+        """Checks that the outcome is one for this caller, and that the caller enrolled in time for it."""
         assert caller.end is None
         caller.end, caller.over, caller.ended_at = answer, True, self.desk.now
         life, late_after = self.outcomes[answer.run]
@@ -169,7 +169,7 @@ class Queue(RuleBasedStateMachine):
         assert answer.outcome.refresh_id == life.refresh
 
     def tell(self, life: Incarnation, operation: Operation[A]) -> A:
-        """Sends an operation of an orchestration of a run. A superseded orchestration ends."""
+        """Sends an operation of an orchestration of a run. If the orchestration is superseded, it ends."""
         answer = self.send(operation)
         if isinstance(answer, Superseded):
             life.dead = True
@@ -216,7 +216,8 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: any(isinstance(caller.end, Ended) for caller in self.callers))
     @rule(data=st.data())
     def a_request_tries_again(self, data: st.DataObject) -> None:
-        """A request enrolls in its next attempt, after a failure or not, because the request decides that."""
+        """A request enrolls in its next attempt. It may do so even without a failure, because the request decides
+        this."""
         caller = data.draw(st.sampled_from([caller for caller in self.callers if isinstance(caller.end, Ended)]))
         caller.end, caller.over, caller.attempt = None, False, caller.attempt + 1
         caller.since = self.desk.at
@@ -225,7 +226,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
     def a_request_is_terminated(self, data: st.DataObject) -> None:
-        """A request that is terminated sends nothing any more."""
+        """A request is terminated and sends nothing any more."""
         data.draw(st.sampled_from(self.waiting())).over = True
 
     @precondition(lambda self: self.callers)
@@ -241,7 +242,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
     def a_second_incarnation_of_a_request_leaves(self, data: st.DataObject) -> None:
-        """It gets an outcome only if there is one already."""
+        """A second incarnation that leaves gets an outcome only if the request already has one."""
         caller = data.draw(st.sampled_from(self.waiting()))
         queue = self.desk.queue
         answer = self.desk.leave(caller.name, token="twin")
@@ -252,7 +253,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.over_lately())
     @rule(data=st.data(), attempt=st.integers(1, 3))
     def a_second_incarnation_of_an_ended_request(self, data: st.DataObject, attempt: int) -> None:
-        """It gets the same outcome, and is not enrolled."""
+        """A second incarnation of an ended request gets the same outcome, and is not enrolled."""
         caller = data.draw(st.sampled_from(self.over_lately()))
         members = self.members()
         answer = self.desk.enroll(caller.name, token="twin", scope=SCOPES[caller.scope], attempt=attempt)
@@ -273,8 +274,8 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.to_start)
     @rule(data=st.data())
     def a_run_is_started(self, data: st.DataObject) -> None:
-        """A request or run that was told to starts a run, in some cases again or after its end. Each start has its
-        token."""
+        """Starts a run, as the queue told a request or an ended run to do. A run may be started twice, or again after
+        its end."""
         turn = data.draw(st.sampled_from(self.to_start))
         self.lives.append(Incarnation(turn.run, turn.incarnation, f"life-{len(self.lives)}"))
 
@@ -309,11 +310,12 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.awake(claimed=False))
     @rule(data=st.data())
     def a_started_run_claims_its_turn(self, data: st.DataObject) -> None:
-        """An orchestration claims its run. Another one may have it, or the run may have ended."""
+        """An orchestration claims its run. Another orchestration may have the run, or the run may have ended."""
         self.claim(data.draw(st.sampled_from(self.awake(claimed=False))))
 
     def claim(self, life: Incarnation) -> None:
-        """Gives the run, with the queue's state of it, to the only orchestration of its incarnation."""
+        """An orchestration claims its run. Only one orchestration of each incarnation gets the run, with the queue's
+        state of it."""
         if life not in self.lives:
             self.lives.append(life)
         answer = self.tell(life, Claim(at=self.desk.at, holder=life.holder))
@@ -351,7 +353,7 @@ class Queue(RuleBasedStateMachine):
             life.refresh, life.adopted = name, adopted
 
     def drop(self, life: Incarnation) -> None:
-        """The run finds that no active request needs it."""
+        """The run reports that none of its requests is active."""
         requests = tuple(sorted(life.shared))
         operation = Drop(at=self.desk.at, holder=life.holder, permit=life.permit, requests=requests)
         assert isinstance(self.tell(life, operation), Superseded)
@@ -359,7 +361,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: any(life.closed for life in self.awake()))
     @rule(data=st.data())
     def a_run_reopens(self, data: st.DataObject) -> None:
-        """The run opens again: it was refused or dropped, or an external refresh failed."""
+        """The run opens again. Its POST was refused, its refresh was dropped, or an external refresh failed."""
         life = data.draw(st.sampled_from([life for life in self.awake() if life.closed]))
         if self.tell(life, Reopen(at=self.desk.at, holder=life.holder, permit=life.permit)) == Done():
             life.closed, life.refresh, life.adopted, life.shared = False, None, False, set()
@@ -367,7 +369,8 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: any(life.closed and not life.refresh for life in self.awake()))
     @rule(data=st.data())
     def an_execution_gives_the_run_up(self, data: st.DataObject) -> None:
-        """The execution has not posted. If another one took the permit, the run has to search for its refresh."""
+        """An execution that has not posted gives the run up. If another one took the permit, the run has to search for
+        its refresh."""
         life = data.draw(st.sampled_from([life for life in self.awake() if life.closed and not life.refresh]))
         execution = data.draw(st.sampled_from(["x1", "x2", "x3"]))
         before = self.desk.runs[0]
@@ -401,8 +404,8 @@ class Queue(RuleBasedStateMachine):
         assert (run.execution is None) == (run.permit_taken_at is None)
 
     def finish(self, life: Incarnation, lateness: bool, table: str | None = None) -> None:
-        """The run ends. `lateness`: with an adopted refresh, requests of the last minute are late. `table`: the failed
-        one."""
+        """The run ends. `lateness`: if its refresh was adopted, requests of the last minute are late. `table`: the
+        failed one."""
         late_after = instant(self.desk.now - timedelta(minutes=1)) if lateness and life.adopted else None
         outcome = Outcome(status="Completed", refresh_id=life.refresh)
         if table:
@@ -414,7 +417,7 @@ class Queue(RuleBasedStateMachine):
         assert isinstance(answer, Finished)
         life.dead = True
         assert answer.next is None or answer.next.run == self.desk.runs[0].id
-        # runs made for members come before all that came later
+        # runs made for members of the ended run come before all runs of later requests
         runs = self.desk.runs
         for place, run in enumerate(runs):
             if run.id not in self.order:
@@ -431,7 +434,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.awake())
     @rule(data=st.data())
     def a_run_dies(self, data: st.DataObject) -> None:
-        """A run dies, and a request finds it dead."""
+        """The orchestration of a run dies, and a request finds this out."""
         life = data.draw(st.sampled_from(self.awake()))
         life.dead = True
         self.send(Restart(at=self.desk.at, turn=Turn(run=life.run, incarnation=life.incarnation)))
@@ -458,7 +461,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def an_old_operation_comes_again(self, data: st.DataObject) -> None:
-        """An operation comes again up to half an hour later. Its answer is dropped, and it enrolls no request."""
+        """An operation comes again up to half an hour later. It changes neither the runs nor their members."""
         old = [operation for at, operation in self.sent if self.desk.now - at < REMEMBERED - timedelta(minutes=1)]
         if not old:
             return
@@ -476,14 +479,14 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def at_most_one_orchestration_may_post(self) -> None:
-        """This is so with any tokens and permits."""
+        """With any tokens and permits, at most one orchestration may post."""
         queue = self.desk.queue
         permitted = [life for life in self.lives if queue.permitted(life.holder, life.permit)]
         assert len(permitted) <= 1
 
     @invariant()
     def no_request_joins_a_closed_run(self) -> None:
-        """Such a request could have come after the POST."""
+        """A request that joined a closed run could have come after the POST."""
         run = self.desk.runs[0] if self.desk.runs else None
         for life in self.awake():
             if run and life.closed and run.is_held_by(life.holder) and run.permit == life.permit:
@@ -497,7 +500,7 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def every_active_request_has_a_place(self) -> None:
-        """It is in one run, or among those that have not collected an outcome."""
+        """A request is in one run, or among those that have not collected an outcome."""
         queue = self.desk.queue
         places = [request for run in queue.runs for request in run.members]
         places += [request for ended in queue.ended for request in ended.uncollected]
@@ -508,7 +511,7 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def only_used_scopes_are_stored(self) -> None:
-        """Each of them is stored once."""
+        """Each scope in use is stored once, and no others."""
         queue = self.desk.queue
         used = {run.scope for run in queue.runs}
         used |= {member.scope for run in queue.runs for member in run.members.values() if member.scope is not None}

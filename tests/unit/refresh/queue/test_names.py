@@ -14,7 +14,7 @@ def named(desk: Desk, names: ModelNames = BOTH) -> None:
 
 
 def test_every_answer_to_a_request_has_the_names() -> None:
-    """It has them while the request waits, when it leaves, and with its outcome."""
+    """The answers to a request have the names while it waits, when it leaves, and with its outcome."""
     desk = Desk()
     assert desk.enrolled("a").names == ModelNames()
     desk.enrolled("b")
@@ -30,7 +30,7 @@ def test_every_answer_to_a_request_has_the_names() -> None:
 
 
 def test_the_next_run_gets_them() -> None:
-    """This is so even if one of the names could not be read again."""
+    """The next run gets the names, even if one of them could not be read again."""
     desk = Desk()
     desk.enrolled("a")
     assert desk.claim("a-r1")
@@ -43,7 +43,7 @@ def test_the_next_run_gets_them() -> None:
 
 
 def test_names_do_not_prevent_the_deletion_of_a_queue() -> None:
-    """A queue without waiting requests is deleted."""
+    """A queue without waiting requests is deleted, although it has names."""
     desk = Desk()
     desk.enrolled("a")
     assert desk.claim("a-r1")

@@ -24,7 +24,7 @@ def desk() -> Desk:
 
 
 def test_one_execution_gets_the_permit(desk: Desk) -> None:
-    """Parallel and later executions learn which one has it. The next permit is free again."""
+    """Parallel and later executions learn which execution has the permit. The next permit is free again."""
     assert desk.take(RUN, "other orchestration", token="other") is None
     assert desk.take(RUN, "first") == "first"
     assert desk.take(RUN, "twin") == "first"
@@ -36,7 +36,7 @@ def test_one_execution_gets_the_permit(desk: Desk) -> None:
 
 
 def test_a_returned_permit_is_free_for_the_next_execution(desk: Desk) -> None:
-    """The first execution has not posted and never will, so its duplicates change nothing."""
+    """The execution that returned the permit has not posted and never will, so its duplicates change nothing."""
     desk.take(RUN, "first")
     assert desk.give_back(RUN, "first") is None
     assert desk.runs[0].permit_taken_at is None
@@ -48,7 +48,7 @@ def test_a_returned_permit_is_free_for_the_next_execution(desk: Desk) -> None:
 
 
 def test_a_permit_that_is_returned_before_it_is_taken_is_not_taken(desk: Desk) -> None:
-    """Signals can arrive in any order."""
+    """Signals can arrive in any order, so a return also counts before the permit is taken."""
     assert desk.give_back(RUN, "first") is None
     assert desk.take(RUN, "first") is None
     assert desk.take(RUN, "second") == "second"
@@ -84,7 +84,8 @@ def test_a_return_applies_to_one_permit_of_one_run(desk: Desk) -> None:
 
 @pytest.mark.parametrize("returning", [set(), {"first"}, {"second"}, {"first", "second"}])
 def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) -> None:
-    """In the end, an execution that returned the permit does not have it; another has it if it ever got it."""
+    """In the end, an execution that returned the permit does not have it. An execution that took it and did not return
+    it has it, if all arrive twice."""
     operations = [("take", "first"), ("take", "second"), *(("return", name) for name in sorted(returning))]
     for order in permutations(operations):
         for twice in (False, True):
@@ -103,7 +104,7 @@ def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) ->
 
 
 def test_a_new_permit_is_free(desk: Desk) -> None:
-    """This is so even if the run never returned the previous permit."""
+    """A new permit is free even if the run never returned the previous one."""
     desk.give_back(RUN, "zeroth")
     desk.take(RUN, "first")
     desk.close(RUN, permit=2)
@@ -112,7 +113,7 @@ def test_a_new_permit_is_free(desk: Desk) -> None:
 
 
 def test_the_number_of_stored_returns_is_limited(desk: Desk) -> None:
-    """Only the last returns are stored."""
+    """Only the last returns of a permit are stored."""
     for number in range(MAX_RETURNED + 5):
         desk.give_back(RUN, f"e{number}")
     assert len(desk.runs[0].returned) == MAX_RETURNED
@@ -121,8 +122,7 @@ def test_the_number_of_stored_returns_is_limited(desk: Desk) -> None:
 
 @pytest.mark.parametrize("operation", ["reopen", "drop", "finish"])
 def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operation: str) -> None:
-    """The other execution posts or has posted. The run has to search for its refresh, and no member leaves
-    meanwhile."""
+    """The other execution posts or has posted. The run has to search for its refresh, and its members stay."""
 
     def tell(execution: str | None) -> Any:
         fields: Any = {"at": desk.at, "holder": desk.holder(RUN), "execution": execution}
@@ -146,7 +146,8 @@ def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operat
 
 
 def test_the_execution_that_took_the_permit_gives_it_up(desk: Desk) -> None:
-    """A run gives it up, too, if it has searched for the refresh of any execution, or if no execution took it."""
+    """The run itself also gives the permit up, if it has searched for the refresh of any execution, or if no execution
+    took the permit."""
     desk.take(RUN, "first")
     assert desk.reopen(RUN, execution="first") == Done()
     desk.close(RUN, permit=2)
@@ -158,7 +159,7 @@ def test_the_execution_that_took_the_permit_gives_it_up(desk: Desk) -> None:
 
 
 def test_a_late_reopen_of_an_execution_finds_the_next_permit_untouched(desk: Desk) -> None:
-    """The permit of that execution has already been used."""
+    """A late reopen of an execution with an earlier permit leaves the next permit unchanged."""
     desk.reopen(RUN, execution="first")
     desk.close(RUN, permit=2)
     desk.take(RUN, "second", permit=2)

@@ -21,13 +21,13 @@ def desk() -> Desk:
 
 
 def test_the_first_request_gets_a_run_and_is_told_to_start_it(desk: Desk) -> None:
-    """No other request would start it."""
+    """The first request is told to start its run, because no other request would start it."""
     turn = Turn(run="a-r1", incarnation=1)
     assert desk.enroll("a") == Enrolled(run="a-r1", incarnation=1, position=0, shared_with=0, active=turn, start=True)
 
 
 def test_equal_requests_share_a_run_until_it_is_closed(desk: Desk) -> None:
-    """After the close, the refresh may have started before a new request came."""
+    """Once a run is closed, its refresh may have started before a new request came. So this gets another run."""
     run = desk.enrolled("a").run
     assert desk.enrolled("b").run == run
     desk.claim(run)
@@ -40,14 +40,14 @@ def test_equal_requests_share_a_run_until_it_is_closed(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("scope", "share"), [(SALES, True), (WHOLE, False)])
 def test_another_scope_or_share_false_makes_another_run(desk: Desk, scope: Scope, share: bool) -> None:
-    """No caller gets less than its scope, or shares against its own option."""
+    """A request gets its own run if it would get less than its scope in another, or does not share."""
     desk.enroll("a")
     assert desk.enrolled("b", scope=scope, share=share).run == "b-r1"
     assert desk.enrolled("c").run == "a-r1"
 
 
 def test_a_newcomer_may_join_a_run_that_waits_behind_others(desk: Desk) -> None:
-    """It does not have to wait behind runs that came after that run."""
+    """A new request joins an equal run that waits. It does not have to wait behind runs that came after this run."""
     desk.posted("a")
     desk.enroll("b", scope=SALES)
     desk.enroll("c")
@@ -55,7 +55,8 @@ def test_a_newcomer_may_join_a_run_that_waits_behind_others(desk: Desk) -> None:
 
 
 def test_one_request_at_a_time_is_told_to_start_a_run(desk: Desk) -> None:
-    """The next request is told after the first has had enough time, or if the first asks again."""
+    """Another request is told to start the run only after the first one has had enough time. The first one is told
+    again if it asks."""
     desk.enroll("a")
     assert not desk.later(seconds=29).enrolled("b").start
     assert desk.enrolled("a").start
@@ -66,14 +67,15 @@ def test_one_request_at_a_time_is_told_to_start_a_run(desk: Desk) -> None:
 
 
 def test_a_request_in_the_queue_is_told_to_start_the_run_before_it(desk: Desk) -> None:
-    """Otherwise the queue would stop if the request that should have started that run has ended."""
+    """If the request that should have started a run has ended, a later request is told to. Otherwise the queue would
+    stop."""
     desk.enroll("vanished")
     answer = desk.later(minutes=5).enrolled("b", scope=SALES)
     assert (answer.start, answer.active.run, answer.run) == (True, "vanished-r1", "b-r1")
 
 
 def test_an_outcome_waits_for_each_member(desk: Desk) -> None:
-    """A request that asks again gets the same outcome that its notification brings."""
+    """A request that asks gets the same outcome that its notification has, also if it asks again."""
     run = desk.posted("a", "b")
     ended = Ended(run=run, outcome=COMPLETED, shared_with=1, served_by="own")
     wake = tuple(WakeUp(request=request, event="wake-1", served_by="own") for request in ("a", "b"))
@@ -84,7 +86,8 @@ def test_an_outcome_waits_for_each_member(desk: Desk) -> None:
 
 
 def test_a_request_that_got_the_outcome_by_notification_has_collected_it(desk: Desk) -> None:
-    """It reports this once. A second incarnation gets the same outcome, and it is not notified again."""
+    """A notified request reports that it has its outcome, and is not notified again. A second incarnation gets the same
+    outcome."""
     run = desk.posted("a", "b")
     desk.finish(run)
     desk.collected("a")
@@ -98,21 +101,21 @@ def test_a_request_that_got_the_outcome_by_notification_has_collected_it(desk: D
 
 @pytest.mark.parametrize("strange", [{"token": "another"}, {"attempt": 2}])
 def test_another_incarnation_collects_nothing(desk: Desk, strange: dict[str, Any]) -> None:
-    """A late duplicate of an earlier attempt must not collect the outcome of this attempt."""
+    """Another incarnation, or a late duplicate of an earlier attempt, does not collect the outcome of this attempt."""
     desk.finish(desk.posted("a"))
     desk.collected("a", **strange)
     assert [[*ended.uncollected] for ended in desk.queue.ended] == [["a"]]
 
 
 def test_an_outcome_that_is_not_collected_is_kept_for_a_day(desk: Desk) -> None:
-    """Otherwise requests that were terminated by hand would fill the queue."""
+    """An outcome expires after a day. Otherwise requests that were terminated by hand would fill the queue."""
     desk.finish(desk.posted("a"))
     desk.later(hours=24, seconds=1).enroll("z")
     assert desk.queue.ended == []
 
 
 def test_the_next_run_is_handed_over_when_one_ends(desk: Desk) -> None:
-    """The answer has its id and incarnation, so that the receiver can start it."""
+    """The answer to the end of a run has id and incarnation of the next run, so that the receiver can start it."""
     run = desk.posted("a")
     desk.enroll("b")
     turn = Turn(run="b-r1", incarnation=1)
@@ -123,7 +126,8 @@ def test_the_next_run_is_handed_over_when_one_ends(desk: Desk) -> None:
 
 
 def test_members_too_late_for_an_external_refresh_go_before_those_that_came_later(desk: Desk) -> None:
-    """A refresh that is not known to be ours may have started before they came."""
+    """An adopted refresh may have started before a member came. This member gets a run of its own, before the runs of
+    later requests."""
     desk.enroll("early")
     desk.later(seconds=2).enroll("late")
     desk.enroll("other", scope=SALES)
@@ -140,7 +144,7 @@ def test_members_too_late_for_an_external_refresh_go_before_those_that_came_late
 
 
 def test_a_late_member_whose_run_had_its_name_gets_a_run_of_another_name(desk: Desk) -> None:
-    """A run id identifies one run, because the orchestration of the old run may still exist."""
+    """A new run never has the id of an ended one, because the orchestration of that run may still exist."""
     desk.enroll("a")
     desk.claim("a-r1")
     desk.close("a-r1")
@@ -150,7 +154,7 @@ def test_a_late_member_whose_run_had_its_name_gets_a_run_of_another_name(desk: D
 
 
 def test_the_first_orchestration_to_claim_a_run_keeps_it(desk: Desk) -> None:
-    """Racing starts, second incarnations and all their operations are refused."""
+    """All operations of another orchestration of the run are refused."""
     run = desk.enrolled("a").run
     assert desk.claim(run, token="one")
     assert not desk.claim(run, token="two")
@@ -172,7 +176,8 @@ def test_the_first_orchestration_to_claim_a_run_keeps_it(desk: Desk) -> None:
 
 
 def test_a_repeated_end_has_all_requests(desk: Desk) -> None:
-    """It includes requests that have collected the outcome meanwhile, and has the time of the first end."""
+    """The answer to a repeated end also has the requests that have collected the outcome since, and the time of the
+    first end."""
     run = desk.posted("a", "b")
     first, ended_at = desk.finish(run), desk.at
     desk.later(minutes=1).enroll("a")
@@ -187,7 +192,7 @@ def test_a_repeated_end_has_all_requests(desk: Desk) -> None:
 
 
 def test_only_the_active_run_may_be_claimed(desk: Desk) -> None:
-    """A run that is started too early, or again after its end, does nothing."""
+    """A run that is started too early, or again after its end, cannot be claimed."""
     run = desk.posted("a")
     desk.enroll("b")
     assert not desk.claim("b-r1")
@@ -210,7 +215,8 @@ def test_a_dead_run_continues_in_its_next_incarnation(desk: Desk) -> None:
 
 
 def test_a_superseded_run_learns_which_run_to_start(desk: Desk) -> None:
-    """Its claim also tells it: the orchestration that should have started that run may have died."""
+    """The answer to a superseded run names the run to start: the orchestration that should have started it may have
+    died."""
     run = desk.posted("a")
     turn = desk.restart(run)
     answer = desk.reopen(run)
@@ -219,7 +225,7 @@ def test_a_superseded_run_learns_which_run_to_start(desk: Desk) -> None:
 
 
 def test_an_unused_permit_opens_the_run_again(desk: Desk) -> None:
-    """New requests may join until the next close."""
+    """If the permit is not used, new requests may join the run until its next close."""
     run = desk.posted("a")
     assert desk.reopen(run) == Done()
     assert desk.enrolled("b").run == run
@@ -231,7 +237,7 @@ def test_an_unused_permit_opens_the_run_again(desk: Desk) -> None:
 
 
 def test_late_operations_on_an_old_permit_change_nothing(desk: Desk) -> None:
-    """This is so while the run is open again and with its next permit."""
+    """Operations with an old permit change nothing, neither while the run is open again nor with its next permit."""
     run = desk.posted("a")
     desk.take(run, "first")
     desk.reopen(run)
@@ -249,7 +255,7 @@ def test_late_operations_on_an_old_permit_change_nothing(desk: Desk) -> None:
 
 
 def test_a_permit_ends_with_the_record(desk: Desk) -> None:
-    """An activity that runs twice must find the run posted."""
+    """The permit ends when the refresh is recorded. So an activity that runs twice finds the run posted."""
     run = desk.enrolled("a").run
     holder = desk.holder(run)
     desk.claim(run)
@@ -264,7 +270,7 @@ def test_a_permit_ends_with_the_record(desk: Desk) -> None:
 
 
 def test_members_that_have_ended_are_dropped_before_the_post(desk: Desk) -> None:
-    """A refresh is only started for an active request."""
+    """Members that have ended are removed before the POST, because a refresh is started only for an active request."""
     run = desk.enrolled("a").run
     desk.enroll("next", scope=SALES)
     desk.claim(run)
@@ -276,7 +282,8 @@ def test_members_that_have_ended_are_dropped_before_the_post(desk: Desk) -> None
 
 
 def test_a_dropped_request_that_is_still_active_enrolls_again(desk: Desk) -> None:
-    """The engine's list of active instances may be out of date."""
+    """The engine's list of active instances may be out of date. So a request that was dropped by mistake enrolls
+    again."""
     run = desk.enrolled("a").run
     desk.claim(run)
     desk.close(run)
@@ -285,7 +292,7 @@ def test_a_dropped_request_that_is_still_active_enrolls_again(desk: Desk) -> Non
 
 
 def test_an_idle_queue_is_deleted(desk: Desk) -> None:
-    """It is deleted half an hour after its last request has collected; until then it keeps its entries."""
+    """A queue is deleted half an hour after its last request has collected. Until then it keeps its entries."""
     run = desk.posted("a")
     desk.finish(run)
     assert desk.ended("a")
@@ -296,7 +303,8 @@ def test_an_idle_queue_is_deleted(desk: Desk) -> None:
 
 
 def test_a_request_that_waits_gets_the_refresh_that_runs_before_it(desk: Desk) -> None:
-    """It is an external refresh until ours may be posted; requests of later runs get ours."""
+    """Before the close, all requests wait for the external refresh. After it, the requests of the first run wait for
+    none. Those of later runs wait for our refresh, once it is recorded."""
     theirs = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled", started_at=instant(NOON))
     run = desk.enrolled("a").run
     desk.enroll("b", share=False)

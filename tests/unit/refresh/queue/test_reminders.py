@@ -22,14 +22,14 @@ def reminded(desk: Desk, **later: Any) -> list[str]:
 
 
 def test_a_request_that_waits_for_a_refresh_is_not_reminded(desk: Desk) -> None:
-    """This is so however long the refresh takes, so that a waiting caller costs little."""
+    """A request is not reminded, however long its refresh takes. So a waiting caller costs little."""
     desk.posted("a", "b")
     desk.enroll("c")
     assert reminded(desk, hours=9) == []
 
 
 def test_an_outcome_that_is_not_collected_a_minute_later(desk: Desk) -> None:
-    """Before that, the notification may be on its way."""
+    """A request is reminded a minute after the end of its run. Before that, the notification may be on its way."""
     desk.finish(desk.posted("a", "b"))
     desk.collected("a")
     assert reminded(desk, seconds=60) == []
@@ -39,7 +39,7 @@ def test_an_outcome_that_is_not_collected_a_minute_later(desk: Desk) -> None:
 
 
 def test_a_cancellation_that_the_request_has_not_received(desk: Desk) -> None:
-    """The event may be lost, but the queue has the cancellation."""
+    """A request is reminded of its cancellation: the event may be lost, but the queue has the cancellation."""
     desk.enroll("a")
     desk.enroll("b")
     desk.ask_to_leave("b")
@@ -49,7 +49,7 @@ def test_a_cancellation_that_the_request_has_not_received(desk: Desk) -> None:
 
 
 def test_a_request_that_was_dropped_as_ended(desk: Desk) -> None:
-    """If the request is active, it enrolls again; otherwise the event has no effect."""
+    """A dropped request is reminded. If it is active, it enrolls again; otherwise the event has no effect."""
     desk.enroll("a")
     desk.sweep("a")
     assert reminded(desk, seconds=1) == ["a"]
@@ -58,7 +58,8 @@ def test_a_request_that_was_dropped_as_ended(desk: Desk) -> None:
 
 
 def test_requests_that_should_have_ended_a_minute_after_their_answer(desk: Desk) -> None:
-    """They have their outcome, or have left. The queue remembers them for half an hour. A dropped one got no answer."""
+    """Requests that have their outcome, or have left, should have ended a minute later. A dropped request got no
+    answer, so it is not among them."""
     for request in "abc":
         desk.enroll(request)
     desk.leave("b")
@@ -71,13 +72,13 @@ def test_requests_that_should_have_ended_a_minute_after_their_answer(desk: Desk)
 
 
 def test_a_visit_reminds_a_limited_number(desk: Desk) -> None:
-    """The others are reminded after these requests have collected."""
+    """A visit reminds a limited number of requests. The others are reminded after these have collected."""
     desk.finish(desk.posted(*(f"request-{number}" for number in range(MAX_REMINDED + 1))))
     assert len(reminded(desk, minutes=2)) == MAX_REMINDED
 
 
 def test_a_run_that_no_orchestration_claims(desk: Desk) -> None:
-    """Its start has failed, unless a request was told to start it just now."""
+    """The start of a run that no orchestration claims has failed, unless a request was told to start it just now."""
     desk.enroll("a")
     assert not is_unclaimed(desk.runs[0], desk.later(seconds=30).now)
     assert is_unclaimed(desk.runs[0], desk.later(seconds=1).now)

@@ -33,7 +33,7 @@ def test_the_number_of_runs_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_number_of_members_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This is so although they share one run."""
+    """The number of members is limited even if they share one run."""
     monkeypatch.setattr(room, "MAX_MEMBERS", 2)
     desk.enroll("a")
     desk.enroll("b")
@@ -43,7 +43,8 @@ def test_the_number_of_members_is_limited(desk: Desk, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("bound", "most"), [("MAX_OBJECTS_WAITING", 2), ("MAX_NAMES", len("DimDateSales"))])
 def test_the_number_of_objects_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int) -> None:
-    """Their number and the characters of their names count. A scope whose objects already wait adds none."""
+    """The number of objects and the characters of their names are limited. A scope whose objects already wait adds
+    none."""
     monkeypatch.setattr(room, bound, most)
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES, share=False)
@@ -55,7 +56,7 @@ def test_the_number_of_objects_is_limited(desk: Desk, monkeypatch: pytest.Monkey
 
 
 def test_refused_objects_do_not_fill_the_queue(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This is so no matter how often such requests come."""
+    """Requests that are refused leave no objects in the queue, no matter how often they come."""
     monkeypatch.setattr(room, "MAX_OBJECTS_WAITING", 2)
     desk.enroll("a", scope=SALES)
     for number in range(20):
@@ -65,7 +66,7 @@ def test_refused_objects_do_not_fill_the_queue(desk: Desk, monkeypatch: pytest.M
 
 
 def test_a_refused_request_is_not_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its cancellation and the outcome of its previous attempt stay."""
+    """The cancellation of a refused request and the outcome of its previous attempt stay."""
     desk.finish(desk.posted("a"))
     desk.ended("a")
     monkeypatch.setattr(room, "MAX_RUNS", 0)
@@ -77,7 +78,7 @@ def test_a_refused_request_is_not_forgotten(desk: Desk, monkeypatch: pytest.Monk
 
 
 def test_a_start_can_check_in_advance_whether_the_queue_is_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It applies the enrolment to its copy of the queue, which changes nothing."""
+    """A start applies the enrolment to its copy of the queue. The stored queue is not changed."""
     monkeypatch.setattr(room, "MAX_RUNS", 1)
     desk.enroll("a")
     operation = Enroll(at=desk.at, request="b", token="t", scope=SALES)
@@ -86,6 +87,6 @@ def test_a_start_can_check_in_advance_whether_the_queue_is_full(desk: Desk, monk
 
 
 def test_the_limits_leave_room_for_large_requests() -> None:
-    """They allow a hundred requests with bodies of the maximum size, and thirty with a thousand objects each."""
+    """The limits allow a hundred requests with bodies of the maximum size, and thirty with a thousand objects each."""
     assert room.MAX_RUNS >= 130
     assert room.MAX_OBJECTS_WAITING >= 100_000

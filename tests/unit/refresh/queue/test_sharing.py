@@ -71,7 +71,7 @@ SERVES = {
 
 @pytest.mark.parametrize("case", SERVES)
 def test_which_refresh_serves_which_request(case: str) -> None:
-    """These are the cases of the table in docs/architecture.md, and edge cases."""
+    """The cases are those of the table in docs/architecture.md, and edge cases."""
     wide, narrow, expected = SERVES[case]
     assert serves(wide, narrow) is expected
 
@@ -92,21 +92,21 @@ MERGED = {
 
 @pytest.mark.parametrize("case", MERGED)
 def test_which_requests_are_merged(case: str) -> None:
-    """The result has the objects of both, or the requests have no common run."""
+    """Merged requests get the objects of both. Other requests have no common run."""
     first, second, expected = MERGED[case]
     assert merged(first, second) == merged(second, first) == expected
     assert expected is None or (serves(expected, first) and serves(expected, second))
 
 
 def test_a_merged_run_has_no_more_objects_than_a_request_may_have() -> None:
-    """Otherwise Power BI could get a body that no caller may send."""
+    """A merged run is limited like a request, because Power BI must not get a body that no caller may send."""
     many = enhanced(*(f"T{number}" for number in range(MAX_OBJECTS)))
     assert merged(many, SALES) is None
     assert merged(many, enhanced("T7")) == enhanced(*sorted(f"T{number}" for number in range(MAX_OBJECTS)))
 
 
 def test_partitions_of_a_whole_table_do_not_count() -> None:
-    """Power BI gets only the table."""
+    """If a scope has a whole table, its partitions are left out: Power BI gets only the table."""
     many = enhanced(*(TableRef("Sales", f"{number:04}") for number in range(MAX_OBJECTS)))
     assert merged(many, SALES) == SALES
     table = ScopeTable()
@@ -126,7 +126,8 @@ def covers(objects: Sequence[TableRef], ref: TableRef) -> bool:
 
 @given(st.lists(parts, min_size=2, max_size=5))
 def test_a_part_serves_a_part_if_it_has_all_its_objects(several: list[list[TableRef]]) -> None:
-    """This is so with any other objects in the table of the queue, and in any order of additions."""
+    """This rule holds with any other objects in the table of the queue, and for any order in which objects are
+    added."""
     table = ScopeTable()
     extents = [table.take_in(enhanced(*some)) for some in several]
     for wide, ours in zip(extents, several, strict=True):
@@ -137,14 +138,15 @@ def test_a_part_serves_a_part_if_it_has_all_its_objects(several: list[list[Table
 
 @given(st.lists(parts, min_size=1, max_size=5))
 def test_together_has_the_objects_of_all_and_no_more(several: list[list[TableRef]]) -> None:
-    """It has the format for Power BI: sorted, and without partitions of a whole table."""
+    """The common scope has the form for Power BI: sorted, and without partitions of a whole table."""
     everything = canonical_objects(tuple(ref for some in several for ref in some))
     assert together([enhanced(*some) for some in several]) == enhanced(*everything)
 
 
 @given(st.lists(parts, min_size=1, max_size=6), st.data())
 def test_scopes_stay_the_same_when_others_are_removed(several: list[list[TableRef]], data: st.DataObject) -> None:
-    """Objects that only the removed scopes had are removed from the table."""
+    """If a scope is removed, the objects that only it had are removed from the table. The other scopes stay the
+    same."""
     table = ScopeTable()
     scopes = [enhanced(*canonical_objects(tuple(some))) for some in several]
     places = [table.put(table.take_in(scope)) for scope in scopes]
@@ -158,20 +160,20 @@ def test_scopes_stay_the_same_when_others_are_removed(several: list[list[TableRe
 
 
 def test_together_of_what_has_nothing_in_common() -> None:
-    """There is no such scope, so the run keeps its own."""
+    """Scopes of different kinds or with different options have no common scope, so a run keeps its own."""
     assert together([SALES, enhanced("DimDate", max_parallelism=2)]) is None
     assert together([MODEL, WHOLE]) is None
     assert together([]) is None
 
 
 def test_together_of_the_whole_and_its_parts_is_the_whole() -> None:
-    """This is so if it has the same effect on the parts."""
+    """The common scope of the whole model and parts is the whole model, if it has the same effect on the parts."""
     assert together([SALES, MODEL, DATES]) == MODEL
     assert together([SALES, MODEL, enhanced("Sales", type="DataOnly")]) is None
 
 
 def test_late_objects_move_to_the_places_of_removed_ones() -> None:
-    """The objects themselves do not change."""
+    """Objects of the table get new places, but the objects of each scope do not change."""
     table = ScopeTable()
     scopes = [enhanced(*(f"T{number}-{each}" for each in range(10 * number))) for number in (1, 4, 2, 1)]
     places = [table.put(table.take_in(scope)) for scope in scopes]
@@ -184,7 +186,7 @@ def test_late_objects_move_to_the_places_of_removed_ones() -> None:
 
 
 def test_partitions_are_found_at_their_new_places() -> None:
-    """The table is read before and after objects have moved."""
+    """Objects have the same partitions before and after they have moved in the table."""
     table = ScopeTable()
     early = table.put(table.take_in(enhanced("A", "B", "C", "D")))
     sales, part = (table.put(table.take_in(scope)) for scope in (SALES, enhanced(SALES_2026)))
@@ -233,7 +235,7 @@ SPARED = {
 
 @pytest.mark.parametrize("case", SPARED)
 def test_which_members_a_failure_spares(case: str) -> None:
-    """No request fails because of the mistake of another, and no request is spared its own."""
+    """No request fails because of the mistake of another, and none is spared its own failure."""
     narrow, outcome, expected = SPARED[case]
     desk = Desk()
     for request, scope in (("all", MODEL), ("part", narrow)):
@@ -244,7 +246,7 @@ def test_which_members_a_failure_spares(case: str) -> None:
 
 
 def test_a_member_of_all_of_a_run_is_never_spared() -> None:
-    """On its own, it would also have failed."""
+    """A member with all objects of the run is not spared, because it would also have failed on its own."""
     desk = Desk()
     desk.enroll("a", scope=SALES)
     desk.finish(desk.post("a-r1"), failed(TableRef("DimDate")))

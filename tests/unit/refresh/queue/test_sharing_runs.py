@@ -36,7 +36,8 @@ def desk() -> Desk:
 
 
 def test_partial_scopes_are_merged_until_the_close(desk: Desk) -> None:
-    """A scope is merged even into a run that waits for an idle model, which gets its scope at the close."""
+    """A scope is merged even into a run that already waits for an idle model. The run gets the merged scope at its
+    close."""
     assert desk.enrolled("a", scope=SALES).run == "a-r1"
     assert desk.claimed("a-r1").scope == SALES
     assert desk.enrolled("b", scope=DATES).run == "a-r1"
@@ -48,7 +49,7 @@ def test_partial_scopes_are_merged_until_the_close(desk: Desk) -> None:
 
 
 def test_each_scope_is_kept_once(desk: Desk) -> None:
-    """It is stored once for any number of members, as long as one of them has it."""
+    """A scope is stored once for any number of members, as long as one of them has it."""
     for number in range(6):
         desk.enroll(f"q{number}", scope=(SALES, DATES, BOTH)[number % 3])
     assert (len(desk.queue.scopes.extents), len(desk.queue.scopes.objects)) == (3, 2)
@@ -67,7 +68,8 @@ def test_each_scope_is_kept_once(desk: Desk) -> None:
     ],
 )
 def test_each_member_gets_what_served_it(desk: Desk, outcome: Outcome, expected: tuple[str | None, str | None]) -> None:
-    """It is a refresh of its own scope or of a wider one, or an adopted one; without a refresh it is nothing."""
+    """A member is served by its own scope, a wider refresh, or an adopted one. Without a refresh, there is no such
+    value."""
     desk.enroll("a", scope=MODEL)
     desk.enroll("b", scope=SALES)
     desk.finish(desk.post("a-r1"), outcome)
@@ -76,7 +78,7 @@ def test_each_member_gets_what_served_it(desk: Desk, outcome: Outcome, expected:
 
 
 def test_members_of_a_merged_run_learn_that_it_was_merged(desk: Desk) -> None:
-    """No member requested all of its objects."""
+    """The outcome says that the run was merged: no member requested all of its objects."""
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES)
     desk.finish(desk.post("a-r1"))
@@ -84,7 +86,8 @@ def test_members_of_a_merged_run_learn_that_it_was_merged(desk: Desk) -> None:
 
 
 def test_a_partial_run_is_not_widened_to_the_whole_model(desk: Desk) -> None:
-    """Otherwise the member that came first would wait hours instead of minutes."""
+    """A request for the whole model gets another run. Otherwise the member that came first would wait hours instead of
+    minutes."""
     desk.enroll("a", scope=SALES)
     assert desk.enrolled("b", scope=MODEL).run == "b-r1"
     assert desk.enrolled("c", scope=DATES).run == "b-r1"
@@ -93,13 +96,13 @@ def test_a_partial_run_is_not_widened_to_the_whole_model(desk: Desk) -> None:
 
 @pytest.mark.parametrize("share", [False, True])
 def test_a_request_that_does_not_share_gets_its_own_run(desk: Desk, share: bool) -> None:
-    """This is so if either of the two requests does not share."""
+    """Two requests get a run each if either of them does not share."""
     desk.enroll("a", scope=MODEL, share=share)
     assert desk.enrolled("b", scope=SALES, share=not share).run == "b-r1"
 
 
 def test_a_run_has_no_more_objects_than_its_remaining_members(desk: Desk) -> None:
-    """This is so for a merged run and for a wider run."""
+    """If a member of a merged or a wider run leaves, the run keeps only the objects of the other members."""
     for name, scope in (("a", SALES), ("b", DATES)):
         desk.enroll(name, scope=scope)
     desk.leave("a")
@@ -113,7 +116,7 @@ def test_a_run_has_no_more_objects_than_its_remaining_members(desk: Desk) -> Non
 
 
 def test_a_run_keeps_the_scope_of_its_remaining_member(desk: Desk) -> None:
-    """This is so although a member with a narrower scope has left."""
+    """A run keeps the scope of its widest member after a member with a narrower scope has left."""
     for name, scope in (("a", MODEL), ("b", SALES), ("c", DATES)):
         desk.enroll(name, scope=scope)
     desk.leave("c")
@@ -123,7 +126,8 @@ def test_a_run_keeps_the_scope_of_its_remaining_member(desk: Desk) -> None:
 
 
 def test_a_failure_of_other_members_objects_is_retried_alone(desk: Desk) -> None:
-    """The retries are in the order of enrolment, and no request joins. The member whose own objects failed ends."""
+    """Members whose own objects did not fail get runs that no request joins, in the order of enrolment. The member
+    whose objects failed ends."""
     for name, scope in (("a", SALES), ("b", DATES), ("c", DATES), ("z", WHOLE)):
         desk.later(seconds=1).enroll(name, scope=scope)
     answer = desk.finish(desk.post("a-r1"), SALES_FAILED)
@@ -133,13 +137,13 @@ def test_a_failure_of_other_members_objects_is_retried_alone(desk: Desk) -> None
     assert desk.ended("a", scope=SALES).outcome.status == "Failed"
     assert desk.enrolled("b", scope=DATES).run == "b-r1"
     assert desk.enrolled("d", scope=DATES).run == "d-r1"
-    # alone, its scope is the whole run, so its failure counts
+    # alone, the member has the scope of the whole run, so the failure is its own
     desk.finish(desk.post("b-r1"), failed())
     assert [desk.ended(name, scope=DATES).run for name in "bc"] == ["b-r1", "b-r1"]
 
 
 def test_each_spared_scope_gets_a_run(desk: Desk) -> None:
-    """The runs are in the order of enrolment, between the waiting runs."""
+    """The new runs are in the order of enrolment, between the waiting runs."""
     scopes = {"a": SALES, "b": DATES, "y": WHOLE, "c": enhanced("Stores"), "d": DATES, "z": MODEL}
     for name, scope in scopes.items():
         desk.later(seconds=1).enroll(name, scope=scope)
@@ -150,7 +154,8 @@ def test_each_spared_scope_gets_a_run(desk: Desk) -> None:
 
 
 def test_a_member_that_had_only_shared_goes_behind_those_that_came_before_it(desk: Desk) -> None:
-    """An earlier run had included it, but on its own it came after the others."""
+    """A member that shared an earlier run does not keep the position of this run. It goes behind the requests that came
+    before it."""
     for name, scope in (("a", SALES), ("y", WHOLE), ("b", DATES), ("z", MODEL)):
         desk.later(seconds=1).enroll(name, scope=scope)
     desk.finish(desk.post("a-r1"), SALES_FAILED)
@@ -158,7 +163,7 @@ def test_a_member_that_had_only_shared_goes_behind_those_that_came_before_it(des
 
 
 def test_a_member_that_is_late_and_spared_gets_one_run(desk: Desk) -> None:
-    """It is in the queue only once."""
+    """A member that is both late and spared is in the queue only once."""
     desk.enroll("a", scope=SALES)
     desk.later(seconds=1).enroll("b", scope=DATES)
     desk.finish(desk.post("a-r1"), SALES_FAILED, late_after=instant(NOON))
@@ -167,7 +172,7 @@ def test_a_member_that_is_late_and_spared_gets_one_run(desk: Desk) -> None:
 
 
 def test_new_runs_are_in_the_order_of_enrolment(desk: Desk) -> None:
-    """The order is not that in which the enrolments arrived."""
+    """The order is that of the times of the enrolments, not that in which they arrived."""
     for name, scope, seconds in (("a", SALES, 0), ("b", DATES, 10), ("c", enhanced("Stores"), 5)):
         desk.now = NOON + timedelta(seconds=seconds)
         desk.enroll(name, scope=scope)
@@ -176,7 +181,8 @@ def test_new_runs_are_in_the_order_of_enrolment(desk: Desk) -> None:
 
 
 def test_a_run_that_opens_again_has_no_more_objects_than_its_remaining_members(desk: Desk) -> None:
-    """While it was closed, members that left could not change its scope."""
+    """When a run opens again, it loses the objects of members that left. While it was closed, its scope could not
+    change."""
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES)
     desk.post("a-r1")
@@ -187,7 +193,7 @@ def test_a_run_that_opens_again_has_no_more_objects_than_its_remaining_members(d
 
 
 def test_a_run_id_is_never_used_twice(desk: Desk) -> None:
-    """A run for a member that had one before has a different id, even after entries have expired."""
+    """A new run for a member that had one before has a different id."""
     for name, scope in (("a", SALES), ("b", DATES)):
         desk.enroll(name, scope=scope)
     desk.finish(desk.post("a-r1"), failed(TableRef("DimDate", "DimDate")))
@@ -195,7 +201,7 @@ def test_a_run_id_is_never_used_twice(desk: Desk) -> None:
 
 
 def test_a_request_comes_again_in_its_next_attempt(desk: Desk) -> None:
-    """It comes again only then. A late duplicate of the previous attempt changes nothing."""
+    """A request enrolls again only in its next attempt. A late duplicate of the previous attempt changes nothing."""
     desk.finish(desk.posted("a"))
     assert desk.ended("a")
     assert desk.enrolled("a", attempt=2, wake="wake-7").run == "a-r2"
@@ -208,7 +214,7 @@ def test_a_request_comes_again_in_its_next_attempt(desk: Desk) -> None:
 
 
 def test_a_request_that_backs_off_can_be_cancelled(desk: Desk) -> None:
-    """It learns about the cancellation when it enrolls again."""
+    """A request that waits for its next attempt learns about its cancellation when it enrolls again."""
     desk.finish(desk.posted("a"))
     desk.enroll("a")
     desk.ask_to_leave("a")
@@ -216,7 +222,8 @@ def test_a_request_that_backs_off_can_be_cancelled(desk: Desk) -> None:
 
 
 def test_the_sweep_removes_ended_requests(desk: Desk) -> None:
-    """It also removes a dead run without members, posted or not. An active posted run is followed to its end."""
+    """A run without other members stays if it has posted, because an active run is followed to its end. If it is dead,
+    it is removed, too."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.sweep("a", "b")
@@ -226,7 +233,7 @@ def test_the_sweep_removes_ended_requests(desk: Desk) -> None:
 
 
 def test_the_sweep_narrows_the_runs_of_removed_members(desk: Desk) -> None:
-    """Those runs keep only the objects of their other members."""
+    """The runs of removed members keep only the objects of their other members."""
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES)
     desk.sweep("a")
@@ -249,7 +256,7 @@ def test_a_claim_gets_the_state_of_the_run(desk: Desk) -> None:
 
 
 def test_the_next_run_gets_the_objects_of_our_last_refresh(desk: Desk) -> None:
-    """It gets them as a digest of tables and partitions, which it compares after a lost answer."""
+    """The run gets a digest of these tables and partitions, which it compares after a lost answer."""
     desk.enroll("a", scope=MODEL)
     assert desk.claimed("a-r1").objects is None
     desk.post("a-r1")
@@ -268,7 +275,7 @@ def test_the_next_run_gets_the_objects_of_our_last_refresh(desk: Desk) -> None:
 
 
 def test_objects_of_a_few_scopes_are_stored(desk: Desk) -> None:
-    """Those of the last scopes are stored."""
+    """The queue stores the objects of the last few scopes."""
     for number in range(MAX_KNOWN_OBJECTS + 2):
         run = desk.enrolled(f"q{number}", scope=enhanced(f"Table {number}")).run
         desk.post(run)
@@ -287,7 +294,7 @@ def known(desk: Desk, request: str) -> str:
 
 
 def test_objects_are_stored_for_sixty_days(desk: Desk) -> None:
-    """The time counts from the last enhanced refresh; then the queue is deleted."""
+    """The sixty days are counted from the last enhanced refresh. Then the queue is deleted."""
     known(desk, "a")
     desk.later(days=59)
     at = known(desk, "b")
@@ -299,7 +306,8 @@ def test_objects_are_stored_for_sixty_days(desk: Desk) -> None:
 
 @pytest.mark.parametrize("at", ["", "2099-01-01T00:00:00.000Z"])
 def test_objects_that_older_code_kept_are_known_from_now_on(desk: Desk, at: str) -> None:
-    """Older code stored no time with them. A time from a wrong clock does not count."""
+    """Older code stored no time with the objects, so their sixty days begin now. A time from a wrong clock does not
+    count."""
     known(desk, "a")
     desk.stored = {**desk.stored, "objects_at": at}
     desk.later(days=1).tidy()

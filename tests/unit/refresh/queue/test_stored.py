@@ -49,8 +49,8 @@ def rich() -> Desk:
 
 
 def objects_in(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The JSON objects and arrays in a value, each with its path, in which keys of maps and positions in lists are
-    `*`."""
+    """The JSON objects and arrays in a value, each with its path. In a path, `*` stands for the keys of maps and the
+    positions in lists."""
     yield path, value
     if isinstance(value, dict):
         maps = path and path[-1] in ("members", "uncollected", "departed", "asked")
@@ -71,13 +71,14 @@ ARRAYS = {
 
 
 def test_pending_cancellations_keep_their_stored_key() -> None:
-    """Queues that earlier code stored have the key `asked`."""
+    """Pending cancellations are stored under the key `asked`, as in queues that earlier code stored."""
     desk = rich()
     assert list(desk.stored["asked"]) == list(desk.queue.pending_cancellations) == ["h"]
 
 
 def test_additions_of_newer_code_are_ignored() -> None:
-    """This is so at every level, in objects and in arrays: newer code was rolled back, or runs at the same time."""
+    """Additions are ignored at every level, in objects and in arrays: newer code was rolled back, or runs at the same
+    time."""
     desk = rich()
     newer = copy.deepcopy(desk.stored)
     changed = set()
@@ -104,7 +105,7 @@ def test_additions_of_newer_code_are_ignored() -> None:
 
 
 def test_additions_of_newer_senders_are_ignored() -> None:
-    """This is so at every level."""
+    """Additions to an operation are ignored at every level."""
     operation = Finish(at="2026-03-31T12:00:00.000Z", holder=Desk().holder("a-r1"), outcome=COMPLETED)
     value = msgspec.to_builtins(operation)
     for part in (value, value["holder"], value["outcome"]):
@@ -119,7 +120,7 @@ def test_additions_of_newer_senders_are_ignored() -> None:
 
 
 def test_fields_missing_in_older_states_have_defaults() -> None:
-    """So new fields can be added."""
+    """A field that an older state does not have gets its default, so new fields can be added."""
     older = {
         "runs": [{"id": "a-r1", "scope": 0, "members": {"a": ["t", "2026-03-31T12:00:00.000Z", "wake-1"]}}],
         "ended": [{"number": 1, "id": "b-r1", "at": "2026-03-31T12:00:00.000Z", "outcome": {"status": "Completed"}}],
@@ -154,7 +155,8 @@ UNREADABLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("case", UNREADABLE)
 def test_an_unreadable_state_is_not_changed(case: str) -> None:
-    """Newer code wrote it and will be deployed again. Until then, senders have to repeat every operation."""
+    """A state that newer code wrote is kept for the time when that code is deployed again. Until then, senders have to
+    repeat every operation."""
     with pytest.raises(UnreadableError):
         load(UNREADABLE[case])
     for operation in every_operation():
@@ -185,7 +187,7 @@ NOT_OPERATIONS: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.parametrize("case", NOT_OPERATIONS)
 def test_an_unknown_operation_changes_nothing(case: str) -> None:
-    """Newer or foreign code sent it. The sender gets no exception and tries again later."""
+    """An operation of newer or foreign code changes nothing. Its sender gets no exception and tries again later."""
     name, value = NOT_OPERATIONS[case]
     desk = rich()
     handled = handle(desk.stored, name, value, NOON)
@@ -196,7 +198,7 @@ def test_an_unknown_operation_changes_nothing(case: str) -> None:
 
 
 def test_a_deleted_queue_is_an_empty_one() -> None:
-    """The engine returns an empty text for it."""
+    """The engine returns an empty text for a deleted queue."""
     assert load(None) == load("") == load({}) == Queue()
 
 
@@ -227,7 +229,8 @@ SCOPES: dict[str, Any] = {
 
 @pytest.mark.parametrize("case", SCOPES)
 def test_two_hundred_members_fit_in_the_row(case: str) -> None:
-    """They fit while they wait, until they have collected their outcome, and until they expire."""
+    """Two hundred members fit in the row while they wait, until they have collected their outcome, and until they
+    expire."""
     crowd = Crowd(200, SCOPES[case])
     assert len(crowd.names[0]) == 79
     sizes = [characters(crowd.queue)]
@@ -241,7 +244,7 @@ def test_two_hundred_members_fit_in_the_row(case: str) -> None:
 
 
 def test_two_hundred_members_that_left_fit_in_the_row() -> None:
-    """The answer to each is stored; it shares most of its content with the others."""
+    """The answer to each member that left is stored. It shares most of its content with the others."""
     crowd = Crowd(200)
     crowd.post()
     crowd.leave()
@@ -250,7 +253,7 @@ def test_two_hundred_members_that_left_fit_in_the_row() -> None:
 
 
 def test_only_a_large_queue_is_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small queue is readable in the storage. Both are read in the same way."""
+    """A small queue is stored as readable JSON. Small and large queues are read in the same way."""
     desk = rich()
     assert desk.stored["departed"]
     monkeypatch.setattr(packed_states, "PACKED_ABOVE", 0)

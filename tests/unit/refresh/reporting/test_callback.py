@@ -44,7 +44,7 @@ STATE = RequestState(
     ],
 )
 def test_the_meaning_of_an_answer(status: int, kind: str) -> None:
-    """The meaning decides whether a retry may get a different answer."""
+    """Each status of a receiver has a meaning, which decides whether a retry may get a different answer."""
     assert kind_of(status) == kind
 
 
@@ -56,8 +56,8 @@ def body(outcome: RequestOutcome) -> Json:
 
 
 def test_a_success() -> None:
-    """The status code is 200 without an error, and the status is in Output and in the body, for both kinds of
-    receivers."""
+    """A success has the status code 200 and no error. For both kinds of receivers, the status is in Output and in the
+    body."""
     sent = body(RequestOutcome(status="Completed", refresh_id="r", ended_at="2026-03-31T06:30:00.000Z"))
     assert sent["StatusCode"] == "200"
     assert "Error" not in sent
@@ -68,7 +68,7 @@ def test_a_success() -> None:
 
 
 def test_a_failure_has_its_message() -> None:
-    """It has the form that the WebHook activity shows, and is the same as in our status."""
+    """The error has the form that the WebHook activity shows. Output has the same error as our status."""
     error = failure("TimedOut", DATASET)
     sent = body(RequestOutcome(status="TimedOut", error=error))
     assert sent["StatusCode"] == "424"
@@ -78,7 +78,7 @@ def test_a_failure_has_its_message() -> None:
 
 
 def test_a_terminated_request() -> None:
-    """It has no outcome of its own."""
+    """A terminated request has no outcome of its own, so the receiver gets the code RequestTerminated."""
     sent = body(outcome_by_engine(STATE, "Terminated", "by hand", "2026-03-31T07:00:00.000Z"))
     assert (sent["StatusCode"], sent["status"]) == ("424", "Terminated")
     assert sent["Error"]["ErrorCode"] == "RequestTerminated"
@@ -93,7 +93,7 @@ def test_no_token_is_sent() -> None:
 
 
 def test_a_callback_has_one_name() -> None:
-    """A URI of a request is one callback, a different URI is a different callback. The name does not show the URI."""
+    """Each URI of a request is one callback with one name. The name does not show the URI."""
     one, other = "https://a.azure.com/x?sig=1", "https://a.azure.com/x?sig=2"
     assert callback_instance("r", one) == callback_instance("r", one)
     assert len({callback_instance("r", one), callback_instance("r", other), callback_instance("s", one)}) == 3
@@ -107,7 +107,7 @@ def callback(added: datetime = NOW) -> CallbackState:
 
 
 def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
-    """This is so unless the receiver asks for more time, which is also limited."""
+    """The pauses double up to a quarter of an hour. A receiver may ask for a longer pause, within the same limit."""
     state = callback()
     pauses = []
     for _ in range(12):
@@ -123,7 +123,7 @@ AGAIN, ENDED, REFUSED = (NotDelivered(kind=kind, response="HTTP") for kind in ("
 
 
 def test_the_app_gives_up_after_a_day() -> None:
-    """The day begins with the first failure, not with the registration of the callback, for any answer."""
+    """The day begins with the first failure, not when the callback was registered. This holds for any answer."""
     state = callback(NOW - timedelta(days=5)).failed(NOW).failed(NOW + timedelta(hours=20))
     for answer in (AGAIN, Broke(error="")):
         assert not state.final(answer, NOW + timedelta(hours=23, minutes=59))
@@ -131,7 +131,7 @@ def test_the_app_gives_up_after_a_day() -> None:
 
 
 def test_a_refusal_ends_the_callback() -> None:
-    """A refusal is retried only in the first five minutes, in which a receiver may not listen yet."""
+    """A refusal is retried only in the first five minutes, because a receiver may not listen yet."""
     state = callback().failed(NOW)
     assert state.final(ENDED, NOW)
     assert not state.final(REFUSED, NOW + timedelta(minutes=4, seconds=59))
@@ -152,7 +152,7 @@ def test_a_notification_before_the_status() -> None:
 
 
 def test_a_state_can_be_stored() -> None:
-    """Code that knows more or fewer keys can read it."""
+    """A stored state can be read by code that knows more or fewer keys."""
     state = callback().failed(NOW).revived()
     stored = json.loads(json.dumps(encode(state)))
     assert decode({**stored, "newer": 1}, CallbackState) == state

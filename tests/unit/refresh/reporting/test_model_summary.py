@@ -39,7 +39,7 @@ def sentence(
 
 
 def test_behind_an_external_refresh() -> None:
-    """The sentence has its kind and, if known, the usual duration of such refreshes."""
+    """The sentence has the kind of the external refresh and, if known, the usual duration of such refreshes."""
     run = RunStatus(waits_for=SCHEDULED, waits_since=at(2), usual_wait_seconds=900)
     assert sentence(active=WAITING, run=run) == (
         "Waits behind a scheduled refresh that began 12 min ago and usually takes 15 min."
@@ -51,7 +51,7 @@ def test_behind_an_external_refresh() -> None:
 
 
 def test_waiting_for_other_reasons() -> None:
-    """The run has just started, or its last call failed."""
+    """Other reasons for a wait are that the run has just started, or that its last call failed."""
     assert sentence(active=WAITING) == "Has waited 12 min for its refresh to begin."
     place = WaitsForPlace(group="P1", since=at(5), position=2)
     assert sentence(active=WAITING, run=RunStatus(waits_for_place=place)) == (
@@ -62,8 +62,8 @@ def test_waiting_for_other_reasons() -> None:
 
 
 def test_refreshing() -> None:
-    """The sentence has the duration, the usual duration, and whether it is late; if there is an estimate, it is
-    used."""
+    """The sentence has the duration, the usual duration, and whether the refresh is late. If there is an estimate, it
+    is used."""
     assert sentence(active=REFRESHING) == "Refreshing for 12 min."
     assert sentence(ended("a", 600, took=15), active=REFRESHING) == "Refreshing for 12 min (usually 15 min)."
     estimate = RunStatus(expected_end=at(12 - 5))
@@ -78,7 +78,8 @@ def test_refreshing() -> None:
 
 
 def test_failing() -> None:
-    """It has the number in a row, the time and the cause, even while the next refresh is running."""
+    """The sentence has the number of failures in a row, the time and the cause, even while the next refresh is
+    running."""
     assert sentence(ended("a", 60, "Failed")) == (
         "The last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
     )
@@ -94,7 +95,7 @@ def test_failing() -> None:
 
 
 def test_overdue() -> None:
-    """It has the last success, if any, even while the model refreshes or fails."""
+    """The sentence has the last success, if any, even while the model refreshes or fails."""
     old = ended("a", 31 * 60)
     assert sentence(old, expected=24) == "Overdue: expected every 24 h, last success 31 h ago."
     assert sentence(old, active=REFRESHING, expected=24) == (
@@ -110,7 +111,7 @@ def test_overdue() -> None:
 
 
 def test_fresh_and_unknown() -> None:
-    """It has the last event, and when the next success is due."""
+    """The sentence has the last event, and when the next success is due."""
     assert sentence() == "No refresh has ended yet."
     assert sentence(ended("a", 60)) == "Fresh: the last success was 60 min ago, refreshes usually take 10 min."
     assert sentence(ended("a", 60), expected=24) == (
@@ -142,7 +143,7 @@ def test_spans(seconds: float, text: str) -> None:
 
 
 def test_a_clock_that_is_behind_causes_no_negative_age() -> None:
-    """Power BI's clock may be ahead of ours."""
+    """An age is at least zero, although Power BI's clock may be ahead of ours."""
     entry = entry_after(ended("a", 0))
     model = KnownModel(MODEL, entry, None, NOW - timedelta(seconds=5))
     assert summary(model, None, Queue(), NOTHING).startswith("Fresh: the last success was 0 s ago")

@@ -63,7 +63,7 @@ def test_filters_and_order(filters: dict[str, object], models: str) -> None:
 
 
 def test_counts_are_those_of_all_states() -> None:
-    """The total is that of the requested states."""
+    """The counts include all states, and the total only the requested states."""
     models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
     answer = list_json(models, ModelFilters(states=frozenset(["failing"]), limit=1))
     assert answer["counts"] == {"overdue": 1, "failing": 2, "ok": 2, "unknown": 1, "active": 4}
@@ -73,7 +73,7 @@ def test_counts_are_those_of_all_states() -> None:
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_pages_follow_each_other(sort: str) -> None:
-    """This is so in each order, even if a model appears meanwhile. A continuation is valid only for its order."""
+    """In each order, the pages have all models once. A continuation is valid only for its order."""
     models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
     seen, filters = [], ModelFilters(sort=sort, limit=2)
     while True:
@@ -90,12 +90,12 @@ def test_pages_follow_each_other(sort: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "é", "=", "bm90aGluZw", "W10", encode_key((0.0, "", ""), "name")[:-2]])
 def test_other_continuations_give_none(text: str) -> None:
-    """Any other text gives None."""
+    """A text that is no continuation gives None."""
     assert decode_key(text, "name") is None
 
 
 def test_models_without_news_are_not_listed() -> None:
-    """Models of the setting are listed nevertheless. The setting has priority over requests."""
+    """Models of the setting are listed even without news. The setting has priority over requests."""
     entries = {MODEL: entry_after(waits("a", 100, expected=1), ended("a", 90))}
     assert known_models(entries, {}, NOW, NOW - timedelta(minutes=60)) == []
     (kept,) = known_models(entries, {MODEL: 24.0}, NOW, NOW - timedelta(minutes=60))
@@ -114,7 +114,7 @@ def test_models_without_news_are_not_listed() -> None:
 
 
 def test_a_model_in_full() -> None:
-    """It has all keys. The names of callers are unchanged."""
+    """The description of a model has all keys. Its names are unchanged."""
     entry = replace(ENTRIES["00000000-0000-4000-8000-000000000002"], names=ModelNames(model="<b>", workspace="Ω"))
     (model,) = known_models({MODEL: entry}, {MODEL: 0.5}, NOW, NOW - timedelta(days=30))
     body = model_json(model)

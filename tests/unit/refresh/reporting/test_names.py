@@ -35,7 +35,7 @@ def stored(standing: Standing = Standing(), outcome: RequestOutcome | None = Non
     ],
 )
 def test_the_names_of_a_request_are_beside_the_ids(request_: StoredRequest) -> None:
-    """This is so during the request and at its end, whatever names this process knows."""
+    """A request has its names in progress and at its end, whatever names this process knows."""
     for body in (report(request_, NOON, names=KNOWN).body, summary(request_, names=KNOWN)):
         keys = list(body)
         assert (body["workspaceName"], body["modelName"]) == ("Finance", "Sales")
@@ -44,19 +44,19 @@ def test_the_names_of_a_request_are_beside_the_ids(request_: StoredRequest) -> N
 
 
 def test_a_request_without_names_is_shown_with_those_of_the_process() -> None:
-    """Its queue does not have the names yet."""
+    """If the queue does not have the names yet, those that this process knows are shown."""
     for body in (report(stored(), NOON, names=KNOWN).body, summary(stored(), names=KNOWN)):
         assert (body["workspaceName"], body["modelName"]) == (KNOWN.workspace, KNOWN.model)
 
 
 def test_unknown_names_are_left_out() -> None:
-    """Other keys without a value are left out, too."""
+    """Unknown names are left out, as other keys without a value are."""
     for body in (report(stored(), NOON).body, summary(stored())):
         assert not {"workspaceName", "modelName"} & set(body)
 
 
 def test_the_run_and_the_queue_have_them_first() -> None:
-    """A poll reads one of the two anyway."""
+    """The names are read from the run or the queue, because a poll reads one of the two anyway."""
     run = RunStatus(refresh_id="r", **NAMED)
     assert live_by_run(Standing(run_id="x"), run).model_name == "Sales"
     assert live_by_run(Standing(run_id="x", **NAMED), RunStatus()).model_name == "Sales"

@@ -71,7 +71,7 @@ def checked_report(stored: StoredRequest, live: Live | None = None, now: datetim
 
 @pytest.mark.parametrize("engine", ["Pending", "Running", "Suspended", "ContinuedAsNew"])
 def test_a_request_before_its_first_turn_is_queued(engine: str) -> None:
-    """Unknown values are left out."""
+    """The status is Queued, and unknown values are left out."""
     body = checked_report(request(engine=engine)).body
     assert (body["status"], body["runtimeStatus"], body["customStatus"]) == ("Queued", engine, {"status": "Queued"})
     assert body["output"] is None
@@ -80,7 +80,7 @@ def test_a_request_before_its_first_turn_is_queued(engine: str) -> None:
 
 
 def test_the_last_standing_is_shown_without_a_newer_one() -> None:
-    """This happens between the end of the run and the end of the request."""
+    """Between the end of the run and its own end, a request shows its last state."""
     standing = Standing(status="Refreshing", refresh_id="r", position=0, waits_for=BLOCKER, last_read_error="HTTP 503")
     body = checked_report(request(standing=standing)).body
     assert (body["status"], body["refreshId"], body["position"]) == ("Refreshing", "r", 0)
@@ -88,7 +88,7 @@ def test_the_last_standing_is_shown_without_a_newer_one() -> None:
 
 
 def test_the_status_of_an_active_request_comes_from_its_run() -> None:
-    """It is newer than the request's own state."""
+    """The state of the run is newer than the request's own state."""
     standing = Standing(status="WaitingForIdle", position=0, run_id="a-r1", shared_with=2, waits_for=BLOCKER)
     progress = Progress(objects=3, by_status={"Completed": 3}, tables=(), more_tables=0)
     run = RunStatus(refresh_id="r", posted_at="p", waits_for=BLOCKER, expected_end="e", progress=progress)
@@ -100,7 +100,7 @@ def test_the_status_of_an_active_request_comes_from_its_run() -> None:
 
 
 def test_a_waiting_run_names_the_external_refresh() -> None:
-    """It also has the error of the last call."""
+    """The status of a waiting run has the external refresh and the error of the last call."""
     standing = Standing(status="WaitingForIdle", position=0, run_id="a-r1")
     run = RunStatus(waits_for=BLOCKER, last_read_error="HTTP 503")
     body = checked_report(request(standing=standing), live_by_run(standing, run)).body
@@ -109,7 +109,7 @@ def test_a_waiting_run_names_the_external_refresh() -> None:
 
 
 def test_the_status_of_a_waiting_request_comes_from_the_queue() -> None:
-    """These are its position, and the refresh that keeps the model busy."""
+    """The queue has the position of a request, and the refresh that keeps the model busy."""
     desk = Desk()
     desk.posted("other", "another")
     desk.enroll("a")
@@ -117,11 +117,11 @@ def test_the_status_of_a_waiting_request_comes_from_the_queue() -> None:
     body = checked_report(request(standing=standing), live_by_queue("a", standing, desk.queue)).body
     assert (body["status"], body["position"], body["runId"], body["sharedWith"]) == ("Queued", 1, "a-r1", 0)
     assert body["waitsFor"]["refreshId"] == "r"
-    assert live_by_queue("a", standing, Queue()).position == 5, "a queue without it adds nothing"
+    assert live_by_queue("a", standing, Queue()).position == 5, "a queue without the request adds nothing"
 
 
 def test_a_request_that_backs_off_has_the_time_of_its_next_attempt() -> None:
-    """It also has the number of its next attempt."""
+    """The status has the number of the next attempt, its time, and the code of the failure."""
     retry = Retry(attempt=2, at="2026-03-31T12:01:00.000Z", after="ModelEvicted")
     body = checked_report(request(standing=Standing(retry=retry, last_read_error="Evicted."))).body
     assert body["retry"] == {"attempt": 2, "at": "2026-03-31T12:01:00.000Z", "after": "ModelEvicted"}
@@ -129,7 +129,7 @@ def test_a_request_that_backs_off_has_the_time_of_its_next_attempt() -> None:
 
 @pytest.mark.parametrize("engine", ["Running", "Completed"])
 def test_only_a_success_is_200(engine: str) -> None:
-    """It is 200 as soon as the success is known, even if the engine is still writing it."""
+    """A success is 200 as soon as it is known, even if the engine is still writing it."""
     outcome = RequestOutcome(
         status="Completed", refresh_id="r", run_id="a-r1", served_by="own", shared_with=0, ended_at="e"
     )
@@ -145,7 +145,7 @@ def test_only_a_success_is_200(engine: str) -> None:
 @pytest.mark.parametrize("engine", ["Running", "Failed"])
 @pytest.mark.parametrize("status", [end for end in ENDS if end != "Completed"])
 def test_every_other_outcome_is_424(status: Final, engine: str) -> None:
-    """This is so for pollers of our status and of Durable's. The error appears only once."""
+    """All other outcomes are 424 for pollers of our status and of Durable's. The error appears only once."""
     error = failure("RefreshFailed", MODEL)
     answer = checked_report(request(RequestOutcome(status=status, error=error), engine))
     assert answer.http_status == 424
@@ -155,7 +155,7 @@ def test_every_other_outcome_is_424(status: Final, engine: str) -> None:
 
 
 def test_only_an_end_is_final() -> None:
-    """After the end, no further look is needed."""
+    """Only an ended request has a final report, after which no further look is needed."""
     assert final_report(request()) is None
     outcome = RequestOutcome(status="Completed")
     assert final_report(request(outcome)) == report(request(outcome), NOON)
@@ -163,7 +163,7 @@ def test_only_an_end_is_final() -> None:
 
 @pytest.mark.parametrize(("age", "seconds"), [(0, 5), (300, 30), (86_400, 60), (-30, 5)])
 def test_retry_after_grows_with_the_age_of_the_request(age: float, seconds: int) -> None:
-    """It is in whole seconds, as the header requires."""
+    """Retry-After is in whole seconds, as the header requires."""
     assert checked_report(request(), now=NOON + timedelta(seconds=age)).retry_after == seconds
 
 
@@ -177,7 +177,7 @@ def listed(stored: StoredRequest, run: RunStatus | None = None) -> Json:
 
 
 def test_a_list_shows_the_state_of_each_request() -> None:
-    """A row has no tokens and no empty keys. It uses the row of the run if that was read."""
+    """A row has no tokens and no empty keys. If the state of the run was read, the row shows it."""
     row = listed(request(standing=Standing(status="Refreshing", refresh_id="r")))
     assert (row["status"], row["refreshId"]) == ("Refreshing", "r")
     assert "endedAt" not in row

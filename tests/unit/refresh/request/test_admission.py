@@ -35,7 +35,8 @@ def desk() -> Desk:
 def test_a_start_gets_the_answer_of_its_request(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, scope: Scope, *, share: bool
 ) -> None:
-    """This is so at each limit and for each scope. The queue is not changed."""
+    """At each limit and for each scope, a start gets the answer that its request would get. The queue is not
+    changed."""
     monkeypatch.setattr(room, bound, most)
     before = desk.queue
     answer = admit(New(3), spec(scope, share=share), desk.queue, NOON + timedelta(seconds=1))
@@ -45,6 +46,6 @@ def test_a_start_gets_the_answer_of_its_request(
 
 
 def test_a_queue_with_room_costs_only_a_look(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The enrolment is not applied to such a queue."""
+    """If a queue has room for any request, the enrolment is not applied to it."""
     monkeypatch.setattr("refresh.request.decision.apply", None)
     assert admit(New(), spec(SALES), desk.queue, NOON) == New()

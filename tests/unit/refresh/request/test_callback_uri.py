@@ -119,7 +119,7 @@ def test_an_allowed_host_is_called(uri: str) -> None:
 @pytest.mark.parametrize("uri", REFUSED)
 @pytest.mark.parametrize("settings", [CLOUD, LOCAL], ids=["cloud", "local"])
 def test_no_other_host_is_called(uri: str, settings: Settings) -> None:
-    """The refusal shows only the host."""
+    """A URI with another host is refused. The refusal shows only the host."""
     if settings is LOCAL and "//127.0.0.1" in uri:
         assert check_uri(uri, settings) == uri
         return
@@ -130,7 +130,7 @@ def test_no_other_host_is_called(uri: str, settings: Settings) -> None:
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:8080/x?a=1", "https://127.0.0.1/x", "http://127.0.0.1"])
 def test_this_machine_is_called_in_development_only(uri: str) -> None:
-    """This is so if the service is on this machine, too, and the host is listed."""
+    """This machine may be called if the service is also on this machine and the host is listed."""
     assert check_uri(uri, LOCAL) == uri
     for settings in (
         CLOUD,

@@ -22,13 +22,14 @@ def known(outcome: RequestOutcome | None = None, spec: RequestSpec = SPEC) -> St
 
 
 def test_an_unknown_key_is_a_new_request() -> None:
-    """It is the first one of the key, or the next if the purge has deleted the previous ones."""
+    """The request is the first one of the key, or the next if the purge has deleted the previous ones."""
     assert decide(SPEC, None) == New(1)
     assert decide(SPEC, None, 3) == New(4)
 
 
 def test_a_request_in_progress_is_the_same() -> None:
-    """This is so even for a caller that would wait longer or shorter, or not share."""
+    """A start with the key gets the request in progress, even if its caller would wait longer or shorter, or not
+    share."""
     other = RequestSpec(dataset_id="d", scope=SPEC.scope, timeout_minutes=1, share=False, retries=3)
     for spec in (SPEC, other):
         assert decide(spec, known(), 2) == Same(known())
@@ -60,17 +61,18 @@ FOR_GOOD = [
 
 @pytest.mark.parametrize("outcome", AGAIN)
 def test_a_transient_failure_allows_a_new_request_with_the_key(outcome: RequestOutcome) -> None:
-    """A pipeline that runs its activity again expects the next submission."""
+    """After a transient failure, the key gives the next submission, because a pipeline that runs its activity again
+    expects it."""
     assert decide(SPEC, known(outcome), 7) == New(8)
     assert may_start_again(outcome)
 
 
 @pytest.mark.parametrize("outcome", FOR_GOOD)
 def test_any_other_outcome_is_final(outcome: RequestOutcome) -> None:
-    """A repeat gets the same outcome."""
+    """After any other outcome, a repeat gets the same outcome."""
     assert decide(SPEC, known(outcome), 7) == Ended(known(outcome))
 
 
 def test_each_outcome_has_a_row() -> None:
-    """The cases above have every outcome."""
+    """The cases above include every outcome."""
     assert {outcome.status for outcome in (*AGAIN, *FOR_GOOD)} == set(get_args(Final))

@@ -22,7 +22,8 @@ AT = "2026-03-31T06:00:00.000Z"
     ],
 )
 def test_the_last_request_of_a_run_that_waits(left: Left, lost: bool) -> None:
-    """Only that request reports it; otherwise the run continues with others, or with its refresh."""
+    """Only the last request of a waiting run reports its end. Otherwise the run continues, with others or with its
+    refresh."""
     assert run_lost("d", left, AT) == (RunDropped(at=AT, dataset_id="d", run="r", incarnation=2) if lost else None)
 
 
@@ -41,7 +42,7 @@ def test_the_last_request_of_a_run_that_waits(left: Left, lost: bool) -> None:
 def test_a_request_that_does_not_wait_for_its_run(
     status: Final, code: str | None, run: str | None, tells: bool
 ) -> None:
-    """The news of the run include all other requests."""
+    """Such a request reports its own end. All others are part of the news of their run."""
     error = failure(code, "d") if code else None
     outcome = RequestOutcome(status=status, error=error, run_id=run, ended_at=AT)
     expected = RequestsEnded(at=AT, dataset_id="d", request_ids=("q",)) if tells else None

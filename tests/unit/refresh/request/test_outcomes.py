@@ -34,7 +34,7 @@ def sentence(outcome: RequestOutcome) -> str:
 
 
 def test_the_outcome_of_a_run_is_that_of_its_requests() -> None:
-    """The request gets the refresh that served it, the number of the other requests, and the same error."""
+    """A request gets the refresh that served it, the number of the other requests, and the same error."""
     error = failure("ModelEvicted", MODEL, refresh_id="r")
     outcome = Outcome(status="Failed", refresh_id="r", started_at="start", ended_at="end", error=error)
     answer = Ended(run="a-r1", outcome=outcome, shared_with=2, served_by="merged")
@@ -85,7 +85,7 @@ LEFT: list[tuple[Left, bool | None, str]] = [
 
 @pytest.mark.parametrize(("answer", "cancelled", "words"), LEFT)
 def test_the_message_of_a_request_that_left_has_its_place(answer: Left, cancelled: bool | None, words: str) -> None:
-    """The message also says what happens to the refresh."""
+    """The message says where the request was in the queue, and what happens to the refresh."""
     outcome = outcome_after_leaving(SPEC, answer, cancelled=cancelled)
     assert words in sentence(outcome)
     assert outcome.status == answer.reason
@@ -98,13 +98,14 @@ def test_the_message_of_a_request_that_left_has_its_place(answer: Left, cancelle
 
 
 def test_the_error_of_the_last_call_is_part_of_the_message() -> None:
-    """If no other refresh was running, this error is the reason."""
+    """If no other refresh was running, the error of the last call is the reason for the wait."""
     outcome = outcome_after_leaving(SPEC, left("TimedOut"), trouble="HTTP 429 Too Many Requests")
     assert "the last call failed: HTTP 429 Too Many Requests" in sentence(outcome)
 
 
 def test_the_message_of_a_request_that_waited_for_a_place() -> None:
-    """It has the group, when the wait began, and why the group is closed, even if another run of the queue waits."""
+    """The message has the group, when the wait began, and why the group is closed. It has them even if another run of
+    the queue waits."""
     place = WaitsForPlace(group="P1", since="06:00", position=2, closed_until="06:10")
     for where, words in ((left("TimedOut"), "it was waiting for"), (left("TimedOut", 1), "the first one waits for")):
         error = sentence(outcome_after_leaving(SPEC, where, place=place))
@@ -112,14 +113,14 @@ def test_the_message_of_a_request_that_waited_for_a_place() -> None:
 
 
 def test_a_request_that_was_cancelled_between_attempts_has_the_last_failure() -> None:
-    """Such a request has no run."""
+    """A request between attempts has no run, so its message has the last failure."""
     outcome = outcome_while_backing_off(SPEC, "ModelEvicted", NAMES)
     assert "was cancelled; it was waiting to try again after ModelEvicted" in sentence(outcome)
     assert (outcome.status, outcome.run_id) == ("Cancelled", None)
 
 
 def test_an_internal_error_blames_the_app() -> None:
-    """So the caller does not have to search its pipeline."""
+    """The message blames the app, so the caller does not have to search its pipeline."""
     outcome = outcome_of_fault(SPEC, "the reason", NAMES)
     assert outcome.error is not None
     assert (outcome.status, outcome.error.code) == ("Failed", "InternalError")
@@ -131,7 +132,7 @@ STATE = RequestState(spec=SPEC, token="", read_token="", cancel_token="", reques
 
 @pytest.mark.parametrize("word", ["Terminated", "Canceled"])
 def test_a_request_that_was_terminated_by_hand(word: str) -> None:
-    """The outcome has the given reason."""
+    """The message has the reason that the operator gave."""
     outcome = outcome_by_engine(STATE, word, "maintenance tonight", "2026-03-31T12:34:56.000Z")
     assert outcome.error is not None
     assert (outcome.status, outcome.error.code) == ("Terminated", "RequestTerminated")
@@ -141,7 +142,8 @@ def test_a_request_that_was_terminated_by_hand(word: str) -> None:
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.code)
 def test_the_reason_of_a_failed_orchestration_has_its_outcome(entry: ErrorCode) -> None:
-    """It has the whole outcome, after a line for people. The engine puts the name of the orchestrator before it."""
+    """The reason has a line for people, and then the whole outcome. The engine puts the name of the orchestrator before
+    it."""
     error = failure(entry.code, SPEC.dataset_id, detail="line one\nline two: {three}")
     outcome = RequestOutcome(status="OutcomeUnknown", error=error, refresh_id="refresh", shared_with=0)
     reason = f"Orchestrator function 'refresh_request' failed: {text_of(outcome)}"
@@ -150,7 +152,7 @@ def test_the_reason_of_a_failed_orchestration_has_its_outcome(entry: ErrorCode) 
 
 
 def test_other_reasons_have_no_outcome() -> None:
-    """Above all, they are not a success."""
+    """A reason in another form has no outcome; above all, it is not a success."""
     for text in ("KeyError: 'x'", "", "a\n{}", "a\n\ud800", text_of(RequestOutcome(status="Completed"))):
         assert outcome_in(text) is None
 
@@ -158,7 +160,7 @@ def test_other_reasons_have_no_outcome() -> None:
 @pytest.mark.parametrize("word", ["Failed", "Completed"])
 @pytest.mark.parametrize("output", ["Orchestrator function failed", None, {"status": "Completed"}])
 def test_an_end_without_an_outcome_is_an_internal_error(word: str, output: object) -> None:
-    """It is never a success."""
+    """A request that ends without an outcome is never a success."""
     outcome = outcome_by_engine(STATE, word, output, None)
     assert outcome.error is not None
     assert (outcome.status, outcome.error.code, outcome.error.retryable) == ("Failed", "InternalError", True)

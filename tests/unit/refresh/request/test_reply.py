@@ -25,19 +25,19 @@ def refused(**keys: Any) -> BadRequestError:
 
 
 def test_wait_and_callback_are_optional() -> None:
-    """Without the keys the start answers at once."""
+    """Without both keys, the start answers at once."""
     assert parse() == parse(callBackUri=None) == Reply(wait_seconds=0, call_back_uri=None)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 45, 200, "0", "45", " 0.5 "])
 def test_a_valid_wait(seconds: float | str) -> None:
-    """Fractions and texts are valid, too."""
+    """A wait may have fractions, and may be a text."""
     assert parse(waitSeconds=seconds).wait_seconds == float(seconds)
 
 
 @pytest.mark.parametrize("seconds", [-1, 200.1, 1e400, float("nan"), "5 s", "200.1", "-1", "", True, None, [5]])
 def test_an_invalid_wait_is_refused(seconds: object) -> None:
-    """By name."""
+    """The refusal names the key."""
     assert refused(waitSeconds=seconds).target == "waitSeconds"
 
 
@@ -49,7 +49,7 @@ def test_a_valid_callback() -> None:
 
 @pytest.mark.parametrize("uri", ["", 5, True, [], {}, "logic.azure.com", f" {URI}", URI + "#part", URI + "\n"])
 def test_an_invalid_uri_is_refused(uri: object) -> None:
-    """By name."""
+    """The refusal names the key."""
     assert refused(callBackUri=uri).target == "callBackUri"
 
 
@@ -63,5 +63,5 @@ def test_a_host_that_is_not_allowed_is_refused() -> None:
 
 
 def test_wait_and_callback_together_are_refused() -> None:
-    """A start with a callback gets its answer at once."""
+    """A start with a callback gets its answer at once, so it cannot wait."""
     assert refused(callBackUri=URI, waitSeconds=5).target == "waitSeconds"

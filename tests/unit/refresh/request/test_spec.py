@@ -38,7 +38,7 @@ def refused(body: bytes, settings: Settings = ANYWHERE) -> BadRequestError:
 
 
 def test_a_request_needs_only_its_ids() -> None:
-    """The defaults are those of the contract."""
+    """Without other keys, a request has the defaults of the contract."""
     spec = parse()
     assert spec == RequestSpec(dataset_id=DATASET, scope=Scope(workspace_id=WORKSPACE))
     assert (spec.timeout_minutes, spec.cancel_on_timeout, spec.share, spec.retries) == (660.0, False, True, 0)
@@ -47,7 +47,7 @@ def test_a_request_needs_only_its_ids() -> None:
 
 
 def test_every_key_is_read() -> None:
-    """It survives storage."""
+    """Every key is read, and survives storage."""
     spec = parse(
         refresh={"type": "dataOnly", "objects": [{"table": "Sales"}]},
         timeoutMinutes=0.5,
@@ -95,12 +95,13 @@ def test_numbers_and_booleans_may_be_texts(key: str, value: object, texts: list[
     [("maxParallelism", 3, "3"), ("retryCount", 1, "1"), ("applyRefreshPolicy", False, "False")],
 )
 def test_options_may_be_texts_too(option: str, value: object, text: str) -> None:
-    """The same rule applies to all keys."""
+    """Numbers and booleans in the options of a refresh may also be texts."""
     assert parse(refresh={option: text}) == parse(refresh={option: value})
 
 
 def test_objects_have_one_order() -> None:
-    """Two spellings of a scope become one scope: sorted, each object once, no partition of a whole table."""
+    """Two spellings of a scope become one: its objects are sorted, each is in it once, and no partition of a whole
+    table."""
     given = [{"table": "B"}, {"table": "A", "partition": "2"}, {"table": "B", "partition": "1"}, {"table": "B"}]
     objects = (TableRef("A", "2"), TableRef("B"))
     refresh = parse(refresh={"objects": given}).scope.refresh
@@ -116,7 +117,7 @@ def test_ids_compare_in_lower_case(spelling: str) -> None:
 
 @pytest.mark.parametrize("options", [None, {}])
 def test_no_options_mean_a_standard_refresh(options: Any) -> None:
-    """Every capacity runs a standard refresh."""
+    """Without options, the refresh is a standard one, which every capacity runs."""
     assert parse(refresh=options) == parse()
 
 
@@ -181,18 +182,18 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ("keys", "target"), BAD, ids=[f"{number}-{target[:20]!r}" for number, (_, target) in enumerate(BAD)]
 )
 def test_an_invalid_key_is_named(keys: dict[str, Any], target: str) -> None:
-    """So a caller can correct it without reading our code."""
+    """The refusal names the key, so a caller can correct it without reading our code."""
     assert refused(json.dumps({**IDS, **keys}).encode()).target == target
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'"x"', b"1", b"\xff\xfe", b"[" * 100_000, b"9" * 5_000])
 def test_a_body_that_is_not_an_object_is_refused(body: bytes) -> None:
-    """The body may have any other content."""
+    """A body with any other content than a JSON object is refused."""
     assert refused(body).target == "body"
 
 
 def test_a_too_large_body_is_refused_unread() -> None:
-    """An unlimited body would be stored many times."""
+    """A body is limited, because it is stored many times."""
     assert refused(b" " * (MAX_BODY_BYTES + 1)).target == "body"
 
 
@@ -240,7 +241,7 @@ def test_a_key_identifies_one_scope() -> None:
 
 
 def test_a_cancellation_names_the_request() -> None:
-    """It names model and key, which are both required, and no other key."""
+    """A cancellation needs the model and the key, and accepts no other key."""
     given = {"datasetId": DATASET.upper(), "idempotencyKey": "k"}
     assert parse_cancellation(json.dumps(given).encode()) == (DATASET, "k")
     for wrong, target in (
@@ -264,7 +265,7 @@ def test_a_workspace_that_is_not_allowed_is_refused() -> None:
 
 
 def test_mails_are_refused_if_power_bi_would_refuse_them() -> None:
-    """The start already refuses them."""
+    """The start refuses such emails, before Power BI would."""
     managed = Settings.from_environment({"IDENTITY_ENDPOINT": "http://localhost/msi"})
     assert refused(json.dumps({**IDS, "notifyOption": "MailOnCompletion"}).encode(), managed).target == "notifyOption"
     assert parse(managed, notifyOption="NoNotification") == parse()
@@ -292,23 +293,23 @@ def survives(body: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_request_or_refused(body: bytes) -> None:
-    """There is no third result."""
+    """Any bytes give a request or a refusal, and no other exception."""
     survives(body)
 
 
 @given(bodies, st.booleans())
 def test_any_object_is_a_request_or_refused(keys: dict[str, Any], with_ids: bool) -> None:
-    """This is so even if all other keys are valid."""
+    """Any JSON object gives a request or a refusal, with valid ids or without."""
     survives(json.dumps({**keys, **(IDS if with_ids else {})}).encode())
 
 
 @given(st.sampled_from(KEYS), json_values)
 def test_any_value_of_a_key_is_served_or_refused(key: str, value: Any) -> None:
-    """One invalid value at a time reaches deeper code than many."""
+    """One invalid value at a time reaches more of the code than many invalid values together."""
     survives(json.dumps({**IDS, key: value}).encode())
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.text(max_size=20), max_size=3))
 def test_any_text_of_a_caller_can_be_stored_and_shown(caller: dict[str, str]) -> None:
-    """It appears in the status and in the log lines of the request."""
+    """A text of a caller appears in the status and in the log lines of the request."""
     survives(json.dumps({**IDS, "caller": caller}).encode())

@@ -44,17 +44,17 @@ TRANSIENT = RequestOutcome(
 
 
 def test_the_deadline_counts_from_the_acceptance() -> None:
-    """It includes queue, wait for an idle model, and refresh."""
+    """The deadline includes the time in the queue, the wait for an idle model, and the refresh."""
     assert STATE.deadline == datetime(2026, 3, 31, 13, 30, 30, tzinfo=UTC)
 
 
 def test_each_turn_waits_for_its_own_event() -> None:
-    """A late notification must not end a later wait."""
+    """Each turn waits for an event with its own name, so that a late notification does not end a later wait."""
     assert (STATE.replace(turn=1).wake, STATE.replace(turn=2).wake) == ("wake-1", "wake-2")
 
 
 def test_a_state_survives_being_stored() -> None:
-    """Newer code that added keys and older code that lacked some can read it."""
+    """Newer code that added keys, and older code that lacks some, can read a stored state."""
     state = STATE.backing_off(TRANSIENT).replace(standing=Standing(status="Refreshing", refresh_id="r"))
     stored = json.loads(json.dumps(encode(state)))
     assert decode(stored, RequestState) == state
@@ -84,7 +84,7 @@ def test_a_request_waits_for_its_turn_an_idle_model_its_start_or_its_end(
 
 
 def test_the_standing_is_the_answer_of_the_queue() -> None:
-    """It has the statuses of the API."""
+    """The state of a request is read from the answer of the queue. It has the statuses of the API."""
     blocker = ExternalRefresh(refresh_id="x")
     answer = Enrolled(
         run="a-r1",
@@ -109,7 +109,7 @@ def test_the_standing_is_the_answer_of_the_queue() -> None:
 
 
 def test_a_transient_failure_is_retried_while_attempts_and_time_are_left() -> None:
-    """Two retries are three attempts."""
+    """A request with two retries makes at most three attempts, as long as its deadline allows another one."""
     assert STATE.may_try_again(TRANSIENT, NOON)
     assert STATE.replace(attempt=2).may_try_again(TRANSIENT, NOON)
     assert not STATE.replace(attempt=3).may_try_again(TRANSIENT, NOON)
@@ -127,12 +127,12 @@ def test_a_transient_failure_is_retried_while_attempts_and_time_are_left() -> No
     ],
 )
 def test_no_other_outcome_is_retried(outcome: RequestOutcome) -> None:
-    """With an unknown outcome, a retry could be a second refresh."""
+    """Only a failure is retried: after an unknown outcome, a retry could be a second refresh."""
     assert not STATE.may_try_again(outcome, NOON)
 
 
 def test_a_request_that_backs_off_shows_its_next_attempt() -> None:
-    """It also shows the last failure. The next attempt starts with an empty state."""
+    """The status shows the next attempt and the last failure. The next attempt starts with an empty state."""
     state = STATE.replace(recheck=True, standing=Standing(run_id="a-r1")).backing_off(TRANSIENT)
     assert not state.recheck
     assert encode(standing_between(state, NOON)) == {

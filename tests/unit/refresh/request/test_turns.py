@@ -28,7 +28,7 @@ class Context:
         self.activities: list[str] = []
 
     def set_custom_status(self, _status: object) -> None:
-        """Not used."""
+        """Does nothing: the tests do not use the status."""
 
     def call_entity(self, _entity: object, operation: str, message: Any) -> Any:
         """The answer of the queue."""
@@ -64,7 +64,8 @@ def turn(context: Any) -> tuple[RequestOutcome | None, RequestState]:
 
 @pytest.mark.parametrize("reason", ["Cancelled", "TimedOut"])
 def test_a_request_that_left_keeps_its_outcome(reason: LeaveReason) -> None:
-    """The engine may lose the episode in which the request left, after its messages were sent."""
+    """The engine may lose the episode in which a request left, after its messages were sent. The outcome is then the
+    same."""
     desk = Desk()
     desk.enroll("a", scope=MODEL)
     desk.post("a-r1")
@@ -79,7 +80,8 @@ def test_a_request_that_left_keeps_its_outcome(reason: LeaveReason) -> None:
 
 
 def test_the_run_of_a_cancelled_refresh_gets_a_new_incarnation() -> None:
-    """The old incarnation may sleep for up to an hour before its next look, and the next run waits for it."""
+    """The old incarnation may sleep for up to an hour before its next look, and the next run waits for it. So a new one
+    starts."""
     desk = Desk()
     desk.enroll("a", scope=MODEL)
     desk.post("a-r1")

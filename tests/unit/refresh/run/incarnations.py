@@ -63,8 +63,10 @@ class Incarnation:
 
     @property
     def step(self) -> Step:
-        """The current step of the run. The run is first stored as JSON and loaded, as between two histories, which
-        changes nothing."""
+        """The current step of the run.
+
+        The run is first stored as JSON and loaded, as between two histories. This changes nothing.
+        """
         assert decode(encode(self.run), RunState) == self.run
         return next_step(self.run, instant(self.now))
 
@@ -154,10 +156,10 @@ class Incarnation:
         names: ModelNames = UNNAMED,
         **expected: Any,
     ) -> "Incarnation":
-        """The history is read; a new external refresh is reported to the queue.
+        """The history is read. A new external refresh is reported to the queue.
 
-        `durations`: of refreshes like the running one; `estimate`: of those like ours. `sole`: id and
-        digest of the only refresh that may be ours. `names`: of the model and its workspace.
+        `durations`: of refreshes like the running one; `estimate`: of refreshes like ours. `sole`: id and digest of the
+        only refresh that may be ours. `names`: of the model and its workspace.
         """
         read_at = instant(self.now)
         running_id = running.refresh_id if running else None
@@ -179,7 +181,7 @@ class Incarnation:
         return self
 
     def closed(self, scope: Scope = STANDARD, estimate: tuple[float, ...] = ()) -> "Incarnation":
-        """Continues up to the permit to POST."""
+        """Continues until the run has the permit to POST."""
         return self.claimed(scope).history(estimate=estimate).wait(2.0).permitted(permit=1)
 
     def permitted(self, **expected: Any) -> "Incarnation":
@@ -202,7 +204,7 @@ class Incarnation:
     def polling(
         self, scope: Scope = STANDARD, *, adopted: bool = False, estimate: tuple[float, ...] = ()
     ) -> "Incarnation":
-        """Continues up to the first read of a refresh with a known id."""
+        """Continues until the first read of a refresh with a known id."""
         self.closed(scope, estimate).posted(Appeared(refresh_id="r") if adopted else Accepted(refresh_id="r"))
         return self.recorded().wait(5)
 

@@ -53,7 +53,8 @@ from tests.unit.refresh.run.incarnations import LIMITS, MODEL, NOON, REFUSED, ST
 
 SICK_FOR = timedelta(hours=4)
 LONGEST_REFRESH = 2_400
-"""In seconds, less than the hour after which a run posts anyway, so that no refresh of ours is behind another."""
+"""The longest refresh in seconds: less than the hour after which a run posts anyway. So no refresh of ours is behind
+another one."""
 ALL_OVER = SICK_FOR + timedelta(hours=12)
 DELAYED = timedelta(minutes=25)
 """The maximum delay of a duplicate: less than the time for which the queue stores its entries."""
@@ -73,7 +74,7 @@ class Refresh:
     run: str | None = None
 
     def row(self, now: datetime) -> RefreshRow:
-        """Its row in the history."""
+        """The row of the refresh in the history."""
         over = now >= self.end
         status = self.fate if over else "Unknown"
         return RefreshRow(self.id, self.kind, status, start=self.start, end=self.end if over else None)
@@ -92,7 +93,7 @@ class Caller:
 
     @property
     def over(self) -> bool:
-        """Whether it has ended."""
+        """Whether the caller has ended."""
         return self.left or self.outcome is not None
 
 
@@ -155,7 +156,7 @@ class World:
             if not (waiting or self.queue.runs):
                 return
             if not (waiting or self.orchestrations):
-                # a run that died after all its members had left is found by the next request
+                # a run that died after all its members had left is found only by the next request
                 self.callers.append(Caller(self.name("next"), self.now, self.now + ALL_OVER))
                 continue
             first = min([*waiting, *self.orchestrations.values()], key=lambda one: one.due)
@@ -215,8 +216,8 @@ class World:
     # ---- runs ----
 
     def start(self, turn: Turn | None) -> Notified:
-        """Starts an orchestration for an incarnation, unless one is active. The start may be lost. Each start has a new
-        token."""
+        """Starts an orchestration for an incarnation, unless one is active. The start may be lost. Each orchestration
+        has a token of its own."""
         if turn and not self.mishap(0.05):
             token = self.name("token")
             run = RunState(run=turn.run, dataset_id=MODEL, incarnation=turn.incarnation, token=token, limits=LIMITS)
@@ -237,7 +238,7 @@ class World:
                 return
             orchestration.waits, after = False, step.then
         else:
-            assert isinstance(step, Ask | Do), "no capacity limit applies"
+            assert isinstance(step, Ask | Do), "a workspace without a limit asks no group"
             answer = self.ask(step.operation) if isinstance(step, Ask) else self.act(step)  # type: ignore[arg-type]
             if self.mishap(0.01):
                 del self.orchestrations[run.turn]
@@ -365,7 +366,8 @@ class World:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.integers(1, 12))
 def test_every_outcome_is_true_and_every_request_ends(seed: int, callers: int) -> None:
-    """This is so with any deaths, losses, duplicates and delays. When the world is healthy again, all end."""
+    """With any deaths, losses, duplicates and delays, every outcome is true. When the world is healthy again, all
+    requests end."""
     world = World(Random(seed))  # noqa: S311 - a reproducible world
     for number in range(callers):
         comes = NOON + timedelta(seconds=world.random.uniform(0, 10_000))

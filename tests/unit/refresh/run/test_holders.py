@@ -43,7 +43,8 @@ BUSY = Throttled(seconds=3_000, error="HTTP 429")
 
 
 def test_a_stale_permit_is_checked_and_used_again() -> None:
-    """The queue may have been read before it had the permit."""
+    """The activity may have read the queue before it had the permit. So the run claims itself again. If it gets the
+    run, the activity posts."""
     run = Incarnation().closed().posted(Stale()).wait(5).claimed().posted(Accepted(refresh_id="r"))
     assert run.phase is Recording
     assert Incarnation().closed().posted(Stale()).wait(5).superseded(Claim).over
@@ -58,13 +59,13 @@ def test_a_stale_permit_is_checked_and_used_again() -> None:
     ],
 )
 def test_an_incarnation_that_lost_the_run_ends(kind: type[Operation[object]], answer: PostAnswer) -> None:
-    """Another incarnation has taken over, so the old one must not finish the run."""
+    """If another incarnation has taken over, the old one ends, and does not finish the run."""
     run = Incarnation().closed().posted(answer).superseded(kind, NEXT).answer(StartRun, Notified(), turn=NEXT)
     assert run.over
 
 
 def test_an_incarnation_whose_report_is_refused_ends() -> None:
-    """The answer says that it has lost the run."""
+    """The answer to a report says that this incarnation has lost the run."""
     busy = HistoryRead(look=LOOK, running=BLOCKER)
     run = Incarnation().claimed().answer(ReadHistory, busy).superseded(WaitBehind, NEXT)
     assert run.answer(StartRun, Notified(), turn=NEXT).over
@@ -89,7 +90,7 @@ def test_a_permit_that_another_execution_took_is_not_returned(result: PostAnswer
     run.posted(result).answer(kind, PermitTaken(at=instant(NOON + timedelta(seconds=3))), execution=EXECUTION)
     assert run.phase is Reconciling
     assert run.run.outcome is None
-    # the look has the same clock as the run
+    # the look has the clock of the run
     run.history(look=look, lost=LostWindow(since=instant(NOON + timedelta(seconds=3)))).wait()
     run.history(adoptable="r").recorded().wait().reads("Completed").ended("Completed")
 
@@ -98,7 +99,7 @@ def test_a_permit_that_another_execution_took_is_not_returned(result: PostAnswer
 def test_a_permit_that_another_execution_took_is_returned_after_the_search(
     result: PostAnswer, kind: type[Operation[Any]]
 ) -> None:
-    """No refresh appeared within the grace, so the other execution started none."""
+    """If no refresh appears within the grace, the other execution started none. The run then returns the permit."""
     run = Incarnation().closed().posted(result).answer(kind, PermitTaken(at=instant(NOON)))
     while run.history().phase is Reconciling:
         run.wait()
@@ -106,13 +107,14 @@ def test_a_permit_that_another_execution_took_is_returned_after_the_search(
 
 
 def test_an_outcome_after_the_post_does_not_depend_on_an_execution() -> None:
-    """The refresh is known, no matter which execution started it."""
+    """Once the refresh is known, it does not matter which execution started it."""
     assert Incarnation().polling().reads("Completed").asks.execution is None
     assert Incarnation().polling(adopted=True).reads("Failed").asks.execution is None
 
 
 def test_a_run_of_too_many_incarnations_ends() -> None:
-    """Its orchestration fails again and again, possibly after its POST, so one more could start another refresh."""
+    """The orchestration of the run fails again and again, possibly after its POST. One more could start another
+    refresh."""
     Incarnation(number=MAX_INCARNATIONS).claimed().history()
     run = Incarnation(number=MAX_INCARNATIONS + 1).claimed()
     outcome = run.ended("Failed", "InternalError")
@@ -122,7 +124,7 @@ def test_a_run_of_too_many_incarnations_ends() -> None:
 
 
 def test_a_run_of_too_many_incarnations_has_an_unknown_outcome() -> None:
-    """Its refresh is recorded and still running, so its end is not known."""
+    """If the refresh of such a run is recorded and still running, its end is not known."""
     run = Incarnation(number=MAX_INCARNATIONS + 1)
     run.claimed(
         permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), permit_taken_at=instant(NOON)

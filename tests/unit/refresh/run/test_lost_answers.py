@@ -34,7 +34,7 @@ from tests.unit.refresh.run.incarnations import (
 
 
 def test_a_changed_history_does_not_end_the_grace() -> None:
-    """The new row is an external refresh; ours may appear later."""
+    """A new row may be an external refresh, and ours may appear later. So the run continues to search."""
     run = Incarnation().closed().posted(AnswerLost()).history(changed=True)
     assert run.phase is Reconciling
     assert run.wait().history(adoptable="r").recorded().run.followed.after_loss
@@ -42,7 +42,7 @@ def test_a_changed_history_does_not_end_the_grace() -> None:
 
 @pytest.mark.parametrize("answer", [AnswerLost(error="no answer"), Broke(error="no answer")])
 def test_a_lost_answer_is_searched_for_before_another_post(answer: PostAnswer | Broke) -> None:
-    """The refresh may appear late."""
+    """The run does not post again while its refresh may still appear."""
     run = Incarnation().closed()
     look = run.run.look
     run.posted(answer).history(lost=LostWindow(), look=look)
@@ -52,7 +52,7 @@ def test_a_lost_answer_is_searched_for_before_another_post(answer: PostAnswer | 
 
 
 def test_after_a_lost_answer_and_the_grace_the_run_posts_again() -> None:
-    """No refresh appeared, so none was accepted."""
+    """If no refresh appears within the grace, none was accepted, and the run posts again."""
     run = Incarnation().closed().posted(AnswerLost(error="no answer"))
     while run.history().phase is Reconciling:
         run.wait()
@@ -62,8 +62,8 @@ def test_after_a_lost_answer_and_the_grace_the_run_posts_again() -> None:
 
 
 def post_until_the_end(answer: PostAnswer | Broke) -> tuple[Incarnation, int]:
-    """Plays a run whose POSTs all get this answer and whose refresh never appears. Returns its end and the number of
-    POSTs."""
+    """Plays a run whose POSTs all get this answer and whose refresh never appears. Returns the ended run and the number
+    of POSTs."""
     run, posts = Incarnation().closed(), 0
     while run.phase is not Finishing:
         assert posts < NEVER
@@ -77,7 +77,7 @@ def post_until_the_end(answer: PostAnswer | Broke) -> tuple[Incarnation, int]:
 
 
 def test_repeatedly_lost_answers_end_the_run() -> None:
-    """It ends after several attempts and the outage budget, with the last error."""
+    """The run ends after several attempts and the outage budget, with the last error."""
     run, posts = post_until_the_end(AnswerLost(error="connection reset"))
     assert posts >= MAX_TRIES
     assert run.now - NOON >= timedelta(seconds=900)
@@ -87,8 +87,8 @@ def test_repeatedly_lost_answers_end_the_run() -> None:
 
 
 def test_lost_answers_do_not_add_up_over_hours() -> None:
-    """They are far apart: a refresh that never ends keeps the model busy, and sometimes two executions of a POST are
-    refused."""
+    """A refresh that never ends keeps the model busy, so POSTs are refused for hours. Some answers are lost in between.
+    These are far apart, so they are not counted together."""
     run = Incarnation().closed()
     for number in range(3 * MAX_TRIES):
         run.posted(AnswerLost(error=OTHER_EXECUTION) if number % 2 else Busy())
@@ -100,7 +100,7 @@ def test_lost_answers_do_not_add_up_over_hours() -> None:
 
 
 def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
-    """Power BI may never have been called."""
+    """The error names the exception of the app, because Power BI may never have been called."""
     run, posts = post_until_the_end(Broke(error="KeyError: 'x'"))
     assert posts >= MAX_TRIES
     error = run.ended("Failed", "InternalError").error
@@ -109,7 +109,8 @@ def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
 
 
 def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> None:
-    """Such an exception has the same budget as an outage, because the host may be shutting down."""
+    """An exception of the app before the POST has the same budget as an outage, because the host may be shutting
+    down."""
     run = Incarnation().claimed()
     while run.broke(ReadHistory).phase is Looking:
         run.wait()
@@ -121,14 +122,15 @@ def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> Non
 
 
 def test_the_run_stores_when_its_lost_refresh_can_have_begun() -> None:
-    """So it adopts no other refresh by mistake. After a POST with an exception, these times are not known."""
+    """With the times between which its refresh can have begun, the run adopts no other refresh by mistake. After a POST
+    with an exception, they are not known."""
     known = LostWindow(since="2026-03-31T12:00:05.000Z", until="2026-03-31T12:00:09.000Z")
     Incarnation().closed().posted(AnswerLost(error="no answer", window=known)).history(lost=known)
     Incarnation().closed().posted(Broke(error="x")).history(lost=LostWindow())
 
 
 def test_a_lost_refresh_is_searched_for_by_the_objects_of_the_last_one() -> None:
-    """The queue returns them with the claim and again with the permit, because the scope may have changed."""
+    """The queue returns the objects with the claim, and again with the permit, because the scope may have changed."""
     run = Incarnation().claimed(ENHANCED, objects="old").history().wait()
     run.answer(Close, Closed(scope=ENHANCED, objects="new")).posted(AnswerLost()).history(objects="new")
     again = Incarnation(number=2).claimed(

@@ -12,7 +12,7 @@ BOTH = ModelNames(model="Sales", workspace="Finance")
 
 
 def test_a_run_reports_the_names_to_the_queue_and_its_status() -> None:
-    """They come from the first successful look. A later look that cannot read them removes none."""
+    """The names come from the first successful look. A later look that cannot read them removes none."""
     run = Incarnation().claimed().history(BLOCKER, names=BOTH)
     assert (run.status.model_name, run.status.workspace_name) == ("Sales", "Finance")
     run.wait().history(names=UNNAMED).wait()
@@ -21,7 +21,7 @@ def test_a_run_reports_the_names_to_the_queue_and_its_status() -> None:
 
 
 def test_a_waiting_run_reports_the_names_with_the_external_refresh() -> None:
-    """The requests may wait for hours."""
+    """A waiting run reports the names, because its requests may wait for hours."""
     run = Incarnation().claimed()
     look = Look(service_time=instant(NOON), read_at=instant(NOON))
     run.answer(ReadHistory, HistoryRead(look=look, running=BLOCKER, names=BOTH))
@@ -39,7 +39,7 @@ def test_a_run_gets_the_names_that_earlier_runs_read() -> None:
 
 
 def test_failures_of_a_run_name_the_model() -> None:
-    """This includes failures that Power BI does not report, such as a refresh that never appeared."""
+    """Failures that Power BI does not report, such as a refresh that never appeared, also name the model."""
     run = Incarnation().claimed().history(names=BOTH).wait().permitted()
     for _ in range(NEVER):
         run.posted(Accepted(refresh_id="r")).recorded()
@@ -54,7 +54,7 @@ def test_failures_of_a_run_name_the_model() -> None:
 
 
 def test_a_run_continues_without_names() -> None:
-    """They are optional: a failure names the model by its id."""
+    """Names are optional. Without them, a failure has the id of the model."""
     run = Incarnation().polling().reads("Cancelled")
     outcome = run.ended("Cancelled", "RefreshCancelled")
     assert outcome.error is not None

@@ -38,7 +38,8 @@ def following(run: RunState = CLAIMED) -> RunState:
 
 
 def test_a_claim_reports_the_state_of_the_queue() -> None:
-    """The run waits, with the expectation of its requests; or an earlier incarnation has its refresh."""
+    """After its claim, a run reports that it waits, with the expectation of its requests, or the refresh of an earlier
+    incarnation."""
     answer = Claimed(scope=Scope(workspace_id="w"), since=SINCE, requests=2, expected_every_hours=6)
     names = ModelNames()
     assert news_after(RUN, answer) == RunWaits(
@@ -53,7 +54,7 @@ def test_a_claim_reports_the_state_of_the_queue() -> None:
 
 
 def test_only_a_run_that_was_held_is_dropped() -> None:
-    """A duplicate that never held the run reports nothing, because the other one continues."""
+    """An orchestration that never had the run reports nothing, because the other one continues."""
     assert news_after(RUN, Superseded()) is None
     assert news_after(CLAIMED.to(Claiming(then=Polling())), Superseded()) == RunDropped(**ABOUT)
     assert news_after(CLAIMED.to(Claiming(then=Polling())), Claimed(scope=Scope(workspace_id="w"))) is None
@@ -62,7 +63,7 @@ def test_only_a_run_that_was_held_is_dropped() -> None:
 
 
 def test_a_recorded_refresh_is_reported() -> None:
-    """The news has the requests that share the refresh. After a drop, the run waits again."""
+    """The news of a recorded refresh has the requests that share it. After a drop, the run waits again."""
     assert isinstance(following().phase, Recording)
     news = news_after(following(), Recorded(wake=WAKE))
     assert isinstance(news, RunRefreshes)
@@ -70,13 +71,13 @@ def test_a_recorded_refresh_is_reported() -> None:
     again = news_after(following().to(Reopening()), Done())
     assert isinstance(again, RunWaits)
     assert (again.since, again.requests) == (SINCE, None)
-    assert news_after(CLAIMED.to(Reopening()), Done()) is None, "it had waited all the time"
+    assert news_after(CLAIMED.to(Reopening()), Done()) is None, "the run had waited all the time"
     dropped = news_after(CLAIMED.to(Dropping(requests=("a",))), Done())
     assert dropped == RequestsEnded(at=AT, dataset_id="d", request_ids=("a",))
 
 
 def test_the_end_is_reported_with_the_requests_of_the_run() -> None:
-    """It is not reported before the queue has accepted the end."""
+    """The end is not reported before the queue has accepted it."""
     run = CLAIMED.to(Finishing(), outcome=Outcome(status="Completed", refresh_id="ours"))
     news = news_after(run, Finished(wake=WAKE, expected_every_hours=0))
     assert isinstance(news, RunEnded)
@@ -90,8 +91,8 @@ def test_the_end_is_reported_with_the_requests_of_the_run() -> None:
 
 
 def test_a_repeated_end_is_reported_alike() -> None:
-    """The engine lost the episode with the first answer, and a request collected the outcome before the second
-    answer."""
+    """The engine lost the episode with the first answer, and a request collected the outcome before the second one. The
+    news is the same."""
     run = CLAIMED.to(Finishing(), outcome=Outcome(status="Completed", refresh_id="ours"))
     news = news_after(run, Finished(wake=WAKE[1:], collected=("a",), ended_at=SINCE))
     assert news == news_after(run, Finished(wake=WAKE, ended_at=SINCE))

@@ -36,7 +36,7 @@ BUSY = Throttled(seconds=3_000, error="HTTP 429")
 
 
 def test_a_run_waits_for_the_pause_of_a_throttle() -> None:
-    """It waits with a durable timer. A throttle is not an outage, no matter how long it lasts."""
+    """The run waits with a durable timer. A throttle is not an outage, no matter how long it lasts."""
     run = Incarnation().claimed().answer(ReadHistory, BUSY).wait(3_000)
     assert run.status.last_read_error == "HTTP 429"
     run.history().wait().permitted().posted(BUSY)
@@ -47,7 +47,7 @@ def test_a_run_waits_for_the_pause_of_a_throttle() -> None:
 
 @pytest.mark.parametrize("kind", [ReadHistory, PostRefresh])
 def test_a_permanent_refusal_fails_the_run_at_once(kind: type[Order[object]]) -> None:
-    """The failure has a message for users."""
+    """The run fails with the message of the refusal, which is for users."""
     run = Incarnation().closed() if kind is PostRefresh else Incarnation().claimed()
     run = run.posted(REFUSED) if kind is PostRefresh else run.answer(kind, REFUSED)
     outcome = run.ended("Failed", "NotAuthorized")
@@ -60,7 +60,7 @@ def test_a_permanent_refusal_fails_the_run_at_once(kind: type[Order[object]]) ->
 
 
 def test_a_refusal_while_searching_for_a_lost_answer_fails_the_run() -> None:
-    """The history cannot be read any more."""
+    """If the history can no longer be read, the search cannot continue."""
     run = Incarnation().closed().posted(AnswerLost(error="x"))
     run.answer(ReadHistory, Refused(failure=failure("ModelNotFound", MODEL)))
     run.ended("Failed", "ModelNotFound")
@@ -90,7 +90,7 @@ def test_each_outage_has_its_own_budget() -> None:
 
 
 def test_a_throttle_is_not_an_outage() -> None:
-    """Power BI was reached, so the outage budget starts again."""
+    """After a throttled answer, the outage budget starts again, because Power BI was reached."""
     run = Incarnation().claimed()
     for _ in range(3):
         begun = run.now
@@ -103,13 +103,13 @@ def test_a_throttle_is_not_an_outage() -> None:
 
 
 def test_a_post_that_was_not_sent_opens_the_run_again() -> None:
-    """No refresh was accepted, so requests may join while the run waits."""
+    """If the POST was not sent, no refresh was accepted. So requests may join while the run waits."""
     run = Incarnation().closed().unavailable(PostRefresh).reopened(permit=1).wait(5)
     assert run.phase is Looking
 
 
 def test_an_outage_of_starting_alone_has_its_budget_too() -> None:
-    """The history can always be read, but no refresh can be started."""
+    """The outage budget also applies if the history can always be read but no refresh can be started."""
     run = Incarnation().closed()
     while run.unavailable(PostRefresh, "no such host").phase is Reopening:
         run.reopened().wait().history().wait().permitted()
@@ -120,7 +120,7 @@ def test_an_outage_of_starting_alone_has_its_budget_too() -> None:
 
 
 def test_an_outage_does_not_end_the_search_for_a_lost_answer() -> None:
-    """A refresh may be running, and giving up would allow another one at the same time."""
+    """The search continues, because a refresh may be running. Giving up would allow another one at the same time."""
     run = Incarnation().closed().posted(AnswerLost(error="x"))
     for _ in range(100):
         run.unavailable(ReadHistory).wait()
@@ -129,7 +129,8 @@ def test_an_outage_does_not_end_the_search_for_a_lost_answer() -> None:
 
 @pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
 def test_a_history_that_is_never_read_again_does_not_block_the_queue_permanently(answer: Unavailable | Broke) -> None:
-    """No refresh runs longer than thirty hours. The outcome of this one stays unknown."""
+    """The run ends when its refresh can no longer run: none runs longer than thirty hours. Its outcome stays
+    unknown."""
     run = Incarnation().closed().posted(AnswerLost(error="x"))
     while run.answer(ReadHistory, answer).phase is Reconciling and run.now - NOON < timedelta(hours=31):
         run.wait()

@@ -77,7 +77,7 @@ class Limited(Incarnation):
         return self
 
     def is_in(self, phase: type[Phase]) -> bool:
-        """Whether the run is in this phase."""
+        """Whether the run is in the given phase."""
         return self.phase is phase
 
     @property
@@ -93,7 +93,7 @@ def finished(run: Limited, answer: Finished | None = None) -> Limited:
 
 
 def test_without_a_limit_the_run_asks_no_group() -> None:
-    """It goes directly from the look to the close."""
+    """Without a limit, the run goes directly from the look to the close."""
     run = Limited()
     run.claimed()
     run.looks(None)
@@ -102,7 +102,7 @@ def test_without_a_limit_the_run_asks_no_group() -> None:
 
 
 def test_a_place_is_taken_before_the_close_and_returned_after_the_outcome() -> None:
-    """It is returned before the members are notified. The run that gets it is notified, too."""
+    """The place is returned before the members are notified. The run that gets the place is also notified."""
     run = Limited().refreshing()
     run.reads("Completed")
     finished(run)
@@ -117,7 +117,8 @@ def test_a_place_is_taken_before_the_close_and_returned_after_the_outcome() -> N
 
 
 def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
-    """The run may have been cancelled, may have a higher priority now, or the model may be busy."""
+    """Since its last message, the run may have been cancelled, it may have a higher priority, or the model may be
+    busy."""
     run = Limited()
     run.claimed()
     run.looks()
@@ -164,7 +165,7 @@ def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
 
 
 def test_a_waiting_run_without_requests_stops_waiting() -> None:
-    """The queue does not have it any more. If another incarnation continues, that one keeps the place."""
+    """The queue does not have such a run any more. If another incarnation continues, that one keeps the place."""
     for over in (True, False):
         run = Limited()
         run.claimed()
@@ -177,7 +178,7 @@ def test_a_waiting_run_without_requests_stops_waiting() -> None:
 
 
 def test_a_run_waits_for_a_place_over_many_histories() -> None:
-    """The run claims itself in each history."""
+    """The run claims itself in each history, and continues to wait."""
     run = Limited()
     run.claimed()
     run.looks().group(TakePlace, Waits(since=instant(run.now), position=0, seconds=60))
@@ -216,7 +217,7 @@ def test_behind_an_external_refresh_the_place_is_returned() -> None:
 
 
 def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
-    """The run returns its permit and its place, and asks again. The group is closed for a while."""
+    """The run returns its permit and its place, and asks for a place again. The group is closed for a while."""
     run = Limited().refreshing()
     run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
     run.reopened()
@@ -228,7 +229,7 @@ def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
 
 
 def test_without_a_limit_the_capacity_fails_the_request() -> None:
-    """A caller that wants retries has to set them."""
+    """Without a limit, the request fails. A caller that wants retries has to set them."""
     run = Incarnation().polling()
     run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
     run.ended("Failed", "CapacityLimitReached")
@@ -247,7 +248,7 @@ def test_a_post_that_the_capacity_refuses_closes_the_group() -> None:
 
 
 def test_a_run_that_has_to_wait_for_long_gives_its_place_back() -> None:
-    """It does so if it has to wait for more than a minute; otherwise it keeps its place."""
+    """A run that has to wait for more than a minute gives its place back; otherwise it keeps its place."""
     for seconds, kept in ((60.0, True), (600.0, False)):
         run = Limited()
         run.claimed()
@@ -262,7 +263,7 @@ def test_a_run_that_has_to_wait_for_long_gives_its_place_back() -> None:
 
 
 def test_the_next_incarnation_gives_the_place_back() -> None:
-    """The queue stores the group in which the run had its place."""
+    """The queue stores the group in which the run has its place. So the next incarnation can give the place back."""
     run = Limited(number=2)
     run.claimed(closed=True, look=LOOK, permit=1, refresh_id="r", posted_at=instant(NOON), capacity_group="P1")
     assert run.is_in(Polling)
@@ -272,7 +273,7 @@ def test_the_next_incarnation_gives_the_place_back() -> None:
 
 
 def test_a_place_is_kept_while_the_refresh_may_be_running() -> None:
-    """A timer frees it when the model is idle."""
+    """If the outcome is unknown, the run keeps its place. A timer frees it when the model is idle."""
     run = Limited().refreshing()
     for _ in range(20):
         run.broke(ReadRefresh)
@@ -290,7 +291,8 @@ def test_a_place_is_kept_while_the_refresh_may_be_running() -> None:
 
 
 def test_settings_that_change_move_the_run() -> None:
-    """The run moves out of the group or into another one, and first gives back the place in the old group."""
+    """If the limit of the workspace changes, the run first gives back its place in the old group. It then asks the new
+    group, if there is one."""
     for limit in (None, CapacityLimit(group="P2", refreshes=1)):
         run = Limited()
         run.claimed()
@@ -306,7 +308,7 @@ def test_settings_that_change_move_the_run() -> None:
 
 
 def test_a_message_that_came_too_late_is_sent_again_with_a_new_number() -> None:
-    """This happens after the queue has confirmed that this incarnation continues."""
+    """The run sends the message again after the queue has confirmed that this incarnation continues."""
     run = Limited()
     run.claimed()
     run.looks().group(TakePlace, Outdated(number=7))

@@ -65,7 +65,7 @@ def test_a_refresh_of_ours_ends_the_run(status: str, ends: str, code: str | None
 
 @pytest.mark.parametrize("status", ["Unknown", "NotStarted", "Reticulating"])
 def test_a_run_waits_for_a_refresh_without_an_end(status: str) -> None:
-    """The run invents no outcome."""
+    """While the refresh has no end, the run polls and invents no outcome."""
     run = Incarnation().polling()
     for _ in range(50):
         run.reads(status).wait()
@@ -73,7 +73,7 @@ def test_a_run_waits_for_a_refresh_without_an_end(status: str) -> None:
 
 
 def test_a_refresh_that_never_appears_is_posted_again_and_then_reported_as_dropped() -> None:
-    """Within the grace, the refresh may only be hidden."""
+    """Within the grace, a refresh may only be hidden. After it, the refresh counts as dropped."""
     run = Incarnation().closed()
     for permit in range(1, MAX_TRIES + 1):
         run.posted(Accepted(refresh_id="r")).recorded()
@@ -87,7 +87,7 @@ def test_a_refresh_that_never_appears_is_posted_again_and_then_reported_as_dropp
 
 
 def test_a_refresh_that_appeared_never_counts_as_dropped() -> None:
-    """The history is short and may not contain its row any more."""
+    """If a refresh has appeared once, its row may be missing later, because the history is short."""
     run = Incarnation().polling().reads("Unknown")
     for _ in range(50):
         run.wait().absent()
@@ -96,7 +96,7 @@ def test_a_refresh_that_appeared_never_counts_as_dropped() -> None:
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_refresh_that_was_pushed_out_is_not_run_again(seen: bool) -> None:
-    """Newer rows prove neither that it was dropped nor how it ended."""
+    """If all rows are newer, the refresh was possibly not dropped. Its outcome is unknown."""
     run = Incarnation().polling()
     if seen:
         run.reads("Unknown").wait()
@@ -107,7 +107,8 @@ def test_a_refresh_that_was_pushed_out_is_not_run_again(seen: bool) -> None:
 
 @pytest.mark.parametrize("rolled_over", [True, False])
 def test_an_external_refresh_of_unknown_outcome_fails_no_request(rolled_over: bool) -> None:
-    """It is out of the history or has no end for thirty hours. The run waits again and starts its own refresh."""
+    """An adopted refresh is out of the history, or has no end for thirty hours. The run waits again and starts its own
+    refresh."""
     run = Incarnation().polling(adopted=True)
     run.now += timedelta(hours=30)
     if rolled_over:
@@ -118,7 +119,8 @@ def test_an_external_refresh_of_unknown_outcome_fails_no_request(rolled_over: bo
 
 
 def test_refreshes_that_are_probably_ours_and_fail_end_the_run() -> None:
-    """Each appears after a POST without a clear answer. Probably all were ours, and one more would fail, too."""
+    """Each refresh appears after a POST without a clear answer. Probably all were ours, and one more would also
+    fail."""
     run = Incarnation().closed()
     for permit in range(1, MAX_TRIES + 1):
         run.posted(AnswerLost(error="no id in the answer")).history(adoptable="r").recorded().wait().reads("Failed")
@@ -128,7 +130,8 @@ def test_refreshes_that_are_probably_ours_and_fail_end_the_run() -> None:
 
 
 def test_external_refreshes_that_fail_never_end_the_run() -> None:
-    """They existed before our POST."""
+    """A refresh that began before our POST is not ours. If it fails, the run waits again and posts, any number of
+    times."""
     run = Incarnation().closed()
     for permit in range(1, 4 * MAX_TRIES):
         run.posted(Appeared(refresh_id="r")).recorded().wait().reads("Failed")
@@ -136,7 +139,7 @@ def test_external_refreshes_that_fail_never_end_the_run() -> None:
 
 
 def test_the_progress_of_a_refresh_is_shown_while_it_runs() -> None:
-    """It is the progress of the last read."""
+    """The status shows the progress of the last successful read."""
     half = Progress(objects=2, by_status={"Completed": 1, "InProgress": 1}, tables=(), more_tables=0)
     run = Incarnation().polling(ENHANCED).reads("Unknown", half)
     assert run.status.progress == half
@@ -153,7 +156,7 @@ def test_the_progress_of_a_refresh_is_shown_while_it_runs() -> None:
     ],
 )
 def test_no_answer_about_a_running_refresh_ends_the_run(answer: ReadRefreshAnswer, error: str) -> None:
-    """The refresh continues without the app, so its outcome is still needed. The status shows the error."""
+    """The refresh continues without the app, so its outcome is still needed. The status shows the error of the read."""
     run = Incarnation().polling()
     for _ in range(60):
         run.answer(ReadRefresh, answer).wait()
@@ -178,7 +181,7 @@ def test_exceptions_of_ours_while_polling_end_the_run_as_unknown() -> None:
 
 
 def test_a_successful_read_resets_the_count_of_exceptions() -> None:
-    """Only consecutive exceptions count."""
+    """Only consecutive exceptions of the app are counted."""
     run = Incarnation().polling()
     for _ in range(3 * MAX_BROKEN):
         run.broke(ReadRefresh).wait().broke(ReadRefresh).wait().reads("Unknown").wait()
@@ -186,7 +189,7 @@ def test_a_successful_read_resets_the_count_of_exceptions() -> None:
 
 
 def test_an_outage_of_power_bi_is_not_counted_as_exceptions_of_ours() -> None:
-    """A single exception after it does not end the run."""
+    """After a long outage of Power BI, a single exception of the app does not end the run."""
     run = Incarnation().polling()
     for _ in range(2 * MAX_BROKEN):
         run.unavailable(ReadRefresh).wait()
@@ -196,7 +199,7 @@ def test_an_outage_of_power_bi_is_not_counted_as_exceptions_of_ours() -> None:
 
 @pytest.mark.parametrize("answer", [Appeared(refresh_id="r"), AnswerLost()])
 def test_exceptions_of_ours_cause_no_second_refresh(answer: Appeared | AnswerLost) -> None:
-    """This is so even if the refresh is not known to be ours: only reading it fails."""
+    """If only reading the refresh fails, the run starts no other one, even if the refresh is not known to be ours."""
     run = Incarnation().closed().posted(answer)
     if isinstance(answer, AnswerLost):
         run.history(adoptable="r")
@@ -209,7 +212,7 @@ def test_exceptions_of_ours_cause_no_second_refresh(answer: Appeared | AnswerLos
 
 @pytest.mark.parametrize("answer", ["running", "unavailable", "absent"])
 def test_a_refresh_without_end_is_given_up_after_thirty_hours(answer: str) -> None:
-    """Then the queue is free again."""
+    """After thirty hours, the run ends, and the queue is free again."""
     run = Incarnation().polling().reads("Unknown")
     for _ in range(10 * NEVER):
         run.wait()
@@ -226,7 +229,7 @@ def test_a_refresh_without_end_is_given_up_after_thirty_hours(answer: str) -> No
 
 
 def test_a_refresh_without_requests_is_cancelled() -> None:
-    """It is followed to its end, and the next run does not begin before."""
+    """The cancelled refresh is followed to its end, and the next run does not begin before."""
     run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     run.wait(5).answer(CancelRefresh, CancelAccepted(), refresh_id="r").wait(5).reads("Cancelled")
     run.ended("Cancelled", "RefreshCancelled")
@@ -234,14 +237,14 @@ def test_a_refresh_without_requests_is_cancelled() -> None:
 
 @pytest.mark.parametrize("answer", [AlreadyEnded(), REFUSED])
 def test_a_refused_cancellation_is_not_sent_again(answer: AlreadyEnded) -> None:
-    """The refresh is followed to its end."""
+    """After a refused cancellation, the refresh is followed to its end."""
     run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True).wait(5)
     assert run.answer(CancelRefresh, answer).phase is Polling
 
 
 @pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
 def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavailable | Broke) -> None:
-    """It is sent a few times, because cancellations often coincide with outages."""
+    """A cancellation is sent a few times, because cancellations often coincide with outages."""
     run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     tries = 0
     while run.wait().phase is Cancelling:
@@ -252,7 +255,7 @@ def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavai
 
 
 def test_a_new_history_first_checks_whether_the_run_has_requests() -> None:
-    """A run without requests does not poll."""
+    """Each history begins with a claim, so a run without requests does not poll."""
     run = Incarnation().polling().reads("Unknown")
     run.run = continued(run.run)
     run.wait()
@@ -261,7 +264,7 @@ def test_a_new_history_first_checks_whether_the_run_has_requests() -> None:
 
 
 def test_a_run_that_has_ended_claims_nothing_in_a_new_history() -> None:
-    """The queue does not have it any more, but the next run and the members still have to be notified."""
+    """The queue no longer has such a run, but the next run and the members still have to be notified."""
     starting = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
     notifying = Incarnation().polling().reads("Completed").answer(Finish, Finished(wake=WAKE))
     for run in (starting, notifying, Incarnation(), Incarnation().superseded(Claim)):
@@ -305,13 +308,13 @@ def test_a_history_may_end_anywhere(name: str) -> None:
 
 
 def test_a_restarted_run_that_had_not_closed_starts_again() -> None:
-    """It keeps the number of the last permit, so that an old permit is never mistaken for a new one."""
+    """The run keeps the number of the last permit, so that an old permit is never mistaken for a new one."""
     run = Incarnation(number=2).claimed(permit=3).history().wait(2.0).permitted(permit=4)
     assert run.asks.holder.incarnation == 2
 
 
 def test_a_restarted_run_that_may_have_posted_searches_for_its_refresh() -> None:
-    """It uses the look of the previous incarnation. If no refresh appears, it posts again."""
+    """The run uses the look of the previous incarnation. If no refresh appears, it posts again."""
     closed: dict[str, Any] = {"permit": 1, "closed": True, "look": LOOK, "permit_taken_at": LOOK.read_at}
     run = Incarnation(number=2).claimed(**closed)
     run.history(look=LOOK, lost=LostWindow(since=LOOK.service_time)).wait(5)
@@ -325,7 +328,7 @@ def test_a_restarted_run_that_may_have_posted_searches_for_its_refresh() -> None
 
 
 def test_an_old_read_without_the_refresh_proves_no_drop() -> None:
-    """An answer that took minutes says nothing about now; an answer from after the grace does."""
+    """An answer that took minutes says nothing about the present. An answer from after the grace proves the drop."""
     run = Incarnation().polling()
     read_at = run.now
     run.now += timedelta(minutes=5)
@@ -334,7 +337,8 @@ def test_an_old_read_without_the_refresh_proves_no_drop() -> None:
 
 
 def test_an_old_look_proves_no_lost_answer() -> None:
-    """The same applies after a POST without an answer."""
+    """After a POST without an answer, a look from before the end of the grace does not prove that no refresh was
+    accepted."""
     run = Incarnation().closed().posted(AnswerLost(error="x"))
     run.now += timedelta(minutes=5)
     run.answer(ReadHistory, HistoryRead(look=LOOK))
@@ -350,7 +354,7 @@ def test_a_restarted_run_with_an_unused_permit_does_not_search() -> None:
 
 @pytest.mark.parametrize("adopted", [True, False])
 def test_a_restarted_run_follows_its_refresh(adopted: bool) -> None:
-    """This includes an external refresh."""
+    """A restarted run follows the recorded refresh, even if it was adopted."""
     run = Incarnation(NOON + timedelta(hours=5), number=2).claimed(**RECORDED, adopted=adopted).reads("Failed")
     if adopted:
         run.reopened(permit=1)
@@ -359,12 +363,12 @@ def test_a_restarted_run_follows_its_refresh(adopted: bool) -> None:
 
 
 def test_a_restarted_run_cancels_a_refresh_without_requests() -> None:
-    """The previous incarnation may have died before it could cancel it."""
+    """The previous incarnation may have died before it could cancel the refresh."""
     Incarnation(number=2).claimed(ENHANCED, **RECORDED, cancel=True).answer(CancelRefresh, AlreadyEnded()).wait()
 
 
 def test_a_restarted_run_does_not_mistake_one_missing_row_for_a_drop() -> None:
-    """The previous incarnation may have seen the row, and a second refresh could start while the first is running."""
+    """The previous incarnation may have seen the row. So a second refresh could start while the first is running."""
     run = Incarnation(NOON + timedelta(hours=2), number=2).claimed(**RECORDED)
     assert run.absent().wait().reads("Unknown").phase is Polling
 
@@ -376,7 +380,7 @@ def test_a_restarted_run_gives_up_in_time() -> None:
 
 
 def test_each_claim_names_the_incarnation() -> None:
-    """It has the number and the token of the incarnation."""
+    """A claim has the number and the token of its incarnation."""
     claim = Incarnation(number=7).asks
     assert (claim.holder.run, claim.holder.incarnation, claim.holder.token) == ("a-r1", 7, "secret")
     assert Incarnation(number=7).run.turn == Turn(run="a-r1", incarnation=7)

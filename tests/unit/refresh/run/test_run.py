@@ -48,7 +48,7 @@ from tests.unit.refresh.run.incarnations import (
 
 
 def test_an_idle_model_is_refreshed_after_a_pause() -> None:
-    """By the service's clock, the refresh must start in a later second than the look."""
+    """The pause is needed because the refresh must start in a later second than the look, by the service's clock."""
     run = Incarnation().claimed()
     order = run.asks
     assert order == ReadHistory(
@@ -68,7 +68,7 @@ def test_an_idle_model_is_refreshed_after_a_pause() -> None:
 
 
 def test_no_request_is_notified_before_the_end() -> None:
-    """Members read the refresh from the queue; a notification would cost each of them a turn."""
+    """Members read the refresh from the queue. A notification would cost each of them a turn."""
     run = Incarnation().closed().posted(Accepted(refresh_id="r")).recorded()
     kinds: list[type] = []
     for _ in range(20):
@@ -82,18 +82,18 @@ def test_no_request_is_notified_before_the_end() -> None:
 
 
 def test_a_run_without_members_notifies_none() -> None:
-    """All members have left it."""
+    """If all members have left a run, it notifies no request."""
     assert Incarnation().polling().reads("Completed").answer(Finish, Finished()).over
 
 
 def test_a_failed_start_of_the_next_run_and_failed_notifications_do_not_stop_a_run() -> None:
-    """The members recheck by themselves."""
+    """The run ends nevertheless, because the members recheck by themselves."""
     run = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
     assert run.broke(StartRun).broke(NotifyRequests).over
 
 
 def test_a_run_that_the_queue_refuses_ends_at_once() -> None:
-    """It is a duplicate, is superseded, or has ended."""
+    """The queue refuses a duplicate, a superseded run, and a run that has ended."""
     assert Incarnation().superseded(Claim).over
 
 
@@ -114,7 +114,8 @@ def test_a_run_waits_for_a_busy_model() -> None:
 
 
 def test_behind_one_refresh_for_an_hour_the_run_posts_anyway() -> None:
-    """The row may never end. Power BI's refusal decides, and the next hour begins."""
+    """The row of a refresh may never end, so after an hour the run posts. If Power BI refuses the POST, the next hour
+    begins."""
     run = Incarnation().claimed()
     while run.history(BLOCKER).phase is Looking:
         run.wait()
@@ -128,7 +129,7 @@ def test_behind_one_refresh_for_an_hour_the_run_posts_anyway() -> None:
 
 
 def test_the_hour_starts_again_for_each_external_refresh() -> None:
-    """A model that is refreshed again and again is not stuck."""
+    """The hour begins again with each external refresh: a model that is refreshed again and again is not stuck."""
     run = Incarnation().claimed()
     for number in range(600):
         run.history(ExternalRefresh(refresh_id=f"theirs-{number // 40}", started_at=BLOCKER.started_at))
@@ -138,7 +139,7 @@ def test_the_hour_starts_again_for_each_external_refresh() -> None:
 
 
 def test_after_an_accepted_probe_the_run_ignores_the_stuck_row() -> None:
-    """Only the run's own refresh matters."""
+    """If a POST behind a stuck row is accepted, only the run's own refresh matters."""
     run = Incarnation().claimed()
     while run.history(BLOCKER).phase is Looking:
         run.wait()
@@ -149,7 +150,7 @@ def test_after_an_accepted_probe_the_run_ignores_the_stuck_row() -> None:
 
 @pytest.mark.parametrize("next_run", [NEXT, None])
 def test_a_run_that_may_not_close_ends_and_starts_the_next(next_run: Turn | None) -> None:
-    """All members have left it, or another incarnation has taken over."""
+    """A run may not close if all members have left it, or if another incarnation has taken over."""
     run = Incarnation().claimed().history().wait().superseded(Close, next_run)
     if next_run:
         run.answer(StartRun, Notified(), turn=next_run)
@@ -157,7 +158,8 @@ def test_a_run_that_may_not_close_ends_and_starts_the_next(next_run: Turn | None
 
 
 def test_a_run_includes_all_requests_until_its_close() -> None:
-    """Requests that joined may have widened the scope, and the estimate was for the earlier scope."""
+    """Requests that joined may have widened the scope. The estimate is then not used, because it was for the earlier
+    scope."""
     wider = Scope(workspace_id="w", refresh=RefreshOptions(objects=(TableRef("A"), TableRef("B"))))
     alone = Scope(workspace_id="w", refresh=RefreshOptions(objects=(TableRef("A"),)))
     run = Incarnation().claimed(alone).history(estimate=(60.0, 61.0, 62.0)).wait().answer(Close, Closed(scope=wider))
@@ -168,7 +170,7 @@ def test_a_run_includes_all_requests_until_its_close() -> None:
 
 
 def test_a_refresh_that_appeared_meanwhile_is_adopted() -> None:
-    """It serves the requests from before the look; later requests are late."""
+    """An adopted refresh serves the requests from before the look. Later requests are late for it."""
     run = Incarnation().polling(adopted=True).reads("Completed")
     assert run.ended("Completed").adopted is True
     assert run.asks.late_after == instant(NOON)
@@ -176,7 +178,7 @@ def test_a_refresh_that_appeared_meanwhile_is_adopted() -> None:
 
 @pytest.mark.parametrize("status", ["Failed", "Cancelled", "Disabled"])
 def test_an_adopted_refresh_that_ends_badly_fails_no_request(status: str) -> None:
-    """It is not known to be ours, so the run waits again and starts its own refresh."""
+    """An adopted refresh is not known to be ours. If it fails, the run waits again and starts its own refresh."""
     run = Incarnation().polling(adopted=True).reads(status).reopened(permit=1)
     run.history().wait(2.0).permitted(permit=2).posted(Accepted(refresh_id="r")).recorded().wait().reads(status)
     assert run.asks.outcome.status == ("Cancelled" if status == "Cancelled" else "Failed")
@@ -184,7 +186,7 @@ def test_an_adopted_refresh_that_ends_badly_fails_no_request(status: str) -> Non
 
 
 def test_a_run_waits_for_another_kind_of_refresh_in_between() -> None:
-    """The run has posted nothing."""
+    """If a refresh of another kind began before the POST, the run posts nothing, and waits."""
     run = Incarnation().closed().posted(Blocked()).reopened(permit=1).wait(5)
     assert run.history(BLOCKER).phase is Looking
 
@@ -206,7 +208,8 @@ def test_a_refusal_as_busy_is_an_external_refresh_or_our_own() -> None:
 
 
 def test_a_run_does_not_wait_for_an_ended_blocker() -> None:
-    """The refresh that caused the refusal is in the history and has ended. The grace is only for hidden refreshes."""
+    """If the history shows the refresh that caused the refusal and that has ended, the run does not wait. The grace is
+    only for hidden refreshes."""
     run = Incarnation().closed().posted(Busy()).history(changed=True)
     assert run.phase is Reopening
     assert run.now - NOON < timedelta(seconds=5)
@@ -214,7 +217,8 @@ def test_a_run_does_not_wait_for_an_ended_blocker() -> None:
 
 
 def test_a_refused_probe_does_not_wait_for_the_grace() -> None:
-    """The row behind which the run posted may have disappeared, and it was the cause of the refusal."""
+    """If a POST behind a stuck row is refused, this row was the cause, even if it has disappeared. So there is no
+    hidden refresh to wait for."""
     run = Incarnation().claimed()
     while run.history(BLOCKER).phase is Looking:
         run.wait()
@@ -226,7 +230,7 @@ def test_a_refused_probe_does_not_wait_for_the_grace() -> None:
 
 @pytest.mark.parametrize("more", [True, False])
 def test_a_run_whose_members_have_all_ended_is_dropped(more: bool) -> None:
-    """If the queue has further members, the run looks again instead."""
+    """The run ends. If the queue has further members for it, the run looks again instead."""
     run = Incarnation().closed().posted(Unwanted(requests=("a",)))
     if more:
         run.answer(Drop, Done(), permit=1, requests=("a",), execution=EXECUTION).history().wait().permitted(permit=2)
@@ -236,7 +240,7 @@ def test_a_run_whose_members_have_all_ended_is_dropped(more: bool) -> None:
 
 
 def test_a_timer_that_fires_early_counts_as_due() -> None:
-    """The run does not loop until the clock shows the time."""
+    """When a timer has fired, the run continues, whatever the clock shows."""
     run = Incarnation().claimed().history()
     step = run.step
     assert isinstance(step, Wait)
@@ -245,13 +249,13 @@ def test_a_timer_that_fires_early_counts_as_due() -> None:
 
 
 def test_the_kind_of_refresh_decides_how_it_is_read() -> None:
-    """Only enhanced refreshes can be read by their id."""
+    """Enhanced refreshes are read by their id. For others this is not possible."""
     assert Incarnation().polling(ENHANCED).asks.enhanced is True
     assert Incarnation().polling().asks.enhanced is False
 
 
 def test_the_objects_of_an_enhanced_refresh_of_ours_go_to_the_queue() -> None:
-    """They identify the next refresh of the same scope if its answer is lost."""
+    """These objects identify the next refresh of the same scope if its answer is lost."""
     done = judge(RefreshRow("r", "ViaEnhancedApi", "Completed"), MODEL)
     read = RefreshRead(outcome=done, objects="digest")
     assert Incarnation().polling(ENHANCED).answer(ReadRefresh, read).asks.objects == "digest"
@@ -262,7 +266,7 @@ def test_the_objects_of_an_enhanced_refresh_of_ours_go_to_the_queue() -> None:
 
 
 def test_members_that_came_too_late_for_an_adopted_refresh_do_not_get_its_outcome() -> None:
-    """This is so even if the run ends after too many incarnations. These members get a run of their own."""
+    """Members that came too late get a run of their own, even if this run ends after too many incarnations."""
     run = Incarnation(number=MAX_INCARNATIONS + 1)
     run.claimed(permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), adopted=True)
     assert run.ended("OutcomeUnknown", "InternalError").adopted is True
@@ -270,5 +274,5 @@ def test_members_that_came_too_late_for_an_adopted_refresh_do_not_get_its_outcom
 
 
 def test_a_refresh_that_appeared_is_recorded_as_adopted() -> None:
-    """The queue records whether the refresh is known to be ours."""
+    """The record says whether the refresh is known to be ours."""
     Incarnation().closed().posted(Appeared(refresh_id="r")).recorded(adopted=True, refresh_id="r")

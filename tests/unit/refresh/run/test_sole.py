@@ -8,7 +8,8 @@ SOLE = ("r", "digest")
 
 
 def test_an_accepted_one_is_the_only_one_that_appeared() -> None:
-    """Power BI answered 202 without an id. The run adopts it after the grace, in which another one could appear."""
+    """Power BI answered 202 without an id. The run adopts the refresh after the grace, in which another one could
+    appear."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost(accepted=True))
     while run.history(sole=SOLE).phase is Reconciling:
         run.wait()
@@ -17,7 +18,7 @@ def test_an_accepted_one_is_the_only_one_that_appeared() -> None:
 
 
 def test_one_that_may_not_have_been_accepted_is_not_adopted() -> None:
-    """It may be a partial external refresh, so the run starts its own."""
+    """The refresh may be a partial external one, so the run starts its own."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost())
     while run.history(sole=SOLE).phase is Reconciling:
         run.wait()
@@ -25,7 +26,7 @@ def test_one_that_may_not_have_been_accepted_is_not_adopted() -> None:
 
 
 def test_two_that_are_alike_prove_nothing() -> None:
-    """Both may be external refreshes of the same part, so the run does not search by the objects of the first."""
+    """Both refreshes may be external ones of the same part. So the run does not search by the objects of the first."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost())
     while run.history(sole=SOLE).phase is Reconciling:
         run.wait()

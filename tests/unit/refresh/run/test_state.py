@@ -127,7 +127,7 @@ def with_unknown_keys(value: Any) -> Any:
 
 
 def test_the_list_has_each_phase() -> None:
-    """So the tests below cover all phases."""
+    """The list of the tests has every phase, so the tests below cover all phases."""
     assert {type(phase) for phase in PHASES} == set(get_args(Phase))
 
 
@@ -143,7 +143,7 @@ def test_the_names_of_the_phases_are_stored() -> None:
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
 def test_a_run_in_each_phase_is_written_and_read_back(phase: Phase) -> None:
-    """It is plain JSON, even when the run continues in a new history."""
+    """The state of a run is plain JSON, even when the run continues in a new history."""
     run = FULL.to(phase)
     assert decode(stored(run), RunState) == run
     assert decode(stored(continued(run)), RunState) == continued(run)
@@ -151,7 +151,7 @@ def test_a_run_in_each_phase_is_written_and_read_back(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
 def test_keys_of_newer_code_are_left_out_on_every_level(phase: Phase) -> None:
-    """After a rollback, states of newer code are read."""
+    """After a rollback, states of newer code are read without their additional keys."""
     run = FULL.to(phase)
     newer = with_unknown_keys(stored(run))
     assert newer["phase"]["new"] == newer["look"]["new"] == newer["refresh"]["progress"]["tables"][0]["new"] == 1
@@ -185,7 +185,7 @@ def test_each_phase_has_a_step_and_a_status(phase: Phase) -> None:
 
 
 def test_a_status_is_far_below_the_limit_of_the_engine() -> None:
-    """The limit is 16 KB in UTF-16, beyond which an orchestration fails."""
+    """A status has less than 2,000 characters. Above 16 KB in UTF-16, the orchestration would fail."""
     text = json.dumps(encode(status_of(FULL, NOON)))
     assert len(text) < 2_000
     assert '"expectedEnd"' in text
@@ -196,13 +196,14 @@ def test_a_status_is_far_below_the_limit_of_the_engine() -> None:
     "phase", [{"phase": "pondering"}, {"phase": "claiming", "then": {"phase": "pondering"}}, {"phase": "dropping"}, 5]
 )
 def test_an_unknown_phase_is_an_error(phase: object) -> None:
-    """It has its own exception, so that the orchestrator can wait for an update instead of failing."""
+    """An unknown phase raises an exception of its own, so that the orchestrator can wait for an update instead of
+    failing."""
     with pytest.raises(NotUnderstoodError):
         decode({**stored(FULL), "phase": phase}, RunState)
 
 
 def test_a_change_affects_no_other_field() -> None:
-    """It does not affect the original state either."""
+    """A change affects neither other fields nor the original state."""
     changed = FULL.to(Posting(), permit=4)
     assert (changed.phase, changed.permit, changed.look) == (Posting(), 4, LOOK)
     assert (FULL.phase, FULL.permit) == (Polling(), 3)
@@ -212,7 +213,7 @@ def test_a_change_affects_no_other_field() -> None:
 
 
 def test_an_unknown_field_cannot_be_changed() -> None:
-    """Otherwise a misspelt name would be lost silently."""
+    """A change of an unknown field is an error. Otherwise a misspelt name would be lost silently."""
     with pytest.raises(TypeError, match="permits"):
         FULL.replace(permits=1)
 
@@ -249,14 +250,14 @@ ANSWERS: tuple[tuple[Any, Any], ...] = (
 
 @pytest.mark.parametrize(("answer", "union"), ANSWERS, ids=lambda value: type(value).__name__)
 def test_answers_of_activities_are_read_back(answer: Any, union: Any) -> None:
-    """Each is read as one of the answers to its order. Keys of newer activities are left out."""
+    """Each answer is read as one of the answers to its order. Keys of newer activities are left out."""
     value = json.loads(json.dumps(encode(answer)))
     assert decode(value, union) == answer
     assert decode(with_unknown_keys(value), union) == answer
 
 
 def test_the_answers_above_are_all_that_a_run_gets() -> None:
-    """So the test covers all answers."""
+    """The answers above are all that exist, so the test covers them all."""
     unions = {id(union): union for _, union in ANSWERS}.values()
     assert {type(answer) for answer, _ in ANSWERS} == {kind for union in unions for kind in get_args(union) or [union]}
     assert {type(result) for result in RESULTS} == set(get_args(orders.PostAnswer))

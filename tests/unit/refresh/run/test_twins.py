@@ -48,7 +48,8 @@ def operation_after(result: PostAnswer) -> AnyOperation:
 
 @pytest.mark.parametrize("result", STARTED_NOTHING, ids=lambda result: type(result).__name__)
 def test_a_late_repeat_keeps_the_refresh_of_the_other_execution(result: PostAnswer) -> None:
-    """The run learned that the other execution had the permit, then found and recorded its refresh."""
+    """The run learned that the other execution had the permit. It then found and recorded the refresh of that
+    execution."""
     entity, operation = Entity(), operation_after(result)
     assert isinstance(entity.ask(operation), PermitTaken)
     entity.ask(Record(at=AT, holder=HOLDER, permit=1, refresh_id="r", posted_at=AT, adopted=True))
@@ -61,7 +62,7 @@ def test_a_late_repeat_keeps_the_refresh_of_the_other_execution(result: PostAnsw
 @pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.parametrize("result", STARTED_NOTHING, ids=lambda result: type(result).__name__)
 def test_a_late_repeat_changes_nothing_after_the_search(result: PostAnswer, closed: bool) -> None:
-    """No refresh of the other execution appeared: the run is open again, or has its next permit."""
+    """No refresh of the other execution appeared. The run is open again, or has its next permit."""
     entity, operation = Entity(), operation_after(result)
     assert isinstance(entity.ask(operation), PermitTaken)
     entity.ask(Reopen(at=AT, holder=HOLDER, permit=1))
@@ -75,7 +76,7 @@ def test_a_late_repeat_changes_nothing_after_the_search(result: PostAnswer, clos
 
 
 def test_an_outcome_of_the_run_itself_is_accepted() -> None:
-    """It names no execution, because the refresh is known, no matter which execution started it."""
+    """The outcome names no execution: the refresh is known, no matter which execution started it."""
     entity = Entity()
     entity.ask(Record(at=AT, holder=HOLDER, permit=1, refresh_id="r", posted_at=AT))
     run = Incarnation().polling().reads("Completed")

@@ -35,7 +35,7 @@ def posted(estimate: tuple[float, ...], scope: Scope = STANDARD, *, adopted: boo
 
 
 def test_a_refresh_that_usually_takes_hours_is_read_rarely() -> None:
-    """It is read once a minute around the estimated end, which the status shows."""
+    """The refresh is read once a minute only around its estimated end, which the status shows."""
     run = posted(HOURS).reads("Unknown")
     waits = []
     began = run.run.followed.posted_at
@@ -53,7 +53,7 @@ def test_a_refresh_that_usually_takes_hours_is_read_rarely() -> None:
 
 
 def test_without_history_there_is_no_estimate() -> None:
-    """Two earlier refreshes are not enough."""
+    """Two earlier refreshes are not enough for an estimate."""
     run = posted(HOURS[:2]).reads("Unknown")
     assert run.status.expected_end is None
     waits = []
@@ -65,7 +65,7 @@ def test_without_history_there_is_no_estimate() -> None:
 
 
 def test_the_estimate_survives_histories_and_restarts() -> None:
-    """The queue stores it with the look before the POST."""
+    """The queue stores the estimate with the look before the POST."""
     run = posted(HOURS).reads("Unknown").continued()
     assert run.run.followed.durations == HOURS
     look = Look(service_time=instant(NOON), read_at=instant(NOON), durations=HOURS)
@@ -76,7 +76,7 @@ def test_the_estimate_survives_histories_and_restarts() -> None:
 
 
 def test_a_dropped_refresh_is_noticed_at_the_end_of_the_grace() -> None:
-    """This is so for any usual duration: until the refresh has been seen, the estimate does not matter."""
+    """Until a refresh has been seen, the estimate does not matter, whatever the usual duration is."""
     run = posted(HOURS)
     posted_at = run.now - timedelta(seconds=5)
     reads = 0
@@ -90,14 +90,14 @@ def test_a_dropped_refresh_is_noticed_at_the_end_of_the_grace() -> None:
 
 
 def test_a_refresh_that_was_not_seen_during_an_outage_is_read_soon_after() -> None:
-    """The grace may have passed during the outage."""
+    """The grace may have passed during an outage, so the refresh is read soon after it."""
     run = posted(HOURS).unavailable(ReadRefresh).wait()
     run.now += timedelta(minutes=10)
     assert run.absent(NOON).wait(5).absent().phase is Reopening
 
 
 def test_a_refresh_is_given_up_in_time() -> None:
-    """It is given up after thirty hours, not hours later, although a wait could be that long."""
+    """A refresh is given up after thirty hours, not hours later, although a wait could be that long."""
     run = posted((86_000.0,) * 5).reads("Unknown")
     while run.phase is not Finishing:
         run.wait().reads("Unknown")
@@ -106,7 +106,7 @@ def test_a_refresh_is_given_up_in_time() -> None:
 
 
 def test_a_cancelled_refresh_is_read_without_delay() -> None:
-    """Its end is near, even if the usual end is not."""
+    """The end of a cancelled refresh is near, even if its usual end is not."""
     run = Incarnation().closed(ENHANCED, HOURS).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     run.wait(5).answer(CancelRefresh, CancelAccepted())
     for _ in range(60):
@@ -117,7 +117,7 @@ def test_a_cancelled_refresh_is_read_without_delay() -> None:
 
 @pytest.mark.parametrize("started", [NOON - timedelta(hours=5), NOON + timedelta(hours=1), None])
 def test_an_adopted_refresh_began_before_it_was_found(started: datetime | None) -> None:
-    """The estimate counts from the start in its row, if there is one."""
+    """The estimate counts from the start in the row of the refresh, if it has one."""
     run = posted(HOURS, adopted=True).reads("Unknown", start=started)
     found = NOON + timedelta(seconds=2)
     began = started if started and started < found else found
@@ -125,21 +125,22 @@ def test_an_adopted_refresh_began_before_it_was_found(started: datetime | None) 
 
 
 def test_a_refresh_of_our_own_began_when_it_was_accepted() -> None:
-    """The time is that of our clock, because the service's clock may be wrong by minutes."""
+    """The estimate counts from the POST by our clock, because the service's clock may be wrong by minutes."""
     run = posted(HOURS).reads("Unknown", start=NOON - timedelta(minutes=10))
     assert run.run.followed.began_at == run.run.followed.posted_at
 
 
 @pytest.mark.parametrize("began", ["0001-01-01T00:00:00", "9999-12-31T23:59:59Z", "yesterday", ""])
 def test_an_impossible_start_is_ignored(began: str) -> None:
-    """An estimate must not end a run."""
+    """An impossible start is ignored, because an estimate must not end a run."""
     run = posted(HOURS, adopted=True).answer(ReadRefresh, RefreshRead(began_at=began))
     assert run.run.followed.began_at == run.run.followed.posted_at
     assert run.status.expected_end == instant(NOON + timedelta(seconds=2, hours=6))
 
 
 def test_the_waits_for_an_external_refresh_follow_earlier_ones() -> None:
-    """They are counted from its start by the service's own clock. They are never very long, because callers wait."""
+    """The waits are counted from the start of the external refresh, by the service's own clock. They are never very
+    long, because callers wait."""
     run = Incarnation(NOON + timedelta(minutes=1)).claimed().history(BLOCKER, durations=HOURS).wait(5)
     waits: list[float] = []
     while run.history(BLOCKER, durations=HOURS).phase is Looking:
@@ -152,7 +153,7 @@ def test_the_waits_for_an_external_refresh_follow_earlier_ones() -> None:
 
 
 def test_the_end_of_an_external_refresh_is_noticed_soon() -> None:
-    """When the run first sees it, most of its time may have passed."""
+    """When the run first sees an external refresh, most of its time may have passed."""
     durations = (600.0, 605.0, 610.0)
     run = Incarnation(NOON + timedelta(minutes=9)).claimed().history(BLOCKER, durations=durations).wait(5)
     while run.now < NOON + timedelta(seconds=620):
@@ -164,7 +165,8 @@ def test_the_end_of_an_external_refresh_is_noticed_soon() -> None:
 
 @pytest.mark.parametrize("service_time", [instant(NOON), "no time"])
 def test_without_a_start_an_external_refresh_has_no_estimate(service_time: str) -> None:
-    """It may just have been accepted. There is no estimate either if the service's clock is not known."""
+    """A refresh without a start may just have been accepted. There is also no estimate if the service's clock is not
+    known."""
     blocker = BLOCKER if service_time == "no time" else ExternalRefresh(refresh_id="theirs")
     run = Incarnation().claimed()
     for number in range(2):
@@ -177,7 +179,7 @@ def test_without_a_start_an_external_refresh_has_no_estimate(service_time: str) 
 
 
 def test_progress_is_shown_until_the_refresh_is_over_or_given_up() -> None:
-    """It is the progress of the last read."""
+    """The status shows the progress of the last successful read."""
     progress = Progress(objects=2, by_status={"InProgress": 2}, tables=(), more_tables=0)
     run = posted(HOURS, ENHANCED).reads("Unknown", progress)
     assert run.status.progress == progress
@@ -187,13 +189,13 @@ def test_progress_is_shown_until_the_refresh_is_over_or_given_up() -> None:
 
 
 def test_a_throttled_read_waits_for_the_given_pause() -> None:
-    """It does not wait for the planned time, and the throttle is not a failure."""
+    """The run waits for the given pause, not for the planned time. The throttle does not count as a failure."""
     run = posted(HOURS).reads("Unknown").wait().answer(ReadRefresh, Throttled(seconds=77, error="HTTP 429"))
     assert (run.seconds, run.run.calls.failures) == (77, 0)
 
 
 def test_a_throttle_without_a_time_backs_off() -> None:
-    """The waits grow. A throttle is not an outage: the request ends only at its own deadline."""
+    """If no pause is given, the waits grow. A throttle is not an outage: the request ends only at its own deadline."""
     run, waits = Incarnation().claimed(), list[float]()
     for _ in range(60):
         run.answer(ReadHistory, Throttled(error="HTTP 430"))
@@ -207,7 +209,7 @@ def test_a_throttle_without_a_time_backs_off() -> None:
 
 
 def test_waits_for_a_throttled_post_grow_too() -> None:
-    """They grow although the history can be read between two of them."""
+    """The waits grow, although the history can be read between two POSTs."""
     run, waits = Incarnation().closed(), list[float]()
     for _ in range(60):
         run.posted(Throttled(error="HTTP 430")).reopened()
@@ -220,7 +222,7 @@ def test_waits_for_a_throttled_post_grow_too() -> None:
 
 
 def test_a_state_without_an_estimate_is_read() -> None:
-    """A state of older code keeps its waits."""
+    """A state of older code has no estimate, and keeps its waits."""
     run = posted(HOURS).reads("Unknown")
     stored = encode(run.run)
     del stored["refresh"]["durations"]
@@ -241,6 +243,6 @@ def test_a_run_continues_with_its_wait() -> None:
 
 
 def test_an_adopted_refresh_has_the_estimate_of_ours() -> None:
-    """The adopted refresh is equivalent to ours."""
+    """An adopted refresh is equivalent to ours, so it has the same estimate."""
     run = Incarnation().closed(STANDARD, HOURS).posted(Appeared(refresh_id="r"))
     assert run.run.followed.durations == HOURS

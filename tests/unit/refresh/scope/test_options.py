@@ -17,7 +17,7 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"retryCount": "1"}, {"type": "Full", "retryCount": 1}),
     ({"retryCount": " 3 "}, {"type": "Full", "retryCount": 3}),
     ({"maxParallelism": "4.0"}, {"type": "Full", "maxParallelism": 4}),
-    # these types cannot apply refresh policies, which Power BI does by default
+    # these types cannot apply refresh policies, but Power BI applies them by default
     ({"type": "calculate"}, {"type": "Calculate", "applyRefreshPolicy": False}),
     ({"type": "clearValues"}, {"type": "ClearValues", "applyRefreshPolicy": False}),
     (
@@ -119,13 +119,13 @@ BAD: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("value", "expected"), GOOD)
 def test_options_have_a_canonical_form(value: dict[str, Any], expected: dict[str, Any]) -> None:
-    """It has Power BI's casing, real numbers and booleans, and always a type."""
+    """The canonical form has Power BI's casing, real numbers and booleans, and always a type."""
     assert check_options(value) == expected
 
 
 @pytest.mark.parametrize(("value", "target"), BAD)
 def test_options_that_power_bi_would_refuse_are_refused_by_name(value: object, target: str) -> None:
-    """The target names the place; the message is complete even without it."""
+    """The target of the error names the place. The message is complete even without the target."""
     with pytest.raises(OptionError) as caught:
         check_options(value)
     assert caught.value.target == target
@@ -134,12 +134,12 @@ def test_options_that_power_bi_would_refuse_are_refused_by_name(value: object, t
 
 
 def test_an_empty_object_is_a_standard_refresh() -> None:
-    """Power BI reads an empty body in the same way."""
+    """An empty object means a standard refresh, as an empty body does for Power BI."""
     assert check_options({}) is None
 
 
 def test_the_body_of_a_standard_refresh_is_only_its_notify_option() -> None:
-    """Any other key would make it an enhanced refresh, which shared capacities refuse."""
+    """Any other key would make the refresh an enhanced one, which shared capacities refuse."""
     assert refresh_body(None, "MailOnFailure") == {"notifyOption": "MailOnFailure"}
 
 
@@ -168,7 +168,8 @@ KEYS = [
 
 @given(JSON | st.dictionaries(st.sampled_from(KEYS), JSON | st.lists(st.dictionaries(st.just("table"), JSON))))
 def test_any_json_is_checked_or_refused(value: Any) -> None:
-    """OptionError is the only exception. An accepted value is canonical: checking it again changes nothing."""
+    """Any value is accepted or raises OptionError. An accepted value is canonical: checking it again changes
+    nothing."""
     try:
         options = check_options(value)
     except OptionError:
