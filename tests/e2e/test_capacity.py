@@ -77,7 +77,7 @@ def test_no_third_refresh_runs(limited: tuple[World, Mortal]) -> None:
         group = groups_when(world, "P1", lambda group: len(group["holders"]) == 2 and group["waiting"])
     assert [run["position"] for run in group["waiting"]] == [*range(len(group["waiting"]))]
     assert set(outcomes.result()) == {200}
-    assert most_at_once(world, models) == 2
+    assert most_at_once(world, models) <= 2
     idle = groups_when(world, "P1", lambda group: not group["holders"])
     assert idle["waiting"] == []
 
@@ -117,7 +117,7 @@ def test_three_callers_and_two_batches_want_fifty_models(limited: tuple[World, M
         refreshes = sorted(world.own(model), key=lambda refresh: str(refresh["startTime"]))
         for one, following in pairwise(refreshes):
             assert one["endTime"] <= following["startTime"]
-    assert most_at_once(world, models) == 2
+    assert most_at_once(world, models) <= 2
     groups_when(world, "P1", lambda group: not group["holders"] and not group["waiting"])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from outbound.exchange import HEADER_BYTES, HEADERS, Limits, NoAnswerError, NotSentError, Outgoing, Received, exchange
-from tests.unit.outbound.calls import HURRIED, LONG, PATIENT, SHORT, get, within_its_limit
+from tests.unit.outbound.calls import LONG, PATIENT, SHORT, get, hurried, within_its_limit
 from tests.unit.outbound.hostile import OK, Peer, Script, answering, dripping, flooding, serving, silent
 
 ENDLESS = b"x" * 65536
@@ -29,7 +29,7 @@ def test_no_answer_within_the_limit(script: Script) -> None:
     """The limit does not restart with each byte, and the socket is closed at the limit."""
     with serving(script) as server:
         with pytest.raises(NoAnswerError, match="Timeout"):
-            within_its_limit(lambda: get(server, HURRIED))
+            within_its_limit(lambda: hurried(lambda limits: get(server, limits)))
         assert server.connection_is_over()
 
 
@@ -46,7 +46,9 @@ def test_a_body_that_is_incomplete_at_the_limit_is_broken(head: bytes, part: byt
     """The answer has its headers, which may be enough for the caller, but no body."""
     with serving(dripping(OK + b"RequestId: 7\r\n" + head, part)) as server:
         received: list[Received] = []
-        within_its_limit(lambda: received.append(get(server, HURRIED)))
+        within_its_limit(
+            lambda: received.append(hurried(lambda limits: get(server, limits), NotSentError, NoAnswerError))
+        )
         assert server.connection_is_over()
     assert (received[0].status, received[0].headers["RequestId"], received[0].body) == (200, "7", b"")
     assert "Timeout" in (received[0].broken or "")
@@ -229,8 +231,9 @@ def test_a_request_that_the_server_does_not_read() -> None:
         given_up.wait(LONG)
 
     with serving(script) as server:
+        request = Outgoing("POST", server.url, {}, b"x" * 50_000_000)
         with pytest.raises(NoAnswerError, match="Timeout"):
-            within_its_limit(lambda: exchange(Outgoing("POST", server.url, {}, b"x" * 50_000_000), HURRIED))
+            within_its_limit(lambda: hurried(lambda limits: exchange(request, limits)))
         given_up.set()
 
 
