@@ -37,8 +37,8 @@ NOT_UNDERSTOOD_SECONDS, LONGEST_NOT_UNDERSTOOD_SECONDS = 30.0, 600.0
 updated or was rolled back. The pause doubles up to the longest."""
 
 DEADLINE_EARLY = TIMER_EARLY + timedelta(seconds=0.5)
-"""A timer that fires more than this time before a deadline was not set for that deadline: the engine fires timers up to
-a second early, and half a second is margin."""
+"""If a timer fires earlier than this before a deadline, it was set for something else. The engine fires timers up to a
+second early; half a second is margin."""
 
 ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
     orders.ReadHistory: (names.READ_HISTORY, orders.ReadHistoryAnswer),

@@ -14,7 +14,7 @@ INTERVALS = {
     "purge_ended": timedelta(days=1),
 }
 """The longest regular time between two runs of each timer, by the name of its function. `purge_ended` runs five times a
-night, so a day is enough from the last run of one night to the first of the next."""
+night; a day is longer than the time from the last run of one night to the first run of the next."""
 MISSED = 3
 """A timer without a run for more than this many intervals counts as late."""
 LONGEST_DELAY = timedelta(hours=1)

@@ -9,8 +9,9 @@ from refresh.times import parse_time
 QUEUES = f"@{names.DATASET_QUEUE}@"
 """The prefix of the instance ids of queues."""
 LATELY = timedelta(days=3)
-"""Only a queue that changed this recently can have entries to expire, or a dead run. A run changes the queue each time
-it continues as new, and is abandoned 30 hours after its POST at the latest."""
+"""A queue that has not changed this recently has no dead run, and no entries to expire except the objects of enhanced
+refreshes (`refresh.queue.memory.OBJECTS_KNOWN`). A run changes the queue each time it continues as new, and is abandoned
+30 hours after its POST at the latest."""
 
 
 def exists(queue: Instance) -> bool:
@@ -28,8 +29,8 @@ def changed_lately(queue: Instance, now: datetime) -> bool:
 
 
 def portion(due: list[str], turn: int, limit: int) -> list[str]:
-    """At most `limit` of the queues. Consecutive values of `turn` choose different queues, so that each queue is chosen
-    after a few of them."""
+    """At most `limit` of the queues. Consecutive values of `turn` choose consecutive portions, so that every queue is
+    chosen after a few calls."""
     if len(due) <= limit:
         return due
     first = turn * limit % len(due)

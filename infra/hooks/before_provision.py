@@ -3,8 +3,8 @@
 
 * With AUTH_MODE entra, it stops if no callers are named. It creates the app registration for which callers request
   tokens, unless SIGN_IN_CLIENT_ID names one. The registration gets no secret and no permission: the platform only
-  validates tokens with it. The hook stops if a registration of the same name exists: that one belongs to a deployment
-  from another machine, whose callers would get 401 from then on.
+  validates tokens with it. The hook stops if a registration of the same name exists. It may belong to a deployment
+  from another machine: with a second registration, the callers of that deployment would get 401.
 * If there is a budget without a first day, it sets that day to the first of this month: Azure accepts no earlier month
   for a new budget, and no change later.
 

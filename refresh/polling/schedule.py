@@ -28,12 +28,12 @@ NEAR_LOOKS = 15
 waits are longer: this many looks are spread evenly over the span, at most MAX_SHARE of the usual duration apart."""
 MAX_SHARE = 0.02
 MARGIN = 1.22
-"""How far the span in which refreshes usually end reaches on each side of the median: the distance to the 10th or the
-90th percentile of the n earlier durations, times MARGIN * (1 + FEW / n). That is 2.4 for three durations and 1.4 for
-twenty. `dev.py bench polling` measures the effect of all these values."""
+"""Refreshes usually end within a span around the median of the n earlier durations. Its length on each side is the
+distance from the median to the 10th or the 90th percentile, times MARGIN * (1 + FEW / n). That factor is 2.4 for three
+durations and 1.4 for twenty. `dev.py bench polling` measures the effect of all these values."""
 FEW = 3
 MIN_MARGIN = 0.03
-"""The minimum reach of that span on each side, as a share of the usual duration, even if all earlier durations were
+"""The minimum length of that span on each side, as a share of the usual duration, even if all earlier durations were
 equal."""
 MAX_LATE = 1.3
 """The maximum of `Expectation.late`, as a multiple of the usual duration, even if individual refreshes took longer."""

@@ -252,7 +252,8 @@ def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
     """With equal options, both entries of a model are one request. With different options, the later start is refused,
     or racing starts become two requests.
 
-    Unsubscribing cancels by key. So of two requests, the action that ends first may cancel the other one.
+    Unsubscribing cancels by key. So if there are two requests with the key, the action that ends first may cancel the
+    request of the other action.
     """
     same, same_too, other, other_too = (ending for _, ending in played(apps, twice, twice_but_not_the_same, files=BOTH))
     for ending in (same, same_too):

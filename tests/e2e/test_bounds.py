@@ -276,7 +276,7 @@ def test_hostile_answers_break_nothing(
 ) -> None:
     """The app answers no call with 5xx, each request ends with a true outcome, and memory stays small.
 
-    Two of three answers of Power BI are invalid, and three of four of a receiver.
+    Two of three answers of Power BI and three of four answers of a receiver are invalid.
     """
     world, host, power_bi = estate
     chance = random.Random(seed)  # noqa: S311 - the same answers each time

@@ -176,7 +176,7 @@ def test_a_failure_has_the_shape_of_durable(world: World) -> None:
 @pytest.mark.parametrize("token", ["", "?token=", "?token=wrong", "?token=%00%ff"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_a_wrong_token_gives_no_access(world: World, method: str, token: str) -> None:
-    """A wrong token gets a 404, as an id does that does not exist."""
+    """A wrong token gets a 404, just like an unknown id."""
     started = world.ask(world.model())
     answer = requests.request(method, started["statusUri"].split("?")[0] + token, timeout=30)
     unknown = requests.request(method, f"{world.app}/api/refreshes/{uuid.uuid4().hex}{token}", timeout=30)

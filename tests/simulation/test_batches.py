@@ -21,7 +21,7 @@ SEEDS = (0, 1, 2)
 
 
 def begun_again(seed: int, **spec: Any) -> Result:
-    """Plays a day with one batch. Its start arrives a second time later."""
+    """Plays a day with one batch whose start is delivered again later."""
     day = Scenario(
         seed=seed,
         level="heavy",

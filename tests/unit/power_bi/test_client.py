@@ -160,7 +160,8 @@ def test_cancel_returns_whether_power_bi_will_try(answer: Any, expected: bool) -
 
 
 def test_cancel_of_an_unknown_refresh_is_refused() -> None:
-    """A refresh that Power BI does not know can be neither cancelled nor ended."""
+    """For a refresh that Power BI does not know, the client raises Refused. It does not say that the refresh has
+    ended."""
     power_bi, _ = client(reply(404))
     with pytest.raises(Refused) as caught:
         power_bi.cancel(WORKSPACE, DATASET, REFRESH)

@@ -108,7 +108,7 @@ def test_a_refusal_is_permanent(identity: Serving, fault: str, client_id: str | 
 def test_the_status_decides_with_any_body(
     monkeypatch: pytest.MonkeyPatch, status: int, kind: type[PowerBiError], body: str
 ) -> None:
-    """The HTTP status decides. azure.identity shows its number in the error if there is a body, or fails to read the
+    """The HTTP status decides. With a body, azure.identity either puts the status into its error, or fails to read the
     body."""
     head = f"HTTP/1.1 {status} Thing\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
 

@@ -153,8 +153,8 @@ def bind(port: int) -> socket.socket:
 
 
 def bind_rpc() -> socket.socket:
-    """A socket for the client's RPC port: 17071 as in the real extension, or, if that is taken, a port between 30000
-    and 31000."""
+    """A socket for the client's RPC port: 17071 as in the real extension, or, if that is taken, a port from 30000
+    to 30999."""
     for port in (17071, *random.sample(range(30000, 31000), 50)):
         try:
             return bind(port)

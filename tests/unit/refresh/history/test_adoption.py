@@ -345,8 +345,8 @@ def test_the_clock_of_the_service_is_known_from_the_look() -> None:
 
 
 def test_a_refresh_has_rolled_over_if_all_rows_are_newer() -> None:
-    """A refresh is still in the history if this is short, because a short history is complete, or if one of its rows is
-    older."""
+    """A refresh is still in the history if the history has an older row, or if the history is short: a short history is
+    complete."""
     newer = [after(number + 1, f"n-{number}") for number in range(20)]
     assert rolled_over(newer, NOON)
     assert not rolled_over(newer[1:], NOON)

@@ -47,8 +47,8 @@ def test_runs_and_requests_newest_last() -> None:
 
 
 def test_a_run_with_the_id_of_a_former_one() -> None:
-    """A run may have the id of an earlier run whose request was purged. A repeat differs from it: it comes or was sent
-    earlier."""
+    """A run may have the id of an earlier run whose request was purged. News that was sent before the stored end of a
+    run with this id, or soon after it, is a repeat; later news is about another run."""
     first, second = ended("a", 90), ended("a", 40, "Failed")
     kept = after(first, replace(first, at=at(61)), second, first, replace(second, at=at(11)))
     assert [(run.recorded_at, run.status) for run in kept.runs] == [(at(90), "Completed"), (at(40), "Failed")]

@@ -91,7 +91,7 @@ def test_the_kind_of_an_external_refresh_must_be_known() -> None:
 
 
 def test_only_a_few_enhanced_refreshes_are_read_and_only_if_that_saves_calls() -> None:
-    """For short refreshes, no details are read: without them, as few calls are needed."""
+    """For short refreshes, no details are read, because they would not reduce the number of calls."""
     rows = [row("ViaApi", 5_000), *enhanced(*[600.0] * 9)]
     assert [entry.request_id for entry in to_read(rows)] == [f"r{n}" for n in range(MAX_READ)]
     assert to_read(enhanced(20, 30, 299)) == []

@@ -84,8 +84,8 @@ def test_a_return_applies_to_one_permit_of_one_run(desk: Desk) -> None:
 
 @pytest.mark.parametrize("returning", [set(), {"first"}, {"second"}, {"first", "second"}])
 def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) -> None:
-    """In the end, an execution that returned the permit does not have it. An execution that took it and did not return
-    it has it, if all arrive twice."""
+    """In the end, no execution that returned the permit has it. If each operation arrives twice, an execution that did
+    not return the permit has it, if there is one."""
     operations = [("take", "first"), ("take", "second"), *(("return", name) for name in sorted(returning))]
     for order in permutations(operations):
         for twice in (False, True):

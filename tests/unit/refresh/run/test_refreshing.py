@@ -368,7 +368,8 @@ def test_a_restarted_run_cancels_a_refresh_without_requests() -> None:
 
 
 def test_a_restarted_run_does_not_mistake_one_missing_row_for_a_drop() -> None:
-    """The previous incarnation may have seen the row. So a second refresh could start while the first is running."""
+    """The previous incarnation may have seen the row. If its absence counted as a drop at once, a second refresh could
+    start while the first is running."""
     run = Incarnation(NOON + timedelta(hours=2), number=2).claimed(**RECORDED)
     assert run.absent().wait().reads("Unknown").phase is Polling
 
