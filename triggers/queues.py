@@ -10,8 +10,8 @@ QUEUES = f"@{names.DATASET_QUEUE}@"
 """The prefix of the instance ids of queues."""
 LATELY = timedelta(days=3)
 """A queue that has not changed this recently has no dead run, and no entries to expire except the objects of enhanced
-refreshes (`refresh.queue.memory.OBJECTS_KNOWN`). A run changes the queue each time it continues as new, and is abandoned
-30 hours after its POST at the latest."""
+refreshes (`refresh.queue.memory.OBJECTS_KNOWN`). A run changes the queue each time it continues as new, and is
+abandoned 30 hours after its POST at the latest."""
 
 
 def exists(queue: Instance) -> bool:

@@ -159,8 +159,8 @@ def _model() -> Json:
         "expectedEveryHours": {
             "type": "number",
             "exclusiveMinimum": 0,
-            "description": "How often a success is expected, in hours: according to EXPECTED_EVERY_HOURS, or to the last "
-            "request of the model that has this key.",
+            "description": "How often a success is expected, in hours: according to EXPECTED_EVERY_HOURS, or to the "
+            "last request of the model that has this key.",
         },
         "overdueSince": time("When the model became overdue."),
         "days": {
