@@ -172,9 +172,8 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     """Waits for the first of the events and the timer. Returns the outcome if the notification carried it.
 
     Whether the timer is for the deadline or for the recheck is decided when it is created: a fired timer counts as due,
-    regardless of the current time. There is one exception. If the turn waits for its deadline, and a timer fires more
-    than DEADLINE_EARLY before it, this is the recheck timer of an episode that the engine lost after sending its
-    messages. The request then only rechecks.
+    regardless of the current time. One exception: if the turn waits for its deadline, and a timer fires more than
+    DEADLINE_EARLY before it, this is the recheck timer of an episode that the engine lost after sending its messages.
     """
     began: datetime = now(context)
     recheck_at = began + timedelta(seconds=state.recheck_seconds)
