@@ -211,7 +211,8 @@ def main(arguments: list[str] | None = None) -> int:
             for name, value in serving.settings.items():
                 print(f"{name}={value}")
             print(f"identity endpoint ready: {serving.base_url}", flush=True)
-            while not stop.wait(3600):
+            # Python handles a signal that arrives just before a wait only after that wait
+            while not stop.wait(1):
                 pass
     except OSError as problem:
         print(f"identity endpoint: port {port} cannot be used, {problem}", file=sys.stderr)

@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with serve(service, options.port) as serving:
             print(f"power bi service ready: {serving.base_url}", flush=True)
-            while not stop.wait(3600):
+            # Python handles a signal that arrives just before a wait only after that wait
+            while not stop.wait(1):
                 pass
     except PortTaken as problem:
         print(f"power bi service: {problem}", file=sys.stderr)
