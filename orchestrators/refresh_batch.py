@@ -129,7 +129,7 @@ def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
         state, lost = machine.let_wait_again(state, lost), []
     if state.stop and not state.settled:
         state, healthy = yield from _settle(context, state, healthy)
-    # the requests of the batch time out at its deadline, so models that waited for them are not started at that moment
+    # at the deadline, requests of the batch time out and make room for others, which must not start any more
     numbers = machine.ready(state) if now(context) < state.deadline - DEADLINE_EARLY else []
     if numbers or lost:
         healthy = (yield from _start(context, state, [*lost, *numbers])) and healthy

@@ -32,7 +32,7 @@ bp = df.Blueprint()
 
 @http_function(bp, route="check", methods=["POST"], engine=False)
 async def http_check(req: func.HttpRequest) -> func.HttpResponse:
-    """200 with `ok` and, if that is false, the `error` that a request would get; 400 for the errors of a start.
+    """200 with `ok` and, if that is false, the `error` that a request would get; 400 for an invalid body.
 
     The body is that of a start. workspaceId and datasetId are enough; other keys are checked, too.
     """

@@ -84,7 +84,7 @@ async def requests_before(
 ) -> tuple[list[Listed], Place | None]:
     """The newest requests before a place, and the place to continue from; None if there are no more.
 
-    Raises BadRequestError if it would have to read too many instances.
+    Raises BadRequestError if the first window has too many instances.
     """
     prefix = request_prefix(filters.dataset_id) if filters.dataset_id else ""
     newest, read, complete_from = Newest(before), 0, ""

@@ -39,9 +39,9 @@ EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """The place of a request in the list; places are ordered by time. `at` has the form of `instant`.
+    """The place of a request in the list; places are ordered from old to new. `at` has the form of `instant`.
 
-    A place without a request comes after all requests of that time.
+    A place without a request is older than all requests of that time.
     """
 
     at: str
@@ -69,8 +69,8 @@ class Listed:
 def place_of(request: StoredRequest, instance: Instance) -> Place:
     """The place of a request, from the time when it was sent.
 
-    If the app was stopped for long, a request can last beyond its deadline. So that its page still finds it, the list
-    then orders it by a later time than the time at which it was sent: LIFETIME before its last continue-as-new.
+    If the app was stopped for long, a request can last beyond its deadline, and the windows for the time at which it
+    was sent would miss it. So the list orders such a request by a later time: LIFETIME before its last continue-as-new.
     """
     requested_at, created = request.state.requested_at, parse_time(instance.created)
     return Place(max(requested_at, instant(created - LIFETIME)) if created else requested_at, request.id)
@@ -80,7 +80,7 @@ def windows(before: Place | None, since: datetime | None, now: datetime) -> Iter
     """The windows in which to search for requests before a place (None: all), newest window first."""
     begin = time_of(before.at) if before else now
     floor, length = since or EARLIEST, FIRST_WINDOW
-    # instances created later belong to requests that come after the place
+    # instances created later belong to newer requests, which earlier pages have shown
     until = begin + LIFETIME + CLOCKS if before else None
     for number in range(WINDOWS + 1):
         after = max(begin - length, floor) if number < WINDOWS else floor

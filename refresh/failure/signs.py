@@ -3,8 +3,8 @@
 Sources: documented and observed failures of refreshes ("Troubleshoot refresh scenarios" of Power BI, its reference for
 enhanced refresh, Azure SQL's list of transient errors, and public reports). The patterns are applied to the result of
 `masking.words_of`, which holds no names. The first match counts. Lasting causes come before transient ones, so that an
-error that mentions both is not retried. Missing source tables come before rejected credentials, because their messages
-also mention access.
+error that mentions both is not retried. One transient cause is among the lasting ones: missing source tables come
+before rejected credentials, because their messages also mention access.
 """
 
 import re

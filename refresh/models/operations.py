@@ -85,7 +85,7 @@ class RequestsEnded(AboutModel, frozen=True, kw_only=True, tag="requests_ended")
 
 
 class Expect(AboutModel, frozen=True, kw_only=True, tag="expect"):
-    """Makes the index list a model that the setting EXPECTED_EVERY_HOURS names, even if it never had a request."""
+    """Adds a model to the index because the setting EXPECTED_EVERY_HOURS names it, even if it never had a request."""
 
 
 class NoteOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):

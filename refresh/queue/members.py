@@ -197,7 +197,7 @@ def _run_to_join(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
 def _left(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
     before = _standing(queue, run, request, start=False)
     del run.members[request]
-    # a request that leaves before the close has no refresh that must continue for it
+    # only a request that leaves a closed run without cancelling keeps the refresh: before the close there is none
     run.kept = run.kept or (run.closed and not operation.cancel)
     run.cancel = not (run.members or run.kept or run.adopted)
     if not run.closed and run.members:

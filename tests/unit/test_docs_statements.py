@@ -42,9 +42,9 @@ NUMBERS = [
     (API, f"| `waitSeconds` | 0 to {MAX_WAIT_SECONDS}:"),
     (API, f"object of strings, at most {spec.MAX_CALLER_BYTES // 1024} KB"),
     (API, f"at most {PAGE_REQUESTS} requests"),
-    (API, f"more than {MAX_ROWS:,} rows"),
+    (API, f"{MAX_ROWS:,} rows of the storage"),
     (CALLERS, f"newest first, {PAGE_REQUESTS} to a page"),
-    (CALLERS, f"more than {MAX_ROWS:,} rows"),
+    (CALLERS, f"{MAX_ROWS:,} rows of the storage"),
     (
         ERRORS,
         f"({room.MAX_RUNS} runs, {room.MAX_MEMBERS:,} requests, {room.MAX_OBJECTS_WAITING:,} tables and partitions, or "

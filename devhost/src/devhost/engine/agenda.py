@@ -28,7 +28,7 @@ class Flight:
 class Agenda:
     """An item is staged when a message arrives for it and becomes ready with the commit that stores the message.
 
-    An item has one state at a time: messages that arrive while it is in flight or hidden wait.
+    An item has one state at a time. While it is in flight or hidden, messages that arrive for it have to wait.
     """
 
     def __init__(self) -> None:

@@ -83,8 +83,8 @@ class Management:
         return None
 
     async def _entity(self, request: Request, method: str, name: str, key: str, more: int) -> Answer | None:
-        """One entity. A read takes the key `$` as the empty key; a signal takes the key as it is, even if it is
-        missing."""
+        """One entity. A read takes the key `$` as the empty key; a signal does not. If the path has no key, both use
+        the empty key."""
         if more > 1:
             return None
         if method == "GET":

@@ -417,7 +417,7 @@ class Queue(RuleBasedStateMachine):
         assert isinstance(answer, Finished)
         life.dead = True
         assert answer.next is None or answer.next.run == self.desk.runs[0].id
-        # runs made for members of the ended run come before all runs of later requests
+        # runs made for members of the ended run are ordered by the time of their enrolment
         runs = self.desk.runs
         for place, run in enumerate(runs):
             if run.id not in self.order:
@@ -494,7 +494,7 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def runs_keep_their_order(self) -> None:
-        """Runs are first in, first out. Only runs made for members of an ended run go first."""
+        """Runs are first in, first out. Those for members of an ended run are in the order of their enrolments."""
         runs = [run.id for run in self.desk.runs]
         assert runs == sorted(runs, key=self.order.index)
 
