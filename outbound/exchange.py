@@ -85,7 +85,7 @@ class ExchangeError(Exception):
 
 
 class NotSentError(ExchangeError):
-    """Certainly not sent: the name, connection, TLS or proxy failed, or the deadline had passed."""
+    """Certainly not sent: the name look-up, the connection, TLS or the proxy failed, or the deadline had passed."""
 
 
 class NoAnswerError(ExchangeError):

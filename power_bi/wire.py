@@ -115,7 +115,7 @@ class Wire:
         log.debug("%s %s: HTTP %d in %.0f ms, RequestId %s", method, path, received.status, took, request_id)
         enhanced = any(key != "notifyOption" for key in body or ())
         answer = Answer(method, operation, dataset_id, received.status, received.headers, received.body, enhanced)
-        # an accepted change needs only the headers
+        # only the headers of the answer to an accepted change are needed, so its body may be incomplete
         if received.broken and not (answer.ok and method != "GET"):
             raise AnswerLost(Facts(service_message=f"{self._host}, {received.broken}", http_status=received.status))
         return answer

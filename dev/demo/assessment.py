@@ -80,7 +80,7 @@ def _contradiction(report: Report, refresh: Refresh | None, slack: timedelta) ->
 
 
 def exit_code(assessments: Sequence[Assessment]) -> int:
-    """0 if there is an assessment and each is correct, or is an unchecked success."""
+    """0 if there is at least one assessment, and each one is correct or an unchecked success."""
     good = bool(assessments) and all(a.correct or (a.correct is None and a.status == "Completed") for a in assessments)
     return 0 if good else 1
 

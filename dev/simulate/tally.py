@@ -69,7 +69,7 @@ class Tally:
         self.days.update(name for name, count in result.counts.items() if count)
 
     def faults(self) -> list[str]:
-        """The names of all faults: first those of the rates, then the counts that no list of this module names."""
+        """The names of all faults: first those in FAULTS, then each count that is in no list of this module."""
         known = {*FAULTS, *OUTCOMES, *EVENTS}
         others = sorted(name for name in self.times if name not in known and not name.startswith(OUTCOME))
         return [*FAULTS, *others]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """After `azd deploy`: prints the manual steps, waits for the app, tests it, and prints parameters for the pipelines.
 
-If SMOKE_WORKSPACE and SMOKE_DATASET are set in the azd environment, the smoke test checks that model, too, if `az` is
+The smoke test also checks a model if SMOKE_WORKSPACE and SMOKE_DATASET of the azd environment name one, and `az` is
 signed in as a service principal: a person gets no token for the app. Otherwise the model is not checked, and the reason
 is printed. To run it by hand: `python3 infra/hooks/after_deployment.py`. The exit code is that of the smoke test.
 """

@@ -209,7 +209,7 @@ def test_callers_may_sign_in() -> None:
 
 
 def test_readers_may_only_read() -> None:
-    """Readers may read and not call. Callers may also read."""
+    """Readers may only read. Callers may read, too."""
     reader, stranger = "99999999-89ab-cdef-0123-456789abcdef", "99999999-89ab-cdef-0123-000000000000"
     settings = read(**SIGN_IN, ALLOWED_READERS=reader.upper())
     assert [settings.allows_reader(one) for one in (ONE, reader, stranger)] == [True, True, False]
