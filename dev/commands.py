@@ -80,8 +80,8 @@ def split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def joined(arguments: list[str]) -> list[str]:
-    """Writes `--key -x` as `--key=-x`: one of 64 keys begins with a hyphen, and argparse would take it for an
-    option."""
+    """Writes `--key -x` as `--key=-x`: one key in 64 begins with a hyphen, and argparse would take such a key
+    for an option."""
     found: list[str] = []
     for argument in arguments:
         if found and found[-1] in SECRETS:

@@ -35,8 +35,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Waiter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A waiting run. `wake`: the event that it waits for. `due`: the latest time of its next message, unless the run is
-    dead.
+    """A waiting run. `wake`: the event that it waits for. `due`: the time by which it sends its next
+    message, unless it is dead.
 
     `woken`: the run was notified that it can have a place.
     """

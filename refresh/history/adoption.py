@@ -45,7 +45,7 @@ def look_at(rows: Sequence[RefreshRow], service_time: datetime, read_at: datetim
 
     Only rows that could later be mistaken for new ones are listed, so the look stays small. Whether the model is a
     Direct Lake model is noted now, because many new rows can later push the old rows out. A model that also has
-    imported tables shows other refresh types, and framing does not load those tables.
+    imported tables does not count as one: its rows have other refresh types, and framing does not load those tables.
     """
     known = (row.request_id for row in rows if row.start is None or row.start >= service_time - CLOCK_STEP)
     busy_with = blocker(rows, service_time)

@@ -61,7 +61,7 @@ def answer(
 ) -> Json:
     """A response whose body has one schema, or one of several.
 
-    `example`: its name in EXAMPLES, if that differs from the schema's; an answer of several forms has several names.
+    `example`: the names of its examples in EXAMPLES, one for each form of the answer; by default that of the schema.
     `following`: the response has headers that say where and when to poll; `later`: it says when to send the call again.
     """
     first = schema if isinstance(schema, str) else schema[0]
