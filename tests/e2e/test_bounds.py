@@ -136,7 +136,8 @@ def test_a_list_of_many_pages_is_newest_first(tmp_path: Path) -> None:
         (recent,) = whole_list(world, datasetId=models[0], since=first[9]["requestedAt"])
         assert [row["id"] for row in recent] == ids[::3][:-11:-1]
         continuation = world.listing().json()["continuation"]
-        for forged in (continuation[:-1], continuation[:20] + "A" + continuation[21:], "AAAA", "x" * 3000):
+        other = "B" if continuation[20] == "A" else "A"
+        for forged in (continuation[:-1], continuation[:20] + other + continuation[21:], "AAAA", "x" * 3000):
             assert world.listing(continuation=forged).status_code == 400
         for stale in ({"datasetId": models[0]}, {"status": "Completed"}, {"since": times[-1]}):
             refused = world.listing(continuation=continuation, **stale)
