@@ -9,7 +9,7 @@ import requests
 
 from devhost_tests.process import Client, Devhost, until
 from refresh.reporting.callback import LOOKS
-from refresh.times import parse_time
+from refresh.times import iso, parse_time
 from tests.e2e.receiver import SECRET, Receiver, receiving
 from tests.e2e.test_crashes import Mortal, MortalElsewhere, killable
 from tests.e2e.world import CALL_SECONDS, END_SECONDS, LONG, WORKSPACE, World
@@ -31,9 +31,9 @@ def callbacks(host: Client, request_id: str) -> list[Json]:
     return list(host.manage("GET", f"/instances?instanceIdPrefix=callback-{request_id}&showInput=true").json())
 
 
-def times_parsed(report: Json) -> Json:
-    """A report with its times as values, which are the same however the engine writes them."""
-    return {key: parse_time(value) if key.endswith("At") else value for key, value in report.items()}
+def with_exact_times(report: Json) -> Json:
+    """A report with its times in the one form in which the app writes them."""
+    return {key: iso(parse_time(value)) if key.endswith("At") else value for key, value in report.items()}
 
 
 def settled(host: Client, request_id: str, how: str) -> Json:
@@ -62,8 +62,9 @@ def test_one_callback_with_the_outcome(calling_back: App, outcome: str, code: st
     error = status.get("error")
     assert call.body.get("Error") == (error and {"ErrorCode": error["code"], "Message": error["message"]})
     output = call.body["Output"]
+    assert with_exact_times(output) == output
     # the real engine removes the last zeros of the times in a status
-    assert times_parsed(output) == times_parsed({key: status[key] for key in output})
+    assert output == with_exact_times({key: status[key] for key in output})
     assert {key: value for key, value in call.body.items() if key in status} == {
         key: value for key, value in output.items() if key != "error"
     }

@@ -17,7 +17,7 @@ from tests.simulation.scenario import LEVELS, Level
 ROOT = Path(__file__).parents[2]
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
-SEEDS, CHUNK, GOOD_DAYS = 20, 10, 8
+SEEDS, CHUNK, GOOD_DAYS = 30, 15, 8
 """Each night a workflow plays 2,000 other days."""
 BUSY_DAYS = (105, 106, 58, 9, 59, 4, 92, 35, 103, 63, 107, 85, 41, *range(150))
 """The seeds of the days that are played until each kind of fault and each outcome has occurred.
@@ -58,7 +58,7 @@ def test_every_day_keeps_the_invariants(first: int) -> None:
     tally = Tally()
     for seed in range(first, first + CHUNK):
         tally.add(play(seed))
-    assert tally.times["outcome Completed"] > CHUNK / 4, "too few callers got the outcome Completed"
+    assert tally.times["outcome Completed"] > CHUNK, "too few callers got the outcome Completed"
 
 
 @pytest.mark.parametrize(("seed", "level"), kept_seeds())
