@@ -1,5 +1,4 @@
-"""The identity endpoint of App Service, for development. In Azure, an app gets the tokens of its managed identity
-there.
+"""The identity endpoint of App Service, for development: in Azure, it gives an app the tokens of its identity.
 
 Source of the protocol: Microsoft's "How to use managed identities for App Service", REST endpoint. The texts of the
 errors are real ones. Tests control the endpoint over HTTP, below `/control`:
@@ -20,7 +19,6 @@ import argparse
 import asyncio
 import logging
 import secrets
-import signal
 import sys
 import threading
 import time
@@ -31,7 +29,7 @@ from typing import Any
 
 from aiohttp import web
 
-from dev.loops import running
+from dev.loops import running, until_signalled
 
 log = logging.getLogger("dev.identity_endpoint")
 API_VERSION = "2019-08-01"
@@ -203,17 +201,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"on 127.0.0.1 (default {DEFAULT_PORT})")
     port = parser.parse_args(arguments).port
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    wait = until_signalled()
     try:
         with serve(IdentityEndpoint(), port) as serving:
             for name, value in serving.settings.items():
                 print(f"{name}={value}")
             print(f"identity endpoint ready: {serving.base_url}", flush=True)
-            # Python handles a signal that arrives just before a wait only after that wait
-            while not stop.wait(1):
-                pass
+            wait()
     except OSError as problem:
         print(f"identity endpoint: port {port} cannot be used, {problem}", file=sys.stderr)
         return 2

@@ -1,8 +1,9 @@
-"""An event loop on a thread of its own, for servers that run during a block of code."""
+"""For servers: an event loop on a thread of its own during a block of code, and the wait for Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,20 @@ from typing import Any
 STEP_SECONDS = 30.0
 
 Call = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+def until_signalled() -> Callable[[], None]:
+    """From now on, Ctrl-C and SIGTERM end a wait instead of the process. Returns the function that waits for them."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+
+    def wait() -> None:
+        # Python handles a signal that arrives just before a blocking call only after that call, so each is short
+        while not ended.wait(1):
+            pass
+
+    return wait
 
 
 @contextmanager

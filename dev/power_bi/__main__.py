@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import secrets
-import signal
 import sys
-import threading
-from types import FrameType
 
+from dev.loops import until_signalled
 from dev.power_bi.server import PortTaken, serve
 from dev.power_bi.service import PowerBiService
 
@@ -29,21 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     level = logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(message)s")
-    stop = threading.Event()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
+    wait = until_signalled()
     # apps remember the ids of refreshes longer than this process runs, so a restart must not repeat them
     service = PowerBiService(options.seed or secrets.token_hex(8))
     try:
         with serve(service, options.port) as serving:
             print(f"power bi service ready: {serving.base_url}", flush=True)
-            # Python handles a signal that arrives just before a wait only after that wait
-            while not stop.wait(1):
-                pass
+            wait()
     except PortTaken as problem:
         print(f"power bi service: {problem}", file=sys.stderr)
         return 2
