@@ -10,12 +10,10 @@ from datetime import datetime, timedelta
 
 from power_bi.errors import Facts, Throttled
 from refresh import clock
-from refresh.times import instant
+from refresh.times import TIMER_EARLY, instant
 
-MAX_MODELS = 1000
+CLEAN_UP_FROM = 1000
 """When pauses of this many models are stored, the expired ones are removed."""
-TIMER_EARLY = timedelta(seconds=1)
-"""How much too early a durable timer can fire; it still counts as due."""
 
 
 class Throttle:
@@ -32,7 +30,7 @@ class Throttle:
         now = clock.now()
         until = now + timedelta(seconds=answer.retry_after_seconds)
         with self._lock:
-            if len(self._until) >= MAX_MODELS:
+            if len(self._until) >= CLEAN_UP_FROM:
                 self._until = {model: end for model, end in self._until.items() if end > now}
             self._until[dataset_id] = max(until, self._until.get(dataset_id, until))
 
@@ -43,6 +41,7 @@ class Throttle:
             until = self._until.get(dataset_id)
             if until is None:
                 return
+            # a durable timer that fires a little too early still counts as due
             if until - now <= TIMER_EARLY:
                 del self._until[dataset_id]
                 return

@@ -67,5 +67,10 @@ def _describe(kind: Any) -> None:
             _DESCRIBED.add(kind)
 
 
+def without_none(value: dict[str, Any]) -> dict[str, Any]:
+    """The entries of an answer that have a value. Keys without a value are left out of answers."""
+    return {key: entry for key, entry in value.items() if entry is not None}
+
+
 replace = msgspec.structs.replace
 """A copy of a message with some fields changed."""

@@ -8,6 +8,7 @@ import msgspec
 from refresh.batch.outcome import counts_of
 from refresh.batch.state import Progress
 from refresh.batch.stored import StoredBatch
+from refresh.messages import without_none
 from refresh.polling.schedule import next_wait
 from refresh.reporting.status import StatusReport
 from refresh.times import instant, time_of
@@ -40,7 +41,7 @@ def batch_report(batch: StoredBatch, now: datetime) -> StatusReport:
         "counts": msgspec.to_builtins(counts_of(state)),
         "models": [_model(batch, number, progress) for number, progress in enumerate(state.progress)],
     }
-    known = {key: value for key, value in facts.items() if value is not None}
+    known = without_none(facts)
     words = {"Completed": "Completed", "Terminated": "Terminated"}
     durable = {
         "instanceId": batch.id,
@@ -83,4 +84,4 @@ def _model(batch: StoredBatch, number: int, progress: Progress) -> Json:
         "endedAt": progress.ended_at,
         "earlier": True if progress.request_id else None,
     }
-    return {key: value for key, value in facts.items() if value is not None}
+    return without_none(facts)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from refresh.messages import without_none
 from refresh.models.state import Active, Record, RecordedRun
 from refresh.queue.state import Queue
 from refresh.reporting.models import Json
@@ -51,7 +52,7 @@ def requests_json(requests: Iterable[StoredRequest], queue: Queue) -> list[Json]
 
 
 def _run(run: RecordedRun) -> Json:
-    return _without_none(
+    return without_none(
         {
             "runId": run.run_id,
             "refreshId": run.refresh_id,
@@ -72,7 +73,7 @@ def _run(run: RecordedRun) -> Json:
 def _request(request: StoredRequest, live: Live) -> Json:
     outcome, spec = request.outcome, request.state.spec
     known = outcome or live
-    return _without_none(
+    return without_none(
         {
             "id": request.id,
             "status": known.status,
@@ -94,7 +95,3 @@ def _seconds(begin: str | None, end: str | None) -> float | None:
     if begun is None or ended is None:
         return None
     return max(round((ended - begun).total_seconds(), 1), 0.0)
-
-
-def _without_none(value: Json) -> Json:
-    return {key: entry for key, entry in value.items() if entry is not None}

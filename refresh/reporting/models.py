@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from refresh.messages import typed_json
+from refresh.messages import typed_json, without_none
 from refresh.models.freshness import Durations, Health, due_at, durations, expected_hours, health_of, in_use
 from refresh.models.state import Active, Entry
 from refresh.times import instant, parse_time
@@ -91,7 +91,7 @@ def model_json(model: KnownModel) -> Json:
     """A model, without keys that have no value."""
     entry, due, spent = model.entry, model.overdue_since, durations(model.entry)
     age = model.success_age
-    return _without_none(
+    return without_none(
         {
             "datasetId": model.dataset_id,
             "workspaceId": entry.workspace_id or None,
@@ -128,7 +128,7 @@ def activity(active: Active | None) -> str:
 
 def active_json(active: Active) -> Json:
     """The active run."""
-    return _without_none(
+    return without_none(
         {
             "runId": active.run_id,
             "since": active.since,
@@ -197,7 +197,3 @@ def _sort_key(model: KnownModel, sort: str) -> SortKey:
             return float(-entry.failures), success, dataset_id
         case _:
             return float(HEALTHS.index(model.health)), success, dataset_id
-
-
-def _without_none(value: Json) -> Json:
-    return {key: entry for key, entry in value.items() if entry is not None}

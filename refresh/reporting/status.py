@@ -10,7 +10,7 @@ from refresh.capacity.answers import WaitsForPlace
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
-from refresh.messages import ApiMessage
+from refresh.messages import ApiMessage, without_none
 from refresh.polling.schedule import next_wait
 from refresh.queue.state import Queue
 from refresh.request.state import RequestOutcome, RequestState, Standing, phase_of
@@ -143,7 +143,7 @@ def summary(request: StoredRequest, run: RunStatus | None = None, names: ModelNa
     spec, outcome = request.state.spec, request.outcome
     standing = live_by_run(request.standing, run) if run else live_by_request(request.standing)
     of = outcome or standing
-    return _without_none(
+    return without_none(
         {
             "id": request.id,
             "status": outcome.status if outcome else standing.status,
@@ -180,7 +180,7 @@ def _with_ids(request: StoredRequest, body: Json, names: ModelNames) -> Json:
     durable = {key: body.pop(key) for key in ("runtimeStatus", "customStatus", "output")}
     times = {"createdTime": state.requested_at, "lastUpdatedTime": request.updated}
     # the keys of Durable's own status are always present, because its pollers read them
-    return {**error, **_without_none({**ids, **body}), "instanceId": request.id, **durable, **times}
+    return {**error, **without_none({**ids, **body}), "instanceId": request.id, **durable, **times}
 
 
 def _ended(outcome: RequestOutcome) -> Json:
@@ -195,7 +195,3 @@ def _durable(request: StoredRequest, outcome: RequestOutcome | None, status: str
     words = {"Completed": "Completed", "Terminated": "Terminated"}
     output = {key: value for key, value in _ended(outcome).items() if key != "error"}
     return {"runtimeStatus": words.get(outcome.status, "Failed"), "customStatus": None, "output": output}
-
-
-def _without_none(value: Json) -> Json:
-    return {key: entry for key, entry in value.items() if entry is not None}

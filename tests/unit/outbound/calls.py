@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from outbound.exchange import Limits, NotSentError, Outgoing, Received, exchange
+from outbound.exchange import ExchangeError, Limits, NotSentError, Outgoing, Received, exchange
 from tests.unit.outbound.hostile import Server
 
 T = TypeVar("T")
@@ -23,14 +23,14 @@ def get(server: Server, limits: Limits = PATIENT, **headers: str) -> Received:
     return exchange(Outgoing("GET", server.url, headers), limits)
 
 
-def hurried(call: Callable[[Limits], T], *too_slow: type[Exception]) -> T:
+def hurried(call: Callable[[Limits], T], too_slow: type[ExchangeError] = NotSentError) -> T:
     """The result of a call that is meant to reach a short time limit.
 
-    `too_slow` are the errors of a machine that reached the limit too early: by default before it was connected. The
-    limit is then longer.
+    `too_slow` is the error if the machine was so slow that the limit came too early: by default before the connection.
+    The call is then repeated with a longer limit.
     """
     for seconds in (SHORT, 4 * SHORT):
-        with suppress(*too_slow or (NotSentError,)):
+        with suppress(too_slow):
             return call(Limits(LONG, LONG, seconds, 1024 * 1024))
     return call(Limits(LONG, LONG, 16 * SHORT, 1024 * 1024))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from outbound import deadline
-from outbound.exchange import NoAnswerError, NotSentError, Outgoing, exchange
+from outbound.exchange import ExchangeError, NoAnswerError, NotSentError, Outgoing, exchange
 from tests.unit.outbound.calls import LONG, PATIENT, SHORT, get, hurried
 from tests.unit.outbound.hostile import OK, Peer, answering, dripping, serving
 
@@ -158,7 +158,7 @@ def test_an_exchange_leaves_nothing_open() -> None:
     """An exchange leaves no socket and no loop open, with or without success."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with serving(dripping(OK + b"\r\n", b"x")) as server:
-        hurried(lambda limits: get(server, limits), NotSentError, NoAnswerError)
+        hurried(lambda limits: get(server, limits), ExchangeError)
         assert server.connection_is_over()
     for _ in range(3):
         with pytest.raises(NotSentError):
