@@ -58,7 +58,7 @@ function signIn() {
   });
   return h(
     "div",
-    { class: "view door" },
+    { class: "view access" },
     h("h1", { tabindex: "-1" }, "Sign in to see the models"),
     h("p", {}, "The app shows them to people to whom its operators have given access."),
     h("p", { class: "actions" }, link),
@@ -88,7 +88,7 @@ function keyForm(wrong, again) {
   });
   return h(
     "div",
-    { class: "view door" },
+    { class: "view access" },
     h("h1", { tabindex: "-1" }, "Enter a function key"),
     wrong ? h("p", { class: "problem", role: "alert" }, "The app does not accept this key.") : null,
     form,

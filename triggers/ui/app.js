@@ -126,7 +126,7 @@ function settle() {
 
 function fail(error, seconds) {
   if (error.status === undefined) {
-    // a bug of this page, not an answer of the app
+    // a bug in this page, not an answer of the app
     console.error(error);
   }
   const again = () => current.live.again();

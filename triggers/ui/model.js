@@ -149,7 +149,7 @@ function runs(model, queue, width) {
     return null;
   }
   const usual = model.durations?.usualSeconds;
-  const most = Math.max(usual ?? 0, ...all.map((run) => (run.waitedSeconds ?? 0) + (run.durationSeconds ?? 0)));
+  const scaleSeconds = Math.max(usual ?? 0, ...all.map((run) => (run.waitedSeconds ?? 0) + (run.durationSeconds ?? 0)));
   return section(
     "Runs",
     timeline(all, shown, width, usual),
@@ -157,13 +157,13 @@ function runs(model, queue, width) {
       ? longTable(
           "Runs of this model, the newest first",
           RUNS,
-          all.map((run) => ({ key: `${run.runId} ${run.waitingSince}`, cells: runCells(run, usual, most) })),
+          all.map((run) => ({ key: `${run.runId} ${run.waitingSince}`, cells: runCells(run, usual, scaleSeconds) })),
         )
       : null,
   );
 }
 
-function runCells(run, usual, most) {
+function runCells(run, usual, scaleSeconds) {
   return [
     time(run.endedAt),
     [
@@ -171,7 +171,7 @@ function runCells(run, usual, most) {
       run.code ? h("code", { class: "sub" }, run.code) : null,
       run.message ? h("details", {}, h("summary", {}, "Message"), foreign(run.message)) : null,
     ],
-    durationBar(run, usual, most),
+    durationBar(run, usual, scaleSeconds),
     duration(run.waitedSeconds ?? 0),
     [
       run.durationSeconds === undefined ? h("span", { class: "muted" }, "not started") : duration(run.durationSeconds),

@@ -241,7 +241,7 @@ export function placeInWords({ group, position, closedUntil }) {
   ];
 }
 
-/** In how many seconds a refresh is expected to end, or how much longer than usual it takes, in words. */
+/** How long until a refresh is expected to end, or how much longer than usual it has taken, in words. */
 export function expectation(expectedEnd) {
   const left = -secondsSince(expectedEnd);
   return left >= 0 ? `expected to end in ${duration(left)}` : `${duration(-left)} longer than usual`;

@@ -153,11 +153,11 @@ function pictured(request, model) {
   const waitedSeconds = Math.max(0, secondsBetween(requestedAt, startedAt ?? end));
   const durationSeconds = startedAt ? Math.max(0, secondsBetween(startedAt, end)) : 0;
   const usual = model?.durations?.usualSeconds;
-  const most = Math.max(waitedSeconds + durationSeconds, usual ? waitedSeconds + usual : 0, 1);
+  const scaleSeconds = Math.max(waitedSeconds + durationSeconds, usual ? waitedSeconds + usual : 0, 1);
   return h(
     "figure",
     { class: "picture" },
-    durationBar({ status: request.status, waitedSeconds, durationSeconds }, usual, most, 320),
+    durationBar({ status: request.status, waitedSeconds, durationSeconds }, usual, scaleSeconds, 320),
     h(
       "figcaption",
       {},

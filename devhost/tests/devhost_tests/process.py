@@ -28,7 +28,7 @@ START_SECONDS = 120  # for other hosts' commands; a devhost itself writes a line
 END_SECONDS = 15
 KEY = "management-key"
 HOOK = "/runtime/webhooks/durabletask"
-LEAST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 0.4, 1.5
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 0.4, 1.5
 
 
 class Client:
@@ -218,7 +218,7 @@ def until(condition: Callable[[], Any], seconds: float, explain: Callable[[], st
 def pauses() -> Iterator[float]:
     """The seconds between two looks at a condition: longer and longer, because each look costs the app processor
     time."""
-    pause = LEAST_PAUSE
+    pause = FIRST_PAUSE
     while True:
         yield pause
         pause = min(pause * GROWTH, LONGEST_PAUSE)

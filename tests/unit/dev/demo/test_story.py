@@ -56,7 +56,7 @@ def test_the_real_run_keeps_the_login() -> None:
         (["Failed", "Queued"], False),
     ],
 )
-def test_the_late_order_is_sent_when_the_refresh_has_started(statuses: list[str], due: bool) -> None:
+def test_the_late_request_is_sent_when_the_refresh_has_started(statuses: list[str], due: bool) -> None:
     """The late request is sent after the refresh has started, because before it would share that refresh. It is also
     sent if no refresh can start any more."""
     sales = [caller(story.FIRST_REQUESTS[0], status, over=status == "Failed") for status in statuses]
