@@ -1,4 +1,4 @@
-"""The only door to the durable engine, for triggers, timers and activities.
+"""The calls of triggers, timers and activities to the durable engine; no other module makes any.
 
 It wraps `DurableOrchestrationClient` of azure-functions-durable 1.7, uses none of its private attributes, and converts
 its answers to types of this app. The SDK raises plain Exceptions; only this module interprets them.
@@ -59,8 +59,8 @@ class EngineUnavailable(Exception):  # noqa: N818 - named for what happened
 
 @dataclass(frozen=True)
 class Started:
-    """The engine accepted the start. If several starts of one id race, it accepts all and runs one of them, with that
-    one's input."""
+    """The engine accepted the start. If several starts of one id race, it accepts all of them, but runs only one, with
+    the input of that start."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ param authMode string = 'entra'
 @description('Client id of the app registration for which callers request tokens. Required with authMode entra; the hook before provisioning creates the registration.')
 param signInClientId string = ''
 
-@description('The identities that may call, with authMode entra. The platform\'s sign-in and the app\'s own check both admit only these and the readers.')
+@description('The identities that may call, with authMode entra. The platform\'s sign-in and the app\'s own check both admit these.')
 param callers callerType[] = []
 
 @description('The identities that may only read, with authMode entra, such as people who look at the state of models. For a person who signs in with the app registration itself, the application id is signInClientId.')

@@ -63,7 +63,10 @@ class NotAllCompletedError(Exception):
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_batch(context: df.DurableOrchestrationContext) -> Steps[object]:
-    """Input: `refresh.batch.stored.PackedBatch`. Output: `BatchOutcome`. It fails unless Completed."""
+    """Input: `refresh.batch.stored.PackedBatch`. Output: `BatchOutcome`.
+
+    The orchestration fails unless the outcome is Completed.
+    """
     state = yield from _state(context)
     if state is None:
         return None

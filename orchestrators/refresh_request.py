@@ -60,7 +60,10 @@ class NotCompletedError(Exception):
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_request(context: df.DurableOrchestrationContext) -> Steps[object]:
-    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`. It fails unless Completed."""
+    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`.
+
+    The orchestration fails unless the outcome is Completed.
+    """
     state = yield from input_of(context, RequestState)
     if state is None:
         return None
@@ -125,8 +128,8 @@ def _enrolled(
     standing = standing_of(answer)
     context.set_custom_status(encode(standing))
     if answer.run != state.standing.run_id:
-        # the run is new to the request: it enrolled for the first time or for a new attempt, or its previous run did
-        # not serve it
+        # the request is in a different run than before: it enrolled for the first time, for a new attempt, or because
+        # its previous run did not serve it
         facts = {"runId": answer.run, "position": answer.position, "sharedWith": answer.shared_with}
         again = {"attempt": state.attempt, "insteadOf": state.standing.run_id}
         note(context, Event("request.enrolled", **_about(context, state), **facts, **again))

@@ -169,7 +169,7 @@ class Settings:
             raise SettingsError("ALLOWED_READERS", "has no effect with AUTH_MODE key: every caller with a key may read")
         if settings.slot and not settings.public_base_url:
             # after a swap, the host name that the platform reports may be that of the other slot
-            problem = f"is missing: set it as a slot setting of the deployment slot {settings.slot}; it begins each URI"
+            problem = f"is missing: URIs begin with it; set it as a slot setting of the deployment slot {settings.slot}"
             raise SettingsError("PUBLIC_BASE_URL", problem)
         if LOCAL_HOSTS.intersection(settings.callback_allowed_hosts) and not settings.local:
             raise SettingsError(

@@ -18,8 +18,8 @@ from triggers.reports import UriOf, status_answer
 from triggers.uris import base_url, management_uris, status_uri
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
-"""The shortest and the longest seconds between two looks. Each look reads the storage; a wait of 200 s takes about
-40 looks."""
+"""The first and the longest pause between two looks, in seconds. Each look reads the storage; a wait of 200 s takes
+about 40 looks."""
 
 
 async def accepted(

@@ -43,8 +43,8 @@ def _of_own_page(req: func.HttpRequest) -> bool:
     origin = req.headers.get("Origin")
     if origin is not None:
         return _host(origin) in {_host(req.url), _host(base_url(current_settings(), req.url))} - {""}
-    # a browser sends at least one of the two headers with a call that has effects; a call without both may have no
-    # session
+    # a browser sends at least one of the two headers with a call that has effects; a call with neither of them is
+    # accepted only without a session
     return SESSION not in req.headers.get("Cookie", "")
 
 

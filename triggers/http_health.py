@@ -78,7 +78,7 @@ async def _look(engine: Engine) -> Json:
 
 @cache
 def _version() -> str | None:
-    """The commit, read with the first report: a cold start reads no files."""
+    """The commit, read only for the first report, so that a cold start does not wait for it."""
     return deployed_version()
 
 

@@ -281,7 +281,7 @@ def _interrupted(cancel: urllib.request.Request, options: argparse.Namespace, ot
 
 
 def start_body(options: argparse.Namespace) -> Json:
-    """The body of the start. With its idempotency key, a repeated call of this command starts no second request."""
+    """The body of the start. All calls of one run of the command have its idempotency key, so they are one request."""
     body = {
         "workspaceId": options.workspace,
         "datasetId": options.dataset,
@@ -335,8 +335,8 @@ def error_message(body: Json) -> str:
 
 
 def say(text: str) -> None:
-    """Prints a line of progress. Text from the service cannot start a logging command of GitHub or Azure DevOps in
-    it."""
+    """Prints a line of progress, in which text from the service cannot start a logging command of GitHub or Azure
+    DevOps."""
     print(f"{time.strftime('%H:%M:%S')}  {_plain(text)}", flush=True, file=_PROGRESS[0])
 
 

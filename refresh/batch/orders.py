@@ -114,7 +114,7 @@ class ListModels(Order[ListModelsAnswer], frozen=True, kw_only=True, tag="list_m
 
 
 class NoteState(Message, frozen=True, kw_only=True):
-    """The input of a note. `ended`: the final state of the batch; None in the note that it was cancelled."""
+    """The input of a note. `ended`: the final state of the batch; None in the note of its cancellation."""
 
     batch: str
     at: str

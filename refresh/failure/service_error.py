@@ -65,8 +65,8 @@ def error_of(findings: list[Finding], objects: Objects | None = None) -> Service
 
 
 def explained(known: ServiceError, listed: ServiceError) -> ServiceError:
-    """The cause from the history (`listed`), with the failed object of the same refresh read by id (`known`), which may
-    name only the object."""
+    """One error from two reads of the same refresh: the cause from the history (`listed`), and the failed object from
+    the answer by id (`known`), which may not name the cause."""
     if not known.table:
         return listed
     same = listed.table is not None and comparable_name(listed.table) == comparable_name(known.table)

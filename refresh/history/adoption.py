@@ -102,9 +102,10 @@ def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, known: s
     """Whether an enhanced refresh, read by id, does everything that these options request.
 
     The details of a refresh list partitions in the same form, whether the whole model, a table named without
-    partitions, or single partitions were requested. So they do not show which of these was requested. Unless they list
-    every requested object, the refresh has to be (most probably) `ours` and to have the same objects as our last
-    refresh with these options. `known` is the digest of those objects; None if not known.
+    partitions, or single partitions were requested. So they do not show which of these was requested. If single objects
+    were requested and the details list every one of them, that is enough. Otherwise the refresh has to be (most
+    probably) `ours` and to have the same objects as our last refresh with these options. `known` is the digest of those
+    objects; None if not known.
     """
     if not same_kind(details, options):
         return False

@@ -27,7 +27,7 @@ class TableProgress(ApiMessage, frozen=True, kw_only=True):
 
 
 class Progress(ApiMessage, frozen=True, kw_only=True):
-    """The number of tables and partitions, their number by status, and up to five tables by name: failed tables first,
+    """The number of partitions, their number by status, and up to five tables by name: failed tables first,
     then tables in progress. `more_tables`: how many more such tables there are."""
 
     objects: int

@@ -1,7 +1,7 @@
 """The stored form of shards and records, and of their operations.
 
 Reading is tolerant (`refresh.messages`). A state that this code cannot read stays unchanged; the operation is logged
-and lost. Operations are applied again as soon as the newer version is deployed again.
+and lost. Later operations are applied as soon as the newer version is deployed again.
 """
 
 from datetime import datetime

@@ -72,8 +72,8 @@ def leave(queue: Queue, operation: Leave) -> LeaveAnswer:
 
 
 def ask_to_leave(queue: Queue, operation: AskToLeave) -> Done:
-    """A caller cancels a request. The answer to its next operation tells the request, even if it is not enrolled
-    now."""
+    """A caller cancels a request. The request learns it from the answer to its next operation, even if it is not
+    enrolled now."""
     request = operation.request
     run, departed = queue.run_of(request), queue.departed.get(request)
     if run is not None:

@@ -11,8 +11,8 @@ def refresh_body(options: RefreshOptions | None, notify_option: NotifyOption = "
     """The body. Without options it requests a standard refresh, which every capacity can run.
 
     A standard refresh always sends notifyOption: the reference calls it required, and app identities may send
-    NoNotification. With options it is an enhanced refresh, for which the documentation excludes notifyOption; its type
-    is always explicit.
+    NoNotification. With options the body requests an enhanced refresh, for which the documentation excludes
+    notifyOption; its type is always explicit.
     """
     if options is None:
         return {"notifyOption": notify_option}

@@ -164,7 +164,8 @@ def request() -> Json:
             "notifyOption": _choice(
                 NOTIFY_OPTIONS,
                 "Mail that Power BI sends after a standard refresh. MailOnFailure and MailOnCompletion are refused "
-                "with 400 if the app signs in as a managed identity or service principal, and together with refresh.",
+                "with 400 if the app signs in as a managed identity or service principal, or if the body also has "
+                "refresh.",
                 NOTIFY_OPTIONS[0],
             ),
             "timeoutMinutes": {

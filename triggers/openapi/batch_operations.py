@@ -71,7 +71,8 @@ def _start(starter: str) -> Json:
     return operation(
         "StartBatch",
         "Refresh many semantic models",
-        "Refreshes many models in the order of their dependencies. The batch completes only if all are refreshed.",
+        "Refreshes many models in the order of their dependencies. The batch ends as Completed only if all were "
+        "refreshed.",
         starter,
         {
             200: answer(

@@ -241,7 +241,7 @@ def _check() -> Json:
         STARTER,
         {
             200: answer("Finding", "The results; branch on ok.", example=("Finding", "Obstacle")),
-            400: answer("Refusal", "The body is invalid, as for a start.", example=_REFUSED),
+            400: answer("Refusal", "The body is invalid; the same rules apply as for a start.", example=_REFUSED),
         },
         requestBody=body("RefreshRequest", "The request to check"),
     )

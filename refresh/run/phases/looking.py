@@ -56,7 +56,7 @@ def ready(run: RunState) -> RunState:
 
 
 def _left_group(run: RunState, limit: CapacityLimit | None) -> bool:
-    """Whether the workspace has no group or another group in the settings since the run asked for a place."""
+    """Whether the settings have moved the workspace to another group, or to none, since the run asked for a place."""
     before = run.capacity
     return before is not None and before.asked and (limit is None or limit.group != before.group)
 

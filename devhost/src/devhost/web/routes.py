@@ -34,7 +34,7 @@ class Template:
 
     def __init__(self, text: str) -> None:
         if text.startswith(("/", "~")):
-            raise BadTemplate(f"route {text!r} starts with {text[0]!r}; the host refuses that: leave it out")
+            raise BadTemplate(f"route {text!r} starts with {text[0]!r}, which the host refuses: remove this character")
         self.text = text
         self._segments = [_segment(s, text) for s in _split(text.strip("/"), text)]
 
