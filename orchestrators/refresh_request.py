@@ -60,10 +60,7 @@ class NotCompletedError(Exception):
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_request(context: df.DurableOrchestrationContext) -> Steps[object]:
-    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`.
-
-    The orchestration fails unless the outcome is Completed.
-    """
+    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`. Raises NotCompletedError unless Completed."""
     state = yield from input_of(context, RequestState)
     if state is None:
         return None
@@ -128,8 +125,7 @@ def _enrolled(
     standing = standing_of(answer)
     context.set_custom_status(encode(standing))
     if answer.run != state.standing.run_id:
-        # the request is in a different run than before: it enrolled for the first time, for a new attempt, or because
-        # its previous run did not serve it
+        # a new run: the first one, that of a new attempt, or one that replaces a run that did not serve the request
         facts = {"runId": answer.run, "position": answer.position, "sharedWith": answer.shared_with}
         again = {"attempt": state.attempt, "insteadOf": state.standing.run_id}
         note(context, Event("request.enrolled", **_about(context, state), **facts, **again))
