@@ -63,7 +63,7 @@ class NotAllCompletedError(Exception):
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_batch(context: df.DurableOrchestrationContext) -> Steps[object]:
-    """Input: `refresh.batch.stored.PackedBatch`. Output: `BatchOutcome`. Raises NotAllCompletedError unless Completed."""
+    """Input: `refresh.batch.stored.PackedBatch`. Output: `BatchOutcome`. Raises an error unless Completed."""
     state = yield from _state(context)
     if state is None:
         return None

@@ -60,7 +60,7 @@ class NotCompletedError(Exception):
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_request(context: df.DurableOrchestrationContext) -> Steps[object]:
-    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`. Raises NotCompletedError unless Completed."""
+    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`. Raises an error unless Completed."""
     state = yield from input_of(context, RequestState)
     if state is None:
         return None
