@@ -95,7 +95,7 @@ def version(root: Path = ROOT) -> str | None:
 
     None if Git does not know the folder.
     """
-    # a clone around this folder is another project
+    # a clone that contains this folder belongs to another project
     environ = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent)}
     command = ["git", "status", "--porcelain=v2", "--branch"]
     try:

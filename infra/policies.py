@@ -6,7 +6,7 @@ module of `main.json` as a separate template. An exception is a comment in the m
 
     // checkov:skip=CKV_AZURE_17: reason
 
-An exception that checkov does not need any more is an error, too.
+An exception that is no longer needed is also an error.
 """
 
 from __future__ import annotations

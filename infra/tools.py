@@ -6,8 +6,8 @@
 
 Both go into `.dev/tools`, at the versions that this file names; a tool that has its version is not installed again.
 `dev.py test` calls this script before the tests. If a tool cannot be installed, for example without a network, the
-reason is printed, and the tests that need the tool are skipped. The Bicep compiler is not included, because no registry
-has it (`az bicep install`).
+reason is printed, and the tests that need the tool are skipped. The Bicep compiler (`az bicep install`) is not
+included, because it is in no package registry.
 """
 
 from __future__ import annotations

@@ -1,10 +1,20 @@
 """Failures in the wording of public reports, and the expected errors for callers: `reports.json`.
 
-A report has a `name`, a reason (`why`), and either `failed`, Power BI's data about the failed refresh
-(`serviceExceptionJson`, `messages`, `objects`; `enhanced`), or `answers`, the HTTP answers by kind of call in order,
-where "works" is a normal answer. `then`: later refreshes complete. `expect`, a list if there are several `callers`:
-`http`, `status`, keys of `error`, texts that the message contains (`says`) and does not contain (`not`), texts that the
-action contains (`action_says`), and the number of `refreshes`.
+The keys of a report:
+
+* `name`, and `why`: the reason for the report.
+* `failed`: Power BI's data about the failed refresh (`serviceExceptionJson`, `messages`, `objects`), and `enhanced`.
+* `answers`, instead of `failed`: the HTTP answers by kind of call, in order. "works" is a normal answer.
+* `then`: true if later refreshes complete.
+* `request`: the options of the caller. `callers`: the options of each caller, if there are several.
+* `expect`: the expected answer for the caller, or a list with one for each caller.
+
+The keys of an expected answer:
+
+* `http`, `status`, and keys of `error`.
+* `says`: texts that the message contains. `not`: texts that it does not contain.
+* `action_says`: texts that the action contains.
+* `refreshes`: the number of refreshes.
 """
 
 import json

@@ -90,8 +90,8 @@ def measure(count: int, usual: float, at_once: int, *, together: bool) -> Measur
     model.
 
     The callers start one after the other, so that about `at_once` of their refreshes run at a time, as in the batch.
-    If all started at once, each refresh would be polled less often, because each piece of work takes some milliseconds
-    here.
+    If all started at once, the polls would wait for each other, because each takes some milliseconds here. So each
+    refresh would be polled less often.
     """
     models = [f"22222222-aaaa-bbbb-cccc-{number:012}" for number in range(count)]
     chance = random.Random("durations")  # noqa: S311

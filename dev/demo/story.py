@@ -272,7 +272,7 @@ def activity(recorded: Mapping[str, Sequence[Refresh]]) -> str:
 def count(recorded: Mapping[str, Sequence[Refresh]]) -> str:
     """The closing line: the number of refreshes that the callers caused."""
     ours = sum(not refresh.external for found in recorded.values() for refresh in found)
-    return f"Power BI ran {ours} refreshes for {len(FIRST_REQUESTS) + 1} callers."
+    return f"Power BI ran {ours} {'refresh' if ours == 1 else 'refreshes'} for {len(FIRST_REQUESTS) + 1} callers."
 
 
 def _control(service: str, path: str, values: Mapping[str, Any]) -> None:

@@ -233,7 +233,7 @@ def _check_outcome() -> Json:
 
 
 def _add_missing_outcome() -> Json:
-    """Runs if the body is no JSON object but, for example, a gateway's page: reading a property of it is an error.
+    """Runs if the body is not a JSON object but, for example, a gateway's page: reading a property of it is an error.
 
     Runs even if the action reached its limit.timeout: according to the reference its status is then Cancelled, a status
     that no runAfter can name.

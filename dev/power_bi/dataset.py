@@ -125,8 +125,8 @@ class Dataset:
         return None
 
     def draw(self, between: Range) -> float:
-        """A random number of seconds from a range, rounded to milliseconds; the bound itself if the range has only
-        one."""
+        """A random number of seconds from a range, rounded to milliseconds; the value itself if both bounds are
+        equal."""
         low, high = between
         return low if low == high else round(self.chance.uniform(low, high), 3)
 

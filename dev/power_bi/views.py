@@ -1,7 +1,7 @@
 """Refreshes in the form of the API: rows of the history, and details by id.
 
-Times differ: `2024-11-19T08:37:58.28Z` in the history, without `Z` in the details, with seven digits in attempts. A
-running refresh has the status `Unknown`.
+Times have different formats: `2024-11-19T08:37:58.28Z` in the history, without `Z` in the details, with seven digits in
+attempts. A running refresh has the status `Unknown`.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def _exception(outcome: Outcome) -> str | None:
 
 
 def _attempts(refresh: Refresh, now: datetime, skew: timedelta) -> list[Json]:
-    """The attempts that have ended. All before the last one failed. The Query phase of an attempt follows its Data
-    phase."""
+    """The attempts that have ended. Every attempt except the last one failed. The Query phase of an attempt follows its
+    Data phase."""
     work, end, final = refresh.work_starts, refresh.end, refresh.final
     if not work or refresh.refresh_type == "ViaXmlaEndpoint" or final.outcome == "Disabled":
         return []

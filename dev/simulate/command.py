@@ -72,11 +72,11 @@ def many(where: Console, plan: Plan, days: Iterable[Result | None], clock: Calla
         print_line(where, f"Replay with the whole timeline: {plan.replay(worst.seed)}", "bold red")
         return 1
     if interrupted:
-        print_line(where, f"Interrupted. None of the {tally.seeds:,} days so far failed.", "yellow")
+        print_line(where, f"Interrupted after {_days(tally.seeds)}. No day failed.", "yellow")
         return INTERRUPTED
     if died:
         return 1
-    print_line(where, f"No invariant was violated in {tally.seeds:,} days.", "green")
+    print_line(where, f"No invariant was violated in {_days(tally.seeds)}.", "green")
     return 0
 
 
@@ -115,7 +115,7 @@ class _Log:
         self._latest, self._days_ended = now, tally.seeds > 0
         rate = _rate(tally, now - self._begin)
         remaining = f", about {(self._seeds - tally.seeds) / rate:.0f} s left" if rate else ""
-        print_line(self._where, f"{tally.seeds:,} of {self._seeds:,} days, {rate:.1f} per second{remaining}")
+        print_line(self._where, f"{tally.seeds:,} of {_days(self._seeds)}, {rate:.1f} per second{remaining}")
 
 
 def _show_counts(where: Console, plan: Plan, tally: Tally, seconds: float) -> None:
@@ -130,9 +130,13 @@ def _show_counts(where: Console, plan: Plan, tally: Tally, seconds: float) -> No
     first, last = plan.seeds[0], plan.seeds[-1]
     print_line(
         where,
-        f"{tally.seeds:,} days of the seeds {first} to {last} in {seconds:.0f} s: "
+        f"{_days(tally.seeds)} of the seeds {first} to {last} in {seconds:.0f} s: "
         f"{rate:.1f} per second, {rate / busy:.1f} per core.",
     )
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count:,} days"
 
 
 def _rate(tally: Tally, seconds: float) -> float:

@@ -40,7 +40,10 @@ To do by hand, once
 
 
 def people_steps(values: Mapping[str, str]) -> str:
-    """The step that lets people sign in to the status page, with entra. It is manual: registrations may be shared."""
+    """The step for AUTH_MODE entra that lets people sign in to the status page.
+
+    It is not automated, because other apps may share the registration.
+    """
     if values["AUTH_MODE"] != "entra":
         return ""
     client_id = values.get("SIGN_IN_CLIENT_ID") or "CLIENT_ID"

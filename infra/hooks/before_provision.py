@@ -5,8 +5,8 @@
   tokens, unless SIGN_IN_CLIENT_ID names one. The registration gets no secret and no permission: the platform only
   validates tokens with it. The hook stops if a registration of the same name exists. It may belong to a deployment
   from another machine: with a second registration, the callers of that deployment would get 401.
-* If there is a budget without a first day, it sets that day to the first of this month: Azure accepts no earlier month
-  for a new budget, and no change later.
+* If there is a budget without a first day, it sets that day to the first of this month: for a new budget, Azure
+  accepts no earlier month, and it does not allow a later change.
 
 If something is missing, the exit code is 1, with a message.
 """

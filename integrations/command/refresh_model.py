@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Refreshes a Power BI semantic model through the refresh service, waits for the outcome, and exits with a code for it.
+"""Refreshes a Power BI semantic model through the refresh service, waits for the outcome, and exits with its code.
 
 One file for Python 3.9 or newer that uses only the standard library: copy it to where it is needed. The README.md in
 its folder has examples.
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Does not follow redirects: that would send the key to another address. A redirect is an unexpected answer."""
+    """Does not follow redirects: following one would send the key to another address. It is an unexpected answer."""
 
     def redirect_request(self, *_: object) -> None:
         return None

@@ -123,7 +123,8 @@ def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
 
 
 def test_with_sign_in(power_bi: str, visit: Visit, tmp_path: Path) -> None:
-    """A caller may read and act, a reader may only read. A foreign page cannot use the session to start a refresh."""
+    """A caller may read and act, a reader may only read. A page of another site cannot use the session to start a
+    refresh."""
     env = {**FAST, **SIGN_IN, "ALLOWED_READERS": READER, "POWER_BI_API_URL": power_bi}
     with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
         with signing_in(host.base, {"of-a-caller": FACTORY, "of-another": OTHER_FACTORY}) as front:
@@ -143,9 +144,9 @@ def test_with_sign_in(power_bi: str, visit: Visit, tmp_path: Path) -> None:
             expect(page.get_by_role("region", name="Requests")).to_contain_text("Status page")
 
             session = "; ".join(f"{one['name']}={one['value']}" for one in visitor.context.cookies())
-            for foreign in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+            for cross_site in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
                 answer = requests.post(
-                    f"{front}/api/refreshes", json=body, headers={"Cookie": session, **foreign}, timeout=CALL_SECONDS
+                    f"{front}/api/refreshes", json=body, headers={"Cookie": session, **cross_site}, timeout=CALL_SECONDS
                 )
                 assert (answer.status_code, answer.json()["error"]["code"]) == (403, "CrossSiteCall")
         with signing_in(host.base, {"of-a-reader": READER}) as front:

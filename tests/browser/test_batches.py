@@ -100,7 +100,7 @@ def test_the_states_of_a_batch(world: World, visit: Visit) -> None:
     assert ("GET", "/api/batches/no%20such/status", None) in world.calls
 
 
-def test_nothing_hinders_readers_of_a_batch(world: World, visit: Visit) -> None:
+def test_axe_finds_no_problem_in_a_batch(world: World, visit: Visit) -> None:
     """axe finds no problem in light and dark, on a wide window and on a phone. Only the picture scrolls sideways."""
     world.batches["batch-compact"] = batch("batch-compact", "Running", large(80, 70, layers=2))
     for scheme, size in (("light", WIDE), ("dark", PHONE)):

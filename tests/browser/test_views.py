@@ -29,7 +29,7 @@ def row(page: Page, name: str) -> str:
     return " ".join(page.locator("tr", has_text=name).first.inner_text().split())
 
 
-def test_nothing_is_in_the_way(world: World, visit: Visit) -> None:
+def test_axe_finds_no_problem_and_no_view_is_too_wide(world: World, visit: Visit) -> None:
     """In light and dark, on a wide window and on a phone, axe finds no problem, and no view is wider than its
     window."""
     # only one row of each kind, because axe takes time for every element

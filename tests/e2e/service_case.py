@@ -1,5 +1,5 @@
-"""Cases of a behaviour of the Power BI service with the expected answer for the caller, tested over HTTP, many at a
-time.
+"""Each case is a behaviour of the Power BI service, with the answer that the caller should get. Many cases are tested
+at the same time, over HTTP.
 
 Each case sets up its own model and sends one request. Then all results are compared at once: HTTP status, status, code,
 `retryable`, the numbers of refreshes and of POSTs, and whether anything was cancelled.

@@ -276,7 +276,7 @@ def test_a_refused_host_starts_nothing(calling_back: App) -> None:
 
 
 def test_killed_between_the_end_and_the_call(tmp_path: Path) -> None:
-    """The receiver gets only the first call from the killed process; the next process calls it again."""
+    """The process is killed after its first call arrives. The next process calls again."""
     with killable(tmp_path) as (world, victim), receiving(None, 200) as receiver:
         hear(receiver, victim)
         started = ask(world, world.model(), receiver.uri)

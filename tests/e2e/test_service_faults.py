@@ -14,7 +14,7 @@ SALES = {"refresh": {"objects": [{"table": "Sales", "partition": "Sales-2026"}]}
 EFFECT = {"afterEffect": True}
 ALWAYS = {"probability": 1}
 HUNG = {"seconds": 40}
-"""For so long a call hangs: longer than the app waits for an answer."""
+"""How long a call hangs: longer than the app waits for an answer."""
 IDS = ("RequestId", "x-ms-request-id", "Location")
 FRAMING = "DirectLakeFraming"
 FRAMED = {"refreshType": FRAMING, "startsIn": -600, "seconds": 1}
@@ -40,7 +40,7 @@ def then_fault(*faults: tuple[str, str, Json]) -> Meanwhile:
 
 
 def then_external(count: int = 1, *, end: str | None = None, **external: Any) -> Meanwhile:
-    """External refreshes that begin during ours. `end`: with this outcome ours ends, after they have begun."""
+    """External refreshes that begin during ours. `end`: the outcome with which ours ends after they have begun."""
 
     def meanwhile(world: World, model: str, uri: str) -> None:
         refreshing(world, uri)

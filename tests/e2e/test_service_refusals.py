@@ -30,7 +30,7 @@ REFUSALS = [
     refused("model that is deleted before the start", "notFound", "start", "ModelNotFound", ROLE),
     refused("model that does not exist, in a sentence", "datasetNotFound", "history", "ModelNotFound", "ItemNotFound"),
     refused("workspace without a role", "notAuthorized", "history", "NotAuthorized", ROLE),
-    refused("role that allows to read only", "notAuthorized", "start", "NotAuthorized", ROLE),
+    refused("role that only allows reading", "notAuthorized", "start", "NotAuthorized", ROLE),
     refused("bare 401", "unauthorized", "history", "NotAuthorized", ROLE, "HTTP 401"),
     refused("403 of a proxy", "forbiddenPage", "history", "UnexpectedAnswer", "403 Forbidden", "proxy"),
     refused("401 of a proxy", "proxyPage", "history", "UnexpectedAnswer", "could not be authenticated", "proxy"),

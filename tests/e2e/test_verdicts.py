@@ -34,7 +34,8 @@ def test_an_idle_model_is_refreshed(world: World) -> None:
 def test_a_model_without_history_is_refreshed(world: World) -> None:
     """A model that was never refreshed has an empty history; that is not an error.
 
-    No refresh is in the way, so the request never waits for an idle model: it shows that it starts its own.
+    No other refresh is running, so the request never waits for an idle model: its status is Starting until its own
+    refresh begins.
     """
     model = world.model()
     assert world.truth(model)["refreshes"] == []

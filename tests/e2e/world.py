@@ -11,8 +11,8 @@ durable engine, set
                          supervisor has to restart it. The tests of crashes need this
     E2E_END_SECONDS      how long a request may take to end before a test fails (default 90)
 
-Callback tests need a host that can call this machine, so they run where E2E_BASE_URL is on it. Tests that give the app
-settings of its own, or read its log, need the devhost; each is skipped with that reason.
+Callback tests need a host that can call this machine, so they run only if E2E_BASE_URL is on this machine. Tests that
+give the app settings of its own, or read its log, need the devhost; each is skipped with that reason.
 """
 
 import os

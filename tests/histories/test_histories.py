@@ -67,8 +67,8 @@ def _one_more_activity(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("name", ORCHESTRATORS)
-def test_a_change_that_breaks_them_is_noticed(name: str) -> None:
-    """The test of the histories reports an orchestrator that first does something else."""
+def test_a_breaking_change_of_an_orchestrator_is_reported(name: str) -> None:
+    """The test of the histories reports an orchestrator whose first action has changed."""
     changed = functions()
     place = next(at for at, function in enumerate(changed) if function.durable_name == name)
     handler: Any = changed[place].handler
@@ -78,7 +78,7 @@ def test_a_change_that_breaks_them_is_noticed(name: str) -> None:
     assert len(broken(recorded, changed)) == len(recorded) > 0
 
 
-def test_a_step_that_is_skipped_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_is_skipped_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test of the histories reports a run that does not record its refresh in the queue."""
     orchestrator: Any = importlib.import_module("orchestrators.refresh_run")
     original = orchestrator.next_step

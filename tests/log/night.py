@@ -15,8 +15,8 @@ LOCAL, HOOKS, LOGIC_APP = "127.0.0.1", "hooks.example.com", "prod-01.westeurope.
 
 
 def refresh(log: Timeline, name: str, model: str, started: float, ended: float = 0, *, until: str = "") -> str:
-    """Places a request that was accepted two minutes before its refresh started. `started`, `ended`: so many minutes
-    ago."""
+    """Places a request that was accepted two minutes before its refresh started. `started`, `ended`: minutes before
+    now."""
     return log.place(
         name,
         {"request.accepted": started + 2, "refresh.started": started, "run.ended": ended},

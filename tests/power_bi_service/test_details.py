@@ -171,7 +171,7 @@ def test_no_refresh_takes_more_than_a_day() -> None:
     assert world.states() == ["TimedOut"]
 
 
-def test_a_request_against_the_refresh_policy_fails_later() -> None:
+def test_a_request_that_violates_the_refresh_policy_fails_later() -> None:
     """The request is accepted with 202, and fails later with a message without a code."""
     world = World()
     refresh_id = world.start({"type": "full", "commitMode": "partialBatch"})

@@ -97,7 +97,7 @@ def test_every_outcome_as_the_history_shows_it(outcome: str, status: str, extend
     ],
 )
 def test_a_failure_carries_json_in_a_text(outcome: object, exception: str | None) -> None:
-    """A failed row has a text with JSON, with something that is no JSON, or no text. The text appears only after the
+    """A failed row has a text with JSON, with something that is not JSON, or no text. The text appears only after the
     end. The last attempt has the same text."""
     world = World(outcome=outcome)
     world.start()

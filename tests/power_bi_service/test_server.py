@@ -96,7 +96,7 @@ def command(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a process could end cleanly on")
+@pytest.mark.skipif(sys.platform == "win32", reason="on Windows, a process cannot handle SIGTERM")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("quiet", [False, True])
 def test_one_ready_line_a_line_for_each_request_and_a_clean_end(ending: signal.Signals, quiet: bool) -> None:

@@ -112,7 +112,7 @@ def test_strict_enums_are_case_sensitive(body: object) -> None:
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'"full"'])
 def test_a_body_that_is_not_an_object_is_refused(body: bytes) -> None:
-    """A body that is no JSON object gets 400."""
+    """A body that is not a JSON object gets 400."""
     assert World().call("POST", REFRESHES, body).status == 400
 
 

@@ -34,7 +34,7 @@ def every_request_ends_once(world: World) -> None:
     """1. Every accepted request ends exactly once: with the true outcome of a refresh, or with an outcome of its own.
 
     An outcome of its own is cancelled, timed out, terminated, or an error. There is one exception: a request that was
-    terminated by hand and that a late duplicate of its start starts again.
+    terminated by hand, and then started again by a late duplicate of its start.
     """
     two_ends = terminated_and_started_again(world)
     for request in world.requests:
@@ -270,7 +270,7 @@ def no_request_pays_for_others(world: World) -> None:
         made = (refresh["body"] or {}).get("objects")
         if made is None or any(entry not in objects for entry in made):
             own = any(entry["table"] == table for entry in objects)
-            require(own, f"13: {request.id} asked for {objects} and fails by {refresh['requestId']}, which did {made}")
+            require(own, f"13: {request.id}, for {objects}, ends with the failure of {refresh['requestId']} of {made}")
 
 
 def no_caller_is_turned_away(world: World) -> None:

@@ -90,7 +90,7 @@ class Receivers:
             self._world.after(TIMER_SECONDS, lambda: self._world.spawn(self._deliver()))
 
     async def _deliver(self) -> None:
-        """Runs the timer. It stops while no callback waits, because otherwise the world would never be quiet."""
+        """Runs the timer. It stops while no callback waits; otherwise the day would never end."""
         await self._world.call(run_timer("deliver_callbacks"))
         instances = self._world.engine.instances.values()
         self._timer_runs = False

@@ -113,7 +113,7 @@ class Places:
         return dict(_takers(json.loads(value)["batch"]))
 
     def _visit(self) -> None:
-        """Runs the timer. It stops when all instances have ended, because otherwise the world would never be quiet."""
+        """Runs the timer. It stops when all instances have ended; otherwise the day would never end."""
         world = self._world
         world.spawn(world.call(run_timer("check_places")))
         last = max((caller.at for caller in world.day.callers), default=0) + 3600
@@ -136,7 +136,7 @@ def _turn(waiter: Waiter, run: str) -> tuple[datetime, str]:
 
 
 def _since_first(before: Group, run: str, waiter: Waiter) -> Waiter:
-    """A run that asks, and since when it waits: a further incarnation continues the wait of the previous one."""
+    """The waiter with the start of its run's wait: an incarnation continues the wait of the previous one."""
     known = before.waiting.get(run)
     return waiter if known is None else replace(waiter, since=min(waiter.since, known.since))
 

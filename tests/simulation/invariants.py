@@ -71,7 +71,7 @@ STEPS: tuple[Callable[[World], None], ...] = (
     places.never_more_than_the_capacity_allows,
 )
 
-# ---- when all is quiet -------------------------------------------------------------------------------------------
+# ---- at the end of the day ---------------------------------------------------------------------------------------
 
 
 def one_refresh_a_run(world: World) -> None:
@@ -170,7 +170,7 @@ def reported_at_once(world: World) -> None:
 
 
 def nothing_is_left(world: World) -> None:
-    """6. When the world is quiet the queue is empty and no instance is running."""
+    """6. At the end of the day, the queue is empty and no instance is running."""
     running = [i.id for i in world.engine.instances.values() if not i.terminal]
     require(not running, f"6: still running: {running}")
     for dataset_id in world.day.knobs:
@@ -178,7 +178,7 @@ def nothing_is_left(world: World) -> None:
         waiting = [run.id for run in queue.runs if any(member not in world.terminated for member in run.members)]
         require(not waiting, f"6: the queue of {dataset_id} still holds {waiting}")
         # a run that was terminated while no request waited for it stays until the next request finds it
-        require(queue.quiet or queue.runs, f"6: the queue of {dataset_id} still remembers {queue}")
+        require(queue.quiet or queue.runs, f"6: the queue of {dataset_id} still stores {queue}")
 
 
 def histories_stay_small(world: World) -> None:
@@ -197,7 +197,7 @@ def no_unrequested_cancellation(world: World) -> None:
             require(requested, f"7: {cancel.accepted} was cancelled, although {request.id} never asked for it")
 
 
-QUIET: tuple[Callable[[World], None], ...] = (
+AT_THE_END: tuple[Callable[[World], None], ...] = (
     answers.every_request_ends_once,
     answers.completed_is_fresh,
     one_refresh_a_run,

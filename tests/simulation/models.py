@@ -1,4 +1,4 @@
-"""The invariants of models: when the world is quiet, their stored data match the runs, the requests and the service."""
+"""The invariants of models: at the end of the day, their stored data match the runs, the requests and the service."""
 
 from itertools import combinations, takewhile
 
@@ -19,7 +19,7 @@ def models_tell_the_truth(world: World) -> None:
     for dataset_id in world.day.knobs:
         record = world.model_record(dataset_id)
         _runs_are_those_of_requests(world, dataset_id, record)
-        _requests_are_known(world, dataset_id, record)
+        _requests_are_stored(world, dataset_id, record)
         _entry_agrees(world, dataset_id, record)
 
 
@@ -57,8 +57,8 @@ def _is_in_life_of(request: Accepted, run: RecordedRun) -> bool:
     return request.at <= at and (request.purged_at is None or at <= request.purged_at)
 
 
-def _requests_are_known(world: World, dataset_id: str, record: Record) -> None:
-    """The record knows all requests of a model that has at most MAX_REQUESTS, except those that were terminated by hand
+def _requests_are_stored(world: World, dataset_id: str, record: Record) -> None:
+    """The record has all requests of a model that has at most MAX_REQUESTS, except those that were terminated by hand
     or whose run was terminated."""
     known = {request.id for request in record.requests}
     all_of_them = {request.id for request in world.requests if request.caller.dataset_id == dataset_id}
@@ -66,13 +66,13 @@ def _requests_are_known(world: World, dataset_id: str, record: Record) -> None:
         by_hand = {request for request in all_of_them if request in world.terminated}
         by_hand |= {r.id for r in world.requests if _ended_by_hand(world, final(r).get("runId") or "")}
         missing = all_of_them - by_hand - known
-        require(not missing, f"19: {dataset_id} does not know its requests {missing}")
+        require(not missing, f"19: the record of {dataset_id} lacks the requests {missing}")
 
 
 def _entry_agrees(world: World, dataset_id: str, record: Record) -> None:
     """The entry of the index has the right last success, failures in a row and counts, and no active run."""
     entry = world.model_entry(dataset_id)
-    require(entry or not record.runs, f"19: the index does not know {dataset_id}")
+    require(entry or not record.runs, f"19: the index has no entry of {dataset_id}")
     if entry is None:
         return
     ends = [run.status for run in record.runs if run.status != "Cancelled"]
@@ -81,7 +81,7 @@ def _entry_agrees(world: World, dataset_id: str, record: Record) -> None:
     require(counted == (completed, len(ends) - completed), f"19: {dataset_id} counts {counted} of {ends}")
     failures = len([*takewhile(lambda status: status in FAILING, reversed(ends))])
     require(entry.failures == failures, f"19: {dataset_id} has {entry.failures} failures in a row of {ends}")
-    require(len(entry.recent) == min(len(record.runs), MAX_RECENT), f"19: {dataset_id} remembers {entry.recent}")
+    require(len(entry.recent) == min(len(record.runs), MAX_RECENT), f"19: the entry of {dataset_id} has {entry.recent}")
     good = {run.refresh_id: run.ended_at for run in record.runs if run.status == "Completed"}
     newest = max(good.values(), default=None)
     require((entry.success and entry.success.ended_at) == newest, f"19: {dataset_id} has {entry.success}, not {newest}")

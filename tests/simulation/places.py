@@ -35,7 +35,7 @@ def never_more_than_the_capacity_allows(world: World) -> None:
 
 
 def every_place_is_given_back(world: World) -> None:
-    """16. When the world is quiet, no run has a place, and no run waits for a place."""
+    """16. At the end of the day, no run has a place, and no run waits for a place."""
     group = world.places.group
     require(not group.places, f"16: places that were not given back: {list(group.places)}")
     require(not group.waiting, f"16: still waiting: {list(group.waiting)}")

@@ -197,7 +197,7 @@ class OfEachProcess:
 
 
 class Installed:
-    """Puts a world under the app during the block."""
+    """Makes the app run in a simulated world during the block."""
 
     def __init__(self, world: World, settings: dict[str, str]) -> None:
         self._world, self._settings = world, settings

@@ -12,7 +12,7 @@ TIMER_SECONDS = 300.0
 
 
 class Reminders:
-    """Runs the timer as long as an orchestration is active. If it ran longer, the world would never be quiet."""
+    """Runs the timer as long as an orchestration is active. If it ran longer, the day would never end."""
 
     def __init__(self, world: "World") -> None:
         self._world = world

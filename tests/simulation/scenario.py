@@ -91,7 +91,7 @@ SERVICE_FAULTS = frozenset(
 
 @dataclass
 class Repeat:
-    """A further POST with the same key: the seconds after the first POST, the differences to it, and the sender."""
+    """A further POST with the same key: the seconds after the first POST, the differences from it, and the sender."""
 
     after: float
     other: Json = field(default_factory=dict)

@@ -63,10 +63,10 @@ def why(log: list[Json], dataset_id: str) -> str:
     request = next(line for line in about if line["event"] == "request.accepted")
     who = f"{request['caller']['pipeline']} (run {request['caller']['runId']})"
     error = ended.get("error") or {}
-    head = f"{who} was told {ended['status']}, {error.get('code')}"
+    head = f"{who} got the outcome {ended['status']}, {error.get('code')}"
     cause = _in_the_way(about) if error.get("code") == "TimedOut" else error.get("message", "")
     if error.get("code") == "RequestCancelled":
-        cause = "somebody cancelled it" if _last(about, "request.cancel_requested") else "?"
+        cause = "a caller cancelled it" if _last(about, "request.cancel_requested") else "?"
     if error.get("code") == "RefreshDropped":
         taken = [line["refreshId"] for line in about if line["event"] == "refresh.accepted"]
         cause = f"Power BI took {len(taken)} refreshes and showed none"
@@ -127,9 +127,9 @@ NIGHTS: dict[str, tuple[Callable[[], list[Json]], list[str]]] = {
         lambda: night(knobs={"seconds": 4 * HOUR}),
         ["TimedOut", "its own refresh", "was running"],
     ),
-    "somebody cancelled it": (
+    "a caller cancelled it": (
         lambda: night(cancel_after=10 * MINUTE, cancels_by_uri=True, knobs={"seconds": 4 * HOUR}),
-        ["Cancelled, RequestCancelled", "somebody cancelled it"],
+        ["Cancelled, RequestCancelled", "a caller cancelled it"],
     ),
 }
 
@@ -140,11 +140,11 @@ def test_the_log_tells_why(name: str) -> None:
     play, expected = NIGHTS[name]
     log = play()
     text = why(log, MODEL)
-    assert text.startswith("Load sales (run 4711) was told ")
+    assert text.startswith("Load sales (run 4711) got the outcome ")
     assert [part for part in expected if part not in text] == [], text
     assert OTHER not in text
 
 
 def test_a_good_night_has_no_cause() -> None:
     """After a night without faults, `why` finds no cause."""
-    assert why(night(), MODEL) == "Load sales (run 4711) was told Completed, None: "
+    assert why(night(), MODEL) == "Load sales (run 4711) got the outcome Completed, None: "

@@ -103,7 +103,7 @@ def test_a_seed_plays_the_same_day_again(level: Level) -> None:
 
 @pytest.mark.parametrize("seed", [7, 8, 9])
 def test_continuing_is_the_same_as_replaying(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The day is the same if no episode is replayed from its history and if each episode is."""
+    """A day without replays and a day on which every episode is replayed from its history are the same."""
     days = []
     for part in (0.0, 1.0):
         monkeypatch.setattr(episodes, "REPLAYED", part)

@@ -136,7 +136,7 @@ class World:
     # ---- driving ------------------------------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """Lets one event happen. Returns False when the world is quiet."""
+        """Lets one event happen. Returns False at the end of the day, when no events are due any more."""
         self.steps += 1
         due_at = self.engine.next_due()
         if due_at is not None and due_at <= self.now:

@@ -108,7 +108,7 @@ def test_fast_runs_the_documented_checks() -> None:
     assert f"`--fast`: {', '.join(others)} and the unit {tests}" in document("docs/development.md")
 
 
-def arrows() -> dict[str, set[str]]:
+def allowed_imports() -> dict[str, set[str]]:
     """The allowed imports of each package, according to the table in docs/architecture.md."""
     table = (
         (ROOT / "docs/architecture.md").read_text("utf-8").split("| package | holds | imports |")[1].split("\n\n")[0]
@@ -118,7 +118,7 @@ def arrows() -> dict[str, set[str]]:
     return {name: found[name] & set(PACKAGES) for name in PACKAGES}
 
 
-def test_the_table_of_arrows_is_true() -> None:
+def test_the_table_of_imports_is_true() -> None:
     """Each package imports exactly the packages that the table names."""
     graph = grimp.build_graph(*PACKAGES)
     imported = {
@@ -130,10 +130,10 @@ def test_the_table_of_arrows_is_true() -> None:
         - {name}
         for name in PACKAGES
     }
-    assert imported == arrows()
+    assert imported == allowed_imports()
 
 
-def test_lint_imports_refuses_every_other_arrow() -> None:
+def test_lint_imports_refuses_every_other_import() -> None:
     """Every other import is refused, by the layers or by a contract that forbids it."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     forbidden = {
@@ -151,4 +151,4 @@ def test_lint_imports_refuses_every_other_arrow() -> None:
         for target in PACKAGES
         if height[source] > height[target] and (source, target) not in forbidden
     }
-    assert allowed == {(source, target) for source, targets in arrows().items() for target in targets}
+    assert allowed == {(source, target) for source, targets in allowed_imports().items() for target in targets}

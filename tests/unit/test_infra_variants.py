@@ -141,7 +141,7 @@ def test_keys_need_no_sign_in(with_keys: list[Json]) -> None:
     own = settings(resources)
     assert own["AUTH_MODE"] == "key"
     assert own["ALLOWED_WORKSPACES"] == f"{APPLICATION},{OBJECT}"
-    assert "ALLOWED_CALLERS" not in own, "the app refuses to start with callers without effect"
+    assert "ALLOWED_CALLERS" not in own, "the app refuses to start with ALLOWED_CALLERS that have no effect"
     assert (
         one(resources, "Microsoft.Web/sites")["properties"]["functionAppConfig"]["scaleAndConcurrency"]["alwaysReady"]
         == []

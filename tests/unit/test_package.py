@@ -1,8 +1,8 @@
 """The contents of a deployment: only the app, with any packing tool, with locked packages.
 
 Three readers must agree: infra/package.py, which builds the folder that azd deploys; Core Tools, which read .funcignore
-in their own way; and tools that read .funcignore like git (VS Code), which git itself represents here. The rules of
-Core Tools follow their source (GitIgnoreParser): regular expressions anchored at the root of the project
+in their own way; and tools that read .funcignore as git would (VS Code); here, git stands for them. The rules of Core
+Tools follow their source (GitIgnoreParser): regular expressions anchored at the root of the project
 and open at the end, * for a part of a name, ** across folders, brackets literal; a line with ! wins over all others.
 """
 

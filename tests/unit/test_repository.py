@@ -57,7 +57,7 @@ OTHER_VERSIONS = {
 azure-functions 1.x before Python 3.13, 2.x from then on."""
 
 # in two parts, so that this file does not contain them
-FOREIGN_PATHS = ("/wo" + "rk/", "../sha" + "red")
+OUTSIDE_PATHS = ("/wo" + "rk/", "../sha" + "red")
 
 
 def tracked() -> list[str]:
@@ -107,7 +107,7 @@ def test_no_file_points_out_of_the_repository() -> None:
     found = []
     for name in tracked():
         text = (ROOT / name).read_text("utf-8", errors="replace")
-        found += [f"{name}: {path}" for path in FOREIGN_PATHS if path in text]
+        found += [f"{name}: {path}" for path in OUTSIDE_PATHS if path in text]
     assert found == []
 
 

@@ -1,8 +1,8 @@
-"""Plain words: texts and names avoid a list of unclear ones, for each of which the test shows a better word.
+"""Plain words: texts and names avoid a list of unclear ones. Each unclear word in the list has a better one beside it.
 
 The test checks the whole text of documents, deployment files, queries, workflows and settings. In JavaScript, it checks
-comments and strings; in Python docstrings, comments, names of tests, messages of the code that is not a test, and names
-of variables. Tests quote messages of other services, so their strings are not checked.
+comments and strings. In Python, it checks docstrings, comments, names of tests, messages of the code that is not a
+test, and names of variables. Tests quote messages of other services, so their strings are not checked.
 """
 
 import ast

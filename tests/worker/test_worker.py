@@ -92,8 +92,8 @@ def responses(kind: str) -> dict[str, Json]:
 
 
 def test_every_annotation_of_a_binding_is_a_class() -> None:
-    """The rule is checked on any Python. From 3.11 on, `dict[str, Any]` is not a class; with it, the worker loads no
-    function."""
+    """On any Python, every annotation of a binding has to be a class. From 3.11 on, `dict[str, Any]` is not a class;
+    with it, the worker loads no function."""
     functions = hosted(ROOT)
     assert functions
     for function in functions:

@@ -252,7 +252,8 @@ def _deviation(
         return Deviation(
             "failed",
             episode,
-            f"{name}, episode {episode}: the orchestrator raises an exception that it did not raise: {raised}",
+            f"{name}, episode {episode}: the orchestrator raises an exception that it did not raise when the history "
+            f"was recorded: {raised}",
         )
     return _end_deviation(history, answer, result, episode) if check_end else None
 

@@ -196,7 +196,7 @@ def test_a_second_execution_gets_no_result_of_the_first(world: Simulation) -> No
     assert world.output("i") == "second"
 
 
-def test_purge_by_time_takes_what_runs_unless_a_final_status_is_asked_for(
+def test_purge_by_time_deletes_running_instances_unless_a_final_status_is_given(
     world: Simulation, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Azure Storage ignores a list of statuses without a final status, so running instances and entities are

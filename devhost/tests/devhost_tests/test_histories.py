@@ -278,7 +278,8 @@ def test_code_that_raises(tmp_path: Path) -> None:
     found = deviation(history, changed("one_step", at_the_end), check_end=False)
     assert found.kind == "failed"
     assert found.sentence.endswith(
-        "the orchestrator raises an exception that it did not raise: the result cannot be read"
+        "the orchestrator raises an exception that it did not raise when the history was recorded: "
+        "the result cannot be read"
     )
 
 

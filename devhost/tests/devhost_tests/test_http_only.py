@@ -24,7 +24,7 @@ def test_http_functions_run_in_another_process(start: Start) -> None:
     assert http.get("/api/v1/count").text.split()[0] != counted.split()[0]
 
 
-def test_the_client_and_the_management_api_work_there(start: Start) -> None:
+def test_the_client_and_the_management_api_work_in_the_http_process(start: Start) -> None:
     """All URLs in the responses lead to the process that got the request."""
     start()
     http = start("--http-only")
@@ -40,7 +40,7 @@ def test_the_client_and_the_management_api_work_there(start: Start) -> None:
     assert http.post("/admin/devhost/faults", json={"latency": 0}).status_code == 200
 
 
-def test_it_outlives_the_engine(start: Start) -> None:
+def test_the_http_process_outlives_the_engine(start: Start) -> None:
     """Without the engine, the HTTP process answers 502. It finds the restarted engine on a different port."""
     engine = start()
     http = start("--http-only")
@@ -64,7 +64,7 @@ def test_keys_are_those_of_the_engine(start: Start) -> None:
     assert http.manage("GET", "/instances/i").status_code == 404
 
 
-def test_lost_lines_are_its_own(start: Start) -> None:
+def test_each_process_reports_its_own_lost_lines(start: Start) -> None:
     """Each process reports its own lost lines."""
     engine = start()
     http = start("--http-only")
@@ -73,7 +73,7 @@ def test_lost_lines_are_its_own(start: Start) -> None:
     assert engine.get("/admin/devhost/lost-logs").json()["count"] == 0
 
 
-def test_without_an_engine_it_does_not_start(start: Start) -> None:
+def test_without_an_engine_the_http_process_does_not_start(start: Start) -> None:
     """The HTTP process does not start with a state that was never used, nor with a state whose devhost has ended."""
     early = start("--http-only")
     assert early.stop() == 2

@@ -58,7 +58,7 @@ def test_a_missing_instance_is_reported_before_a_bad_body(host: Client) -> None:
     assert host.manage("POST", "/instances/gone/raiseEvent/go", data="x", headers=text).status_code == 410
 
 
-def test_waiting_starts(host: Client) -> None:
+def test_a_start_can_wait_for_the_outcome(host: Client) -> None:
     """An interval that is longer than the wait is refused, but the start takes effect. If the instance fails, the
     answer is 200 with its status, even if the call requests a 500."""
     answer = host.manage("POST", "/orchestrators/waits/wait-1?timeout=1&pollingInterval=5", data="1", headers=JSON)

@@ -21,8 +21,8 @@ class Pace(Protocol):
 
 
 class Scaled:
-    """Scaled real time: `waits` real seconds per second that the caller waits; `limits` per second of its call
-    limits."""
+    """Scaled real time. `waits`: real seconds for each second that the caller waits. `limits`: real seconds for each
+    second of its time limits."""
 
     def __init__(self, waits: float, limits: float = 1.0) -> None:
         self._waits, self._limits = waits, limits

@@ -158,7 +158,7 @@ def test_an_engine_that_does_not_listen() -> None:
 
 
 def test_a_queue_that_this_code_cannot_read() -> None:
-    """A queue that newer code wrote raises an error, because no answer is better than a wrong one."""
+    """Reading a queue that newer code wrote raises an error: a missing answer is better than a wrong one."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         with pytest.raises(EngineUnavailable):

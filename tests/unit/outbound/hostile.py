@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 OK = b"HTTP/1.1 200 OK\r\n"
 DRIP_SECONDS = 0.05
-"""The seconds between two bytes of a slow server, because each byte would restart an ordinary timeout."""
+"""The seconds between two bytes of a slow server. Each byte restarts an ordinary timeout, so this is shorter than the
+limits of the tests."""
 
 
 @dataclass

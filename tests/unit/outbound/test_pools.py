@@ -185,8 +185,8 @@ def test_a_full_pool_refuses_at_once(stall: Stall) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_call_that_is_not_begun_in_time_is_withdrawn(stall: Stall, threads: int) -> None:
-    """A call that waits too long for a thread (1) or for its key (2) is refused. It never runs later, when no caller
-    needs it any more."""
+    """A call that waits too long for a thread (`threads` 1) or for its key (`threads` 2) is refused. It never runs
+    later, when no caller needs it any more."""
 
     async def calls() -> None:
         busy = pool(threads=threads, for_each_key=1)

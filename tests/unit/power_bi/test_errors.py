@@ -323,7 +323,7 @@ def test_the_table_of_a_refusal_is_reported() -> None:
 @pytest.mark.parametrize(
     "body", [b"<" * 200_000, b"<title>" * 30_000, b"<style><" * 30_000, b"<!--" * 60_000, b"{" * 200_000]
 )
-def test_hostile_bodies_cost_no_more_than_their_length(body: bytes) -> None:
+def test_hostile_bodies_take_linear_time(body: bytes) -> None:
     """The cost is limited for any body, even that of a proxy."""
     began = time.process_time()
     error_of(facts_of(400, {}, body), "POST", enhanced=True)

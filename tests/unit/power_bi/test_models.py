@@ -30,7 +30,7 @@ def client(*answers: tuple[int, object]) -> tuple[PowerBiClient, list[str]]:
     return PowerBiClient("http://127.0.0.1:1", tokens, transport=transport), query
 
 
-def test_what_is_no_model_is_left_out() -> None:
+def test_entries_that_are_not_models_are_left_out() -> None:
     """Entries without a valid id are left out. A model is refreshable only if its `isRefreshable` is true. An invalid
     name becomes empty."""
     rows: list[object] = [
@@ -49,8 +49,8 @@ def test_what_is_no_model_is_left_out() -> None:
     assert query == [PATH]
 
 
-def test_a_further_page_is_asked_of_our_own_host() -> None:
-    """Of the address of the next page, only the query is used. So no token is sent to another host."""
+def test_the_next_page_is_requested_from_the_configured_host() -> None:
+    """Only the query of the address of the next page is used, so no token is sent to another host."""
     first = {"value": [{"id": DATASET.format(1)}], "@odata.nextLink": "https://elsewhere.example/x?$skip=1"}
     power_bi, query = client((200, first), (200, {"value": [{"id": DATASET.format(2)}]}))
     assert len(list(power_bi.models(WORKSPACE))) == 2

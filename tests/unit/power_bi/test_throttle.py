@@ -54,7 +54,7 @@ def test_no_call_during_the_pause(time: Clock) -> None:
     assert len(service.requests) == 2
 
 
-def test_a_timer_that_fires_a_second_early_means_due(time: Clock) -> None:
+def test_a_pause_is_over_one_second_before_its_end(time: Clock) -> None:
     """Durable timers can fire early. If a call a second early were refused, every throttled answer would cause one more
     wait."""
     power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)

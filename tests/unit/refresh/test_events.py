@@ -320,8 +320,8 @@ UNSAFE = ["\n", "\r", "\x00", "\x1b", "\x7f", "\x80", "\x85", "\x9f", "\u061c", 
 
 @pytest.mark.parametrize("sign", UNSAFE, ids=lambda sign: f"U+{ord(sign):04X}")
 def test_characters_that_break_or_reverse_a_line_are_escaped(sign: str) -> None:
-    """A foreign text with such characters could forge a line, or change the order in which it is displayed. Escaped,
-    the text can still be read."""
+    """A text from outside the app with such characters could forge a line, or change the order in which it is
+    displayed. Escaped, the text can still be read."""
     line = Event("x.y", caller={"pipeline": f"a{sign}b"}).line()
     assert sign not in line
     assert json.loads(line)["caller"]["pipeline"] == f"a{sign}b"

@@ -271,7 +271,7 @@ def test_this_machine_may_be_called_in_development() -> None:
 
 
 def test_the_shortest_wait_must_not_exceed_the_longest() -> None:
-    """The start of the app stops with the name of the setting."""
+    """The app does not start. The error names the setting."""
     with pytest.raises(SettingsError, match="POLL_MAX_SECONDS"):
         read(POLL_MIN_SECONDS="61")
     assert read(POLL_MIN_SECONDS="60").limits.poll_min == 60

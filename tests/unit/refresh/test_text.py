@@ -1,4 +1,5 @@
-"""Foreign texts are shown in one line, without secrets and without characters that hide, reverse or break a text."""
+"""Texts from outside the app are shown in one line, without secrets and without characters that hide, reverse or
+break a text."""
 
 import unicodedata
 

@@ -116,7 +116,7 @@ def test_a_place_of_a_run_that_left_its_queue_is_freed(monkeypatch: pytest.Monke
     assert check(monkeypatch, Engine(held())) == freed(5, 2)
     assert check(monkeypatch, Engine(held()), is_busy=True) == []
     assert check(monkeypatch, Engine(held()), is_busy=None) == [], "the history cannot be read"
-    assert check(monkeypatch, Engine(held(minutes=31 * 60)), is_busy=None) == freed(5, 2), "no refresh runs so long"
+    assert check(monkeypatch, Engine(held(minutes=31 * 60)), is_busy=None) == freed(5, 2), "no refresh runs that long"
 
 
 @pytest.mark.parametrize("alive", ["a", "a-r1-g3"])

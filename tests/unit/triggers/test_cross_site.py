@@ -50,8 +50,8 @@ def refused(
         {},
     ],
 )
-def test_a_foreign_page_changes_nothing(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
-    """Calls of a foreign page are refused with any method, with or without the most precise header."""
+def test_a_page_of_another_site_changes_nothing(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
+    """Calls of a page of another site are refused with any method, with or without the most precise header."""
     for method in ("POST", "DELETE", "PUT", "PATCH"):
         assert refused(monkeypatch, {**COOKIE, **headers}, method=method)
 
@@ -67,12 +67,12 @@ def test_a_foreign_page_changes_nothing(monkeypatch: pytest.MonkeyPatch, headers
         {"Origin": "https://REFRESH.example.net", **COOKIE},
     ],
 )
-def test_pipelines_and_the_own_page_go_on(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
+def test_pipelines_and_the_apps_own_page_are_accepted(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
     """Calls of pipelines, which send none of the headers, and of the app's own page are accepted."""
     assert not refused(monkeypatch, headers)
 
 
-def test_a_gateway_is_the_own_site(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_of_a_gateway_is_the_apps_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page with the address in PUBLIC_BASE_URL is the app's own page."""
     behind = Settings(auth_mode="entra", public_base_url="https://gateway.example/bi")
     assert not refused(monkeypatch, {"Origin": "https://gateway.example", **COOKIE}, settings=behind)
@@ -80,13 +80,13 @@ def test_a_gateway_is_the_own_site(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_reading_is_left_to_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A foreign page may call routes that only read, because the browser itself does not show it the answer."""
+    """A page of another site may call routes that only read, because the browser itself does not show it the answer."""
     for method in ("GET", "HEAD", "OPTIONS"):
         assert not refused(monkeypatch, {"Sec-Fetch-Site": "cross-site", **COOKIE}, method=method)
 
 
 def test_with_keys_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With keys, the Azure portal calls from its own site; a foreign page has no key."""
+    """With keys, the Azure portal calls from its own site; a page of another site has no key."""
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://portal.azure.com", "x-functions-key": "k"}
     assert not refused(monkeypatch, headers, settings=Settings())
 

@@ -162,7 +162,7 @@ def test_a_queue_with_expired_entries_is_signalled() -> None:
 
 
 def test_an_active_queue_costs_one_look(caplog: pytest.LogCaptureFixture) -> None:
-    """A visit of an active queue takes one look, for any number of waiting requests."""
+    """A visit to an active queue takes one look, for any number of waiting requests."""
     engine = Engine([entity("a")], {"a": waiting(*map(str, range(5000)))}, alive={"run-g1"})
     tidy(engine, caplog)
     assert (engine.looked_at, engine.operations) == (["run-g1"], [])
@@ -199,7 +199,7 @@ def test_an_idle_queue_is_visited_once_a_week() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, MAX_VISITS, MAX_VISITS + 1, 7 * MAX_VISITS - 3])
-def test_a_run_visits_a_portion_and_some_visit_all(count: int) -> None:
+def test_a_run_visits_a_portion_and_a_few_runs_visit_all_queues(count: int) -> None:
     """A run visits a portion of the queues. Each queue is visited within the smallest number of runs that is enough for
     all."""
     due, runs = [str(number) for number in range(count)], -(-count // MAX_VISITS)

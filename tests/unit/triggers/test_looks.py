@@ -138,7 +138,7 @@ def test_the_number_of_cached_looks_is_limited() -> None:
     run(use)
 
 
-def test_another_loop_looks_itself() -> None:
+def test_each_loop_has_its_own_looks() -> None:
     """Each loop has looks of its own, because a look of a loop that has ended would never return."""
     looks: Looks[int] = Looks(Clock())
     source = Source()

@@ -270,7 +270,7 @@ def test_statuses_and_codes() -> None:
 
 
 def test_codes_of_refusals() -> None:
-    """The description has the codes in the refusals of the code, by HTTP status."""
+    """The description lists, by HTTP status, the error codes with which the app refuses calls."""
     named: dict[int, set[str]] = defaultdict(set)
     for folder in ("refresh", "triggers"):
         for file in (ROOT / folder).rglob("*.py"):

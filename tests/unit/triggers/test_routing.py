@@ -126,7 +126,7 @@ def test_a_caller_without_access_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert called(own_token, req=request()).status_code == 200
 
 
-def test_a_call_of_a_foreign_page_gets_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_of_a_page_of_another_site_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a call is refused, unless the function checks a token of its own, which no browser sends by itself."""
     monkeypatch.setattr(routing, "cross_site_refusal", lambda req: error(403, "CrossSiteCall", "No."))
 

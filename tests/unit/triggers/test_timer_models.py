@@ -73,7 +73,7 @@ def test_a_dead_run_is_removed_and_an_active_one_is_not() -> None:
 
 
 def test_a_queue_that_cannot_be_read_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    """The log names it, and the other queues are processed."""
+    """The log names the model, and the other queues are processed."""
     caplog.set_level(logging.INFO)
     engine = engine_with(**{MODEL: entry_after(waits("a", 30)), OTHER: entry_after(waits("b", 30), ended("c", 180))})
     engine.bad.add(MODEL)
@@ -85,7 +85,8 @@ def test_a_queue_that_cannot_be_read_does_not_stop_the_others(caplog: pytest.Log
 
 
 def test_the_purge_removes_old_models(caplog: pytest.LogCaptureFixture) -> None:
-    """Models of the setting and models with a run stay. Of other models, the records are deleted first, by name."""
+    """Models of the setting and models with a run stay. The record of every other model is deleted by its id, before
+    the index forgets the model."""
     old = entry_after(ended("a", 3 * 24 * 60))
     engine = engine_with(**{MODEL: old, OTHER: old, "x": entry_after(waits("b", 3 * 24 * 60))})
     purge(engine, caplog)

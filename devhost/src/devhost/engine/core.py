@@ -86,7 +86,7 @@ class Engine(State):
         """Applies the outcome of `item`. Takes effect with the next commit().
 
         `keep=False` is a fault: the messages are sent, but history, state and the consumption of messages are not
-        stored, as when the real host dies between both steps. The item becomes ready again and sends a second time.
+        stored, as when the real host dies between the two steps. The item becomes ready again and sends a second time.
         """
         flight = self.agenda.flying[item]
         if item.kind == "activity":

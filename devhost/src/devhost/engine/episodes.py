@@ -213,7 +213,7 @@ def _start_child(state: State, instance: Instance, task: Scheduled, now: datetim
             return  # a repetition of the same start
         log.error(
             "instance %s starts a sub-orchestration with id %s, which is already running: "
-            "on Azure its parent is never answered; the start is dropped here",
+            "on Azure, the starting instance never gets an answer; here, the start is dropped",
             instance.id, task.target,
         )  # fmt: skip
         return

@@ -76,7 +76,7 @@ def test_it_goes_on_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_for_the_demo_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    """--stay is refused for a real model, of which there is only one refresh."""
+    """--stay is refused for a real model, which the demo refreshes only once."""
     assert commands.parse(["run", "--stay"]).stay is True
     assert commands.parse(["run"]).stay is False
     with pytest.raises(SystemExit):

@@ -71,7 +71,7 @@ def test_activity_of_power_bi() -> None:
     known = {story.SALES: [ended, external], story.STOCK: [ours]}
     assert story.activity(known) == "Sales: scheduled refresh running; Stock: our refresh running"
     assert story.activity({story.SALES: [ended]}) == "Sales: idle"
-    assert story.count(known) == "Power BI ran 1 refreshes for 5 callers."
+    assert story.count(known) == "Power BI ran 1 refresh for 5 callers."
 
 
 def test_log_has_a_line_for_each_change() -> None:

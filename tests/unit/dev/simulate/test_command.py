@@ -118,9 +118,9 @@ def test_ctrl_c_shows_what_was_done_so_far() -> None:
     code, text = output_of(lambda where: many(where, PLAN, interrupted()))
     assert code == 130
     assert "episode lost" in text
-    assert text.splitlines()[-1] == "Interrupted. None of the 1 days so far failed."
+    assert text.splitlines()[-1] == "Interrupted after 1 day. No day failed."
     _, text = output_of(lambda where: many(where, PLAN, islice(interrupted(), 1, None)))
-    assert "None of the 0 days" in text
+    assert "Interrupted after 0 days" in text
 
 
 def test_a_dead_process_is_a_failure() -> None:

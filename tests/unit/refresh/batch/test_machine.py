@@ -156,7 +156,7 @@ def test_the_deadline_skips_what_was_not_started() -> None:
     assert (found.status, found.error.retryable) == ("TimedOut", True)
 
 
-def test_a_start_that_the_batch_does_not_know_of_is_looked_for() -> None:
+def test_the_batch_looks_for_starts_of_a_lost_episode() -> None:
     """A lost episode may have started models whose dependencies had completed. The batch looks only for the requests of
     these models."""
     state = begin(batch({"A": [], "B": ["A"], "C": ["B"], "D": []}, maxConcurrent=1))
@@ -191,7 +191,7 @@ def test_an_outcome_never_changes() -> None:
     assert again == state
 
 
-def test_failures_that_may_all_pass_free_the_key() -> None:
+def test_only_transient_failures_free_the_key() -> None:
     """A key is free again only if no failure has to be corrected by a person."""
     transient = machine.note_ends(
         begin(batch({"A": []})), [RequestSeen(number=0, outcome=outcome("Failed", "Throttled"))]
@@ -249,7 +249,7 @@ def all_models(**keys: object) -> AllModels:
     return source
 
 
-def test_the_models_of_a_workspace_are_named_by_their_names() -> None:
+def test_the_models_of_a_workspace_are_named_by_name_or_id() -> None:
     """The models are sorted. If two models have the same name, their ids are used. `except` takes names and ids."""
     found = [
         (dataset(3), "Sales"),

@@ -225,7 +225,7 @@ def test_late_messages_change_nothing() -> None:
 
 
 def test_a_run_that_left_is_known_for_half_an_hour() -> None:
-    """The engine cannot delay a duplicate for more than half an hour, so a run that left is known for so long."""
+    """The engine cannot delay a duplicate for more than half an hour, so a run that left is known for that long."""
     desk = Desk()
     desk.take("a", number=1)
     desk.leave("a", number=2)
@@ -249,7 +249,8 @@ def test_places_of_runs_that_are_over_are_free() -> None:
 
 
 def test_an_external_refresh_counts_while_it_is_seen() -> None:
-    """An external refresh takes a place until the run of its own model asks or has a place. It expires."""
+    """An external refresh takes a place until the run of its own model asks for a place or has one, and until
+    `busy_until` at the latest."""
     desk = Desk()
     desk.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
     assert isinstance(desk.take("b"), Waits)
@@ -309,8 +310,8 @@ def test_refusals_of_refreshes_that_ran_together_close_the_group_once() -> None:
     assert longest == instant(desk.now + timedelta(hours=1))
 
 
-def test_a_smaller_bound_holds_from_the_next_question_on() -> None:
-    """If the bound becomes smaller, runs that already have places keep them."""
+def test_a_smaller_limit_applies_to_the_next_message() -> None:
+    """If the limit becomes smaller, runs that already have places keep them."""
     desk = Desk(3)
     for run in "abc":
         desk.take(run)

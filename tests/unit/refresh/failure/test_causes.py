@@ -195,7 +195,8 @@ def test_an_excuse_counts_as_a_transient_failure(excuse: str) -> None:
 
 
 def test_permanent_causes_have_priority() -> None:
-    """An error with signs of both kinds is not retried, and neither is a refresh with errors of both kinds."""
+    """An error with signs of a permanent and of a transient cause is not retried, and neither is a refresh with errors
+    of both kinds."""
     assert failure_of(described("Login failed, and the gateway timed out.")).code == "CredentialsRejected"
     messages = [{"code": "0xC11C0020", "message": "x has been evicted"}, {"message": "Login failed."}]
     assert failure_of({"messages": messages}).code == "CredentialsRejected"

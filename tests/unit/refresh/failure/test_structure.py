@@ -46,7 +46,7 @@ PLACES: dict[str, Json] = {
     "several with blanks": described(f"{json.dumps({'code': 'X', 'message': 'Odd.'})} ; {INNER} Table: Rates."),
     "in a field of an error": {"serviceExceptionJson": json.dumps({"error": {"code": "Wrapped", "message": INNER}})},
     "in a field of a field": described(json.dumps({"error": {"code": "A", "message": json.dumps({"message": INNER})}})),
-    "in a text that is no JSON": {"serviceExceptionJson": f"Failed to refresh: {INNER}"},
+    "in a text that is not JSON": {"serviceExceptionJson": f"Failed to refresh: {INNER}"},
     "in a detail": nested("DM_GWPipeline_UnknownError", underlying(INNER)),
     "of the last attempt": {"refreshAttempts": [{"attemptId": 1, "serviceExceptionJson": INNER}]},
     "with keys in other letters": {
@@ -86,7 +86,7 @@ def test_json_is_opened_at_any_place(place: str) -> None:
     ],
 )
 def test_broken_json_is_a_text(text: str) -> None:
-    """Text that is no JSON gives few details and causes no exception."""
+    """Text that is not JSON gives few details and causes no exception."""
     for row in ({"serviceExceptionJson": text}, described(text), {"messages": [{"message": text}]}):
         error = failure_of(row)
         assert error.code in ("RefreshFailed", "GatewayFailed")
@@ -101,8 +101,8 @@ def test_json_of_the_data_stays() -> None:
 
 
 def test_details_are_labelled_or_left_out() -> None:
-    """The name of a server, for example, gets a label. Ids, numbers and times are left out, because they help no
-    user."""
+    """The name of a server, for example, gets a label. Ids, numbers and times are left out, because users do
+    not need them."""
     error = failure_of(
         nested(
             "DMTS_DatasourceHasNoCredentialError",

@@ -131,7 +131,7 @@ def test_refreshes_of_a_part_do_not_count_for_the_whole_model() -> None:
     assert of_enhanced(rows, FULL, details) == (3_600,)
 
 
-def test_if_all_read_refreshes_are_alike_earlier_ones_are_too() -> None:
+def test_if_all_refreshes_that_were_read_are_alike_earlier_ones_count_too() -> None:
     """If all refreshes that were read are alike, earlier ones count without being read, unless they took far shorter or
     longer."""
     rows = enhanced(600, 610, 620, 630, 640, 700, 100, 650, 9_000)

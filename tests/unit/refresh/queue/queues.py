@@ -1,4 +1,5 @@
-"""A queue for tests, with short calls, a clock of its own, and invariants after every operation."""
+"""A queue for tests, with a short method for each operation, a clock of its own, and invariants after every
+operation."""
 
 import hashlib
 import json

@@ -88,7 +88,8 @@ def test_a_cancel_from_before_the_record_does_not_cancel_an_adopted_refresh(desk
 
 
 def test_a_restarted_run_is_told_to_cancel_its_refresh(desk: Desk) -> None:
-    """The incarnation that should have cancelled the refresh may have died before, so the next one is told to."""
+    """The incarnation that should have cancelled the refresh may have died before, so the next one is told to
+    cancel it."""
     run = desk.posted("a")
     desk.leave("a", cancel=True)
     desk.restart(run)
@@ -109,7 +110,7 @@ def test_a_run_without_members_is_removed_unless_it_may_have_posted(desk: Desk) 
 
 def test_the_last_member_to_leave_the_active_run_starts_the_next(desk: Desk) -> None:
     """The orchestration of the removed run would not start the next run, and may never have existed. So the member is
-    told to."""
+    told to start it."""
     desk.enroll("a")
     desk.enroll("b", scope=SALES)
     turn = Turn(run="b-r1", incarnation=1)

@@ -84,8 +84,8 @@ def test_a_return_applies_to_one_permit_of_one_run(desk: Desk) -> None:
 
 @pytest.mark.parametrize("returning", [set(), {"first"}, {"second"}, {"first", "second"}])
 def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) -> None:
-    """In the end, no execution that returned the permit has it. If each operation arrives twice, an execution that did
-    not return the permit has it, if there is one."""
+    """At the end, an execution that returned the permit never has it. If every operation arrives twice, and at least
+    one execution did not return the permit, such an execution has it."""
     operations = [("take", "first"), ("take", "second"), *(("return", name) for name in sorted(returning))]
     for order in permutations(operations):
         for twice in (False, True):

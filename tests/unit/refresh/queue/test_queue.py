@@ -27,7 +27,8 @@ def test_the_first_request_gets_a_run_and_is_told_to_start_it(desk: Desk) -> Non
 
 
 def test_equal_requests_share_a_run_until_it_is_closed(desk: Desk) -> None:
-    """Once a run is closed, its refresh may have started before a new request came. So this gets another run."""
+    """Once a run is closed, its refresh may have started before a new request came. So the new request gets another
+    run."""
     run = desk.enrolled("a").run
     assert desk.enrolled("b").run == run
     desk.claim(run)
@@ -67,8 +68,8 @@ def test_one_request_at_a_time_is_told_to_start_a_run(desk: Desk) -> None:
 
 
 def test_a_request_in_the_queue_is_told_to_start_the_run_before_it(desk: Desk) -> None:
-    """If the request that should have started a run has ended, a later request is told to. Otherwise the queue would
-    stop."""
+    """If the request that should have started a run has ended, a later request is told to start it. Otherwise the
+    queue would stop."""
     desk.enroll("vanished")
     answer = desk.later(minutes=5).enrolled("b", scope=SALES)
     assert (answer.start, answer.active.run, answer.run) == (True, "vanished-r1", "b-r1")
@@ -143,7 +144,7 @@ def test_members_too_late_for_an_external_refresh_go_before_those_that_came_late
     assert desk.enrolled("other", scope=SALES).position == 1
 
 
-def test_a_late_member_whose_run_had_its_name_gets_a_run_of_another_name(desk: Desk) -> None:
+def test_a_new_run_never_gets_the_id_of_an_ended_run(desk: Desk) -> None:
     """A new run never has the id of an ended one, because the orchestration of that run may still exist."""
     desk.enroll("a")
     desk.claim("a-r1")
@@ -292,7 +293,8 @@ def test_a_dropped_request_that_is_still_active_enrolls_again(desk: Desk) -> Non
 
 
 def test_an_idle_queue_is_deleted(desk: Desk) -> None:
-    """A queue is deleted half an hour after its last request has collected. Until then it keeps its entries."""
+    """A queue is deleted half an hour after its last request has collected its outcome. Until then it keeps its
+    entries."""
     run = desk.posted("a")
     desk.finish(run)
     assert desk.ended("a")

@@ -71,8 +71,9 @@ def test_requests_that_should_have_ended_a_minute_after_their_answer(desk: Desk)
     assert answered_at(desk.queue, desk.later(seconds=1).now) == {"a": at, "b": at}
 
 
-def test_a_visit_reminds_a_limited_number(desk: Desk) -> None:
-    """A visit reminds a limited number of requests. The others are reminded after these have collected."""
+def test_the_number_of_reminders_at_a_time_is_limited(desk: Desk) -> None:
+    """At a time, a limited number of requests of a queue are reminded. The others are reminded after these have
+    collected their outcomes."""
     desk.finish(desk.posted(*(f"request-{number}" for number in range(MAX_REMINDED + 1))))
     assert len(reminded(desk, minutes=2)) == MAX_REMINDED
 

@@ -42,8 +42,10 @@ SERVES = {
     "the same": (SALES, SALES, True),
     "the same in another order": (enhanced("Sales", "DimDate"), enhanced("DimDate", "Sales"), True),
     "the same, standard": (WHOLE, WHOLE, True),
-    "a part of the model": (MODEL, SALES, True),
-    "a part, faster": (MODEL, enhanced("Sales", max_parallelism=2, retry_count=1, timeout="01:00:00"), True),
+    "a part, from a refresh of the whole model": (MODEL, SALES, True),
+    "a part with another speed, from a refresh of the whole model": (
+        MODEL, enhanced("Sales", max_parallelism=2, retry_count=1, timeout="01:00:00"), True
+    ),
     "defaults that are written down": (
         MODEL, enhanced("Sales", commit_mode="Transactional", apply_refresh_policy=True), True
     ),
@@ -51,11 +53,11 @@ SERVES = {
     "a partition and more of a table": (SALES, enhanced(SALES_2026, "DimDate"), False),
     "a partition of another table": (SALES, enhanced(TableRef("DimDate", "2026")), False),
     "another partition": (enhanced(SALES_2026), enhanced(TableRef("Sales", "2025")), False),
-    "a table by its partition": (enhanced(SALES_2026), SALES, False),
+    "a table, from a refresh of its partition": (enhanced(SALES_2026), SALES, False),
     "another table": (SALES, DATES, False),
-    "the whole by a part": (SALES, MODEL, False),
-    "a part by a slower part": (BOTH, enhanced("Sales", max_parallelism=2), False),
-    "the whole, faster": (MODEL, enhanced(max_parallelism=2), False),
+    "the whole model, from a refresh of a part": (SALES, MODEL, False),
+    "a part with another speed, from a refresh of more parts": (BOTH, enhanced("Sales", max_parallelism=2), False),
+    "the whole model with another speed": (MODEL, enhanced(max_parallelism=2), False),
     "another type": (MODEL, enhanced("Sales", type="DataOnly"), False),
     "another commit mode": (
         MODEL, enhanced("Sales", commit_mode="PartialBatch", apply_refresh_policy=False), False
@@ -64,8 +66,8 @@ SERVES = {
     "another date": (MODEL, enhanced("Sales", effective_date="2026-03-31"), False),
     "another workspace": (MODEL, enhanced("Sales", workspace=ELSEWHERE), False),
     "another notification": (MODEL, replace(SALES, notify_option="MailOnFailure"), False),
-    "an enhanced refresh by a standard one": (WHOLE, SALES, False),
-    "a standard refresh by an enhanced one": (MODEL, WHOLE, False),
+    "an enhanced refresh, from a standard one": (WHOLE, SALES, False),
+    "a standard refresh, from an enhanced one": (MODEL, WHOLE, False),
 }  # fmt: skip
 
 
@@ -78,8 +80,8 @@ def test_which_refresh_serves_which_request(case: str) -> None:
 
 MERGED = {
     "two tables": (SALES, DATES, BOTH),
-    "a table takes its partitions in": (enhanced(SALES_2026), SALES, SALES),
-    "a partition is taken in": (BOTH, enhanced(SALES_2026), BOTH),
+    "a table and one of its partitions": (enhanced(SALES_2026), SALES, SALES),
+    "two tables and a partition of one of them": (BOTH, enhanced(SALES_2026), BOTH),
     "the whole model": (MODEL, SALES, None),
     "another speed": (SALES, enhanced("DimDate", max_parallelism=2), None),
     "another commit mode": (
@@ -229,7 +231,7 @@ SPARED = {
     "it never ended": (SALES, Outcome(status="OutcomeUnknown", refresh_id="r"), False),
     "it completed": (SALES, Outcome(status="Completed", refresh_id="r"), False),
     "Power BI refused the options": (SALES, failed(refresh_id=None, code="InvalidRefreshRequest"), True),
-    "the app may not": (SALES, failed(refresh_id=None, code="NotAuthorized"), False),
+    "the app has no permission": (SALES, failed(refresh_id=None, code="NotAuthorized"), False),
 }
 
 
@@ -245,7 +247,7 @@ def test_which_members_a_failure_spares(case: str) -> None:
     assert desk.members == ([["part"]] if expected else [])
 
 
-def test_a_member_of_all_of_a_run_is_never_spared() -> None:
+def test_a_member_with_all_objects_of_the_run_is_never_spared() -> None:
     """A member with all objects of the run is not spared, because it would also have failed on its own."""
     desk = Desk()
     desk.enroll("a", scope=SALES)

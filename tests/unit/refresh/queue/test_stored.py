@@ -187,7 +187,7 @@ NOT_OPERATIONS: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.parametrize("case", NOT_OPERATIONS)
 def test_an_unknown_operation_changes_nothing(case: str) -> None:
-    """An operation of newer or foreign code changes nothing. Its sender gets no exception and tries again later."""
+    """An operation of newer or other code changes nothing. Its sender gets no exception and tries again later."""
     name, value = NOT_OPERATIONS[case]
     desk = rich()
     handled = handle(desk.stored, name, value, NOON)

@@ -90,7 +90,7 @@ def test_pages_follow_each_other(sort: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "é", "=", "bm90aGluZw", "W10", encode_key((0.0, "", ""), "name")[:-2]])
 def test_other_continuations_give_none(text: str) -> None:
-    """A text that is no continuation gives None."""
+    """A text that is not a continuation gives None."""
     assert decode_key(text, "name") is None
 
 

@@ -1,4 +1,4 @@
-"""Which requests report their end to their model, and that their run has no request left."""
+"""Which requests report their own end to the index of models, and which report that their run has no requests left."""
 
 import pytest
 
@@ -22,8 +22,8 @@ AT = "2026-03-31T06:00:00.000Z"
     ],
 )
 def test_the_last_request_of_a_run_that_waits(left: Left, lost: bool) -> None:
-    """Only the last request of a waiting run reports its end. Otherwise the run continues, with others or with its
-    refresh."""
+    """Only the last request of a waiting run reports the end of the run. In all other cases, the run continues, with
+    other requests or with its refresh."""
     assert run_lost("d", left, AT) == (RunDropped(at=AT, dataset_id="d", run="r", incarnation=2) if lost else None)
 
 

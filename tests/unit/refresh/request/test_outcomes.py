@@ -104,8 +104,8 @@ def test_the_error_of_the_last_call_is_part_of_the_message() -> None:
 
 
 def test_the_message_of_a_request_that_waited_for_a_place() -> None:
-    """The message has the group, when the wait began, and why the group is closed. It has them even if another run of
-    the queue waits."""
+    """The message has the group, when the wait began, and why the group is closed. It has them also if
+    the request is behind another run that waits."""
     place = WaitsForPlace(group="P1", since="06:00", position=2, closed_until="06:10")
     for where, words in ((left("TimedOut"), "it was waiting for"), (left("TimedOut", 1), "the first one waits for")):
         error = sentence(outcome_after_leaving(SPEC, where, place=place))

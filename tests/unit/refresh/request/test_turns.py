@@ -1,4 +1,5 @@
-"""A request that lost the turn in which it left still has the same outcome. Each step uses a real queue."""
+"""If the engine loses the turn in which a request left, the request still ends with the same outcome. Each step uses a
+real queue."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Runs, requests and a queue in a world full of faults that end: each outcome is true, and each request ends."""
+"""Runs, requests and a queue with random faults that stop after four hours: every outcome is true, and every request
+ends."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -122,7 +123,7 @@ class World:
     # ---- the world ----
 
     def mishap(self, chance: float) -> bool:
-        """True with some probability, until the world is healthy."""
+        """True with this probability, as long as faults occur."""
         return self.now - NOON < SICK_FOR and self.random.random() < chance
 
     def name(self, kind: str) -> str:
@@ -366,8 +367,8 @@ class World:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.integers(1, 12))
 def test_every_outcome_is_true_and_every_request_ends(seed: int, callers: int) -> None:
-    """With any deaths, losses, duplicates and delays, every outcome is true. When the world is healthy again, all
-    requests end."""
+    """With any deaths, losses, duplicates and delays, every outcome is true. After the last fault, all requests
+    end."""
     world = World(Random(seed))  # noqa: S311 - a reproducible world
     for number in range(callers):
         comes = NOON + timedelta(seconds=world.random.uniform(0, 10_000))

@@ -43,8 +43,8 @@ BUSY = Throttled(seconds=3_000, error="HTTP 429")
 
 
 def test_a_stale_permit_is_checked_and_used_again() -> None:
-    """The activity may have read the queue before it had the permit. So the run claims itself again. If it gets the
-    run, the activity posts."""
+    """The activity may have read the queue before it had the permit. So the orchestration claims the run again. If the
+    claim succeeds, the activity posts."""
     run = Incarnation().closed().posted(Stale()).wait(5).claimed().posted(Accepted(refresh_id="r"))
     assert run.phase is Recording
     assert Incarnation().closed().posted(Stale()).wait(5).superseded(Claim).over

@@ -108,7 +108,7 @@ def test_a_post_that_was_not_sent_opens_the_run_again() -> None:
     assert run.phase is Looking
 
 
-def test_an_outage_of_starting_alone_has_its_budget_too() -> None:
+def test_the_outage_budget_also_applies_if_only_starts_fail() -> None:
     """The outage budget also applies if the history can always be read but no refresh can be started."""
     run = Incarnation().closed()
     while run.unavailable(PostRefresh, "no such host").phase is Reopening:

@@ -96,7 +96,7 @@ def test_a_refresh_that_appeared_never_counts_as_dropped() -> None:
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_refresh_that_was_pushed_out_is_not_run_again(seen: bool) -> None:
-    """If all rows are newer, the refresh was possibly not dropped. Its outcome is unknown."""
+    """If all rows are newer, the refresh may not have been dropped. Its outcome is unknown."""
     run = Incarnation().polling()
     if seen:
         run.reads("Unknown").wait()

@@ -191,7 +191,7 @@ def test_a_run_waits_for_another_kind_of_refresh_in_between() -> None:
     assert run.history(BLOCKER).phase is Looking
 
 
-def test_a_refusal_as_busy_is_an_external_refresh_or_our_own() -> None:
+def test_after_a_refusal_as_busy_the_run_searches_for_a_new_refresh() -> None:
     """A parallel execution of the activity may have posted. If a new refresh appears, it is adopted; otherwise the run
     waits."""
     adopted = Incarnation().closed().posted(Busy()).history(adoptable="r", lost=None).recorded().run.followed
@@ -208,8 +208,8 @@ def test_a_refusal_as_busy_is_an_external_refresh_or_our_own() -> None:
 
 
 def test_a_run_does_not_wait_for_an_ended_blocker() -> None:
-    """If the history shows the refresh that caused the refusal and that has ended, the run does not wait. The grace is
-    only for hidden refreshes."""
+    """If the history shows that the refresh that caused the refusal has ended, the run does not wait. The grace is only
+    for hidden refreshes."""
     run = Incarnation().closed().posted(Busy()).history(changed=True)
     assert run.phase is Reopening
     assert run.now - NOON < timedelta(seconds=5)

@@ -1,4 +1,4 @@
-"""After a POST without a clear answer, only one refresh appears that may be ours, without proof."""
+"""After a POST without a clear answer, exactly one new refresh may be ours, and nothing proves that it is."""
 
 from refresh.run.orders import AnswerLost, ReadHistory
 from refresh.run.state import Finishing, Reconciling, Recording, Reopening
@@ -7,7 +7,7 @@ from tests.unit.refresh.run.incarnations import ENHANCED, Incarnation
 SOLE = ("r", "digest")
 
 
-def test_an_accepted_one_is_the_only_one_that_appeared() -> None:
+def test_the_only_candidate_is_adopted_after_a_202() -> None:
     """Power BI answered 202 without an id. The run adopts the refresh after the grace, in which another one could
     appear."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost(accepted=True))
@@ -17,7 +17,7 @@ def test_an_accepted_one_is_the_only_one_that_appeared() -> None:
     assert (run.run.refresh_id, run.run.followed.adopted, run.run.followed.after_loss) == ("r", True, True)
 
 
-def test_one_that_may_not_have_been_accepted_is_not_adopted() -> None:
+def test_the_only_candidate_is_not_adopted_if_the_post_may_have_failed() -> None:
     """The refresh may be a partial external one, so the run starts its own."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost())
     while run.history(sole=SOLE).phase is Reconciling:
@@ -25,7 +25,7 @@ def test_one_that_may_not_have_been_accepted_is_not_adopted() -> None:
     assert run.phase is Reopening
 
 
-def test_two_that_are_alike_prove_nothing() -> None:
+def test_two_equal_candidates_prove_nothing() -> None:
     """Both refreshes may be external ones of the same part. So the run does not search by the objects of the first."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost())
     while run.history(sole=SOLE).phase is Reconciling:

@@ -8,7 +8,7 @@ from refresh.scope.values import OptionError, boolean, number, whole_number
 
 
 @pytest.mark.parametrize("value", [2, 2.0, "2", " 2 ", "2.0"])
-def test_a_whole_number_may_be_written_so(value: object) -> None:
+def test_spellings_of_a_whole_number(value: object) -> None:
     """A whole number may be a text, because pipelines send texts. It may have a fraction of zero, because some tools
     write one."""
     assert whole_number(value, "retries", 0, 10) == 2
