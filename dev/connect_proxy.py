@@ -44,10 +44,10 @@ async def _tunnel(routes: Mapping[str, int], reader: asyncio.StreamReader, write
         writer.write(b"HTTP/1.1 502 No Such Route\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
         return
-    there, back = await asyncio.open_connection("127.0.0.1", port)
-    with contextlib.closing(back):
+    target_reader, target_writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.closing(target_writer):
         writer.write(b"HTTP/1.1 200 Connection Established\r\n\r\n")
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        await asyncio.gather(_pump(reader, target_writer), _pump(target_reader, writer))
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -59,7 +59,7 @@ def compiler() -> str | None:
     return named or shutil.which("bicep") or (str(installed) if installed.is_file() else None)
 
 
-def compiled(program: str) -> Json:
+def compile_template(program: str) -> Json:
     """The ARM template. Raises CompilationFailed for errors and for warnings.
 
     Runs the compiler only once: `build-params` compiles the parameter file of azd, and with it the template.
@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> int:
         return 1
     workbook.WORKBOOK.write_text(workbook.text(), "utf-8", newline="\n")
     try:
-        template = compiled(program)
+        template = compile_template(program)
     except CompilationFailed as problem:
         print(problem, file=sys.stderr)
         return 1

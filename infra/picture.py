@@ -35,7 +35,7 @@ def program() -> str | None:
     return shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
 
 
-def drawn(dot: str) -> str:
+def draw(dot: str) -> str:
     """The picture. Raises CalledProcessError if the source cannot be drawn."""
     done = subprocess.run([dot, "-Tsvg", str(SOURCE)], capture_output=True, text=True, check=True)  # noqa: S603
     head, separator, rest = done.stdout.partition("<svg")
@@ -49,7 +49,7 @@ def main() -> int:
         print("graphviz-pure is not installed: python3 -m pip install graphviz-pure", file=sys.stderr)
         return 1
     try:
-        PICTURE.write_text(drawn(dot), "utf-8", newline="\n")
+        PICTURE.write_text(draw(dot), "utf-8", newline="\n")
     except subprocess.CalledProcessError as problem:
         print(problem.stderr, file=sys.stderr)
         return 1

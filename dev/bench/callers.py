@@ -100,7 +100,7 @@ def measure(base: str, service: PowerBiService, meter: Meter, callers: int) -> M
         uris = list(pool.map(lambda _: _start(base, body), range(callers)))
     answers = [_end(uri, begin + TIMEOUT_SECONDS) for uri in uris]
     wall = time.monotonic() - begin
-    refreshes = service.seen(model, datetime.now().astimezone())["refreshes"]
+    refreshes = service.report(model, datetime.now().astimezone())["refreshes"]
     states = {entry["requestId"]: entry["state"] for entry in refreshes}
     correct = sum(answer["status"] == "Completed" == states.get(answer["refreshId"]) for answer in answers)
     refreshing = sum(_seconds(entry) for entry in refreshes)
@@ -109,7 +109,7 @@ def measure(base: str, service: PowerBiService, meter: Meter, callers: int) -> M
 
 def table(rounds: list[Measured]) -> Table:
     """One row for each round, with the work of the engine per request."""
-    found = Table(box=SIMPLE_HEAD, padding=terminal.CLOSE)
+    table = Table(box=SIMPLE_HEAD, padding=terminal.CLOSE)
     headings = (
         "callers",
         "correct outcomes",
@@ -121,14 +121,14 @@ def table(rounds: list[Measured]) -> Table:
         "activities",
     )
     for heading in headings:
-        found.add_column(heading, justify="right")
+        table.add_column(heading, justify="right")
     for entry in rounds:
         each = [f"{entry.counts[kind] / entry.callers:.1f}" for kind in ("entity", "episode", "activity")]
         wall = f"{entry.wall:.1f} s"
-        found.add_row(
+        table.add_row(
             str(entry.callers), str(entry.correct), str(entry.refreshes), wall, f"{entry.refreshing:.1f} s", *each
         )
-    return found
+    return table
 
 
 def main(arguments: list[str]) -> int:

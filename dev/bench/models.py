@@ -220,14 +220,14 @@ def played(models: int, ended: int, looks: int = LOOKS) -> Measured:
 
 def table(rounds: list[Measured], models: int) -> Table:
     """One row for each round, with the median and the maximum of each call."""
-    found = Table(box=SIMPLE_HEAD, padding=terminal.CLOSE)
+    table = Table(box=SIMPLE_HEAD, padding=terminal.CLOSE)
     headings = ("ended requests", f"all {models} models", "computing", "first page", "one model", "size of the list")
     for heading in headings:
-        found.add_column(heading, justify="right")
+        table.add_column(heading, justify="right")
     for entry in rounds:
         times = (f"{statistics.median(kind) * 1000:.0f} ms, {max(kind) * 1000:.0f} ms" for kind in _kinds(entry))
-        found.add_row(f"{entry.ended:,}", *times, f"{entry.kilobytes:.0f} kB")
-    return found
+        table.add_row(f"{entry.ended:,}", *times, f"{entry.kilobytes:.0f} kB")
+    return table
 
 
 def _kinds(entry: Measured) -> tuple[list[float], ...]:

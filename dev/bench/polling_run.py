@@ -109,7 +109,7 @@ class _World:
         run = RunState(run=f"{REQUEST}-r1", dataset_id=MODEL, incarnation=1, token=REQUEST, limits=limits)
         while run.outcome is None:
             run = self._carry_out(next_step(run, instant(self.now)))
-        refresh = self._service.seen(MODEL, self.now)["refreshes"][-1]
+        refresh = self._service.report(MODEL, self.now)["refreshes"][-1]
         if (refresh["requestId"], refresh["state"]) != (run.refresh_id, run.outcome.status):
             raise RuntimeError(f"wrong outcome {run.outcome} of refresh {refresh}")
         delay = self.now - datetime.fromisoformat(refresh["endTime"])

@@ -13,7 +13,7 @@ from rich.console import Console
 from dev.processes import Server
 
 HTTP_SECONDS = 30
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 EVERY_SECONDS = 20.0
 """The seconds between two repeated requests. The models that are refreshed repeatedly take turns."""
 OVERDUE_AFTER_HOURS = 0.02
@@ -94,7 +94,7 @@ def keep(where: Console, base: str, service: str, servers: Sequence[Server]) -> 
             if time.monotonic() >= due:
                 request(base, again[turn % len(again)], "Hourly load")
                 due, turn = due + EVERY_SECONDS, turn + 1
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_SECONDS)
     except KeyboardInterrupt:
         where.print("The demo has ended.")
 

@@ -124,7 +124,7 @@ def _demo(where: Console, folder: Path, *, stays: bool) -> int:
             caller.stop()
         recorded = refreshes(service)
         assessments = [assess(c.request, c.report, recorded[c.request.dataset_id]) for c in callers]
-        code = _close(where, assessments, count(recorded))
+        code = _print_assessments(where, assessments, count(recorded))
         if stays:
             stay.keep(where, base, service, [power_bi, app])
     return code
@@ -143,7 +143,7 @@ def _real(where: Console, folder: Path, workspace: str, dataset: str, cloud: str
             where.print(f"The outcome could not be checked: {problem}", style="yellow", markup=False)
             recorded = None
         assessments = [assess(caller.request, caller.report, recorded, CLOCK_SLACK)]
-    return _close(where, assessments, "")
+    return _print_assessments(where, assessments, "")
 
 
 def _host(folder: Path, settings: Mapping[str, str]) -> Server:
@@ -196,7 +196,7 @@ def late_request_is_due(callers: Sequence[Caller]) -> bool:
     return any(report.status == "Refreshing" for report in sales) or all(report.over for report in sales)
 
 
-def _close(where: Console, assessments: Sequence[Assessment], closing: str) -> int:
+def _print_assessments(where: Console, assessments: Sequence[Assessment], closing: str) -> int:
     where.print()
     view.show_assessments(where, assessments)
     code = exit_code(assessments)

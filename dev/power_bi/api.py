@@ -142,14 +142,14 @@ def _details(call: Call, dataset: Dataset, knobs: Knobs, now: datetime) -> Respo
     refresh = dataset.found(call.refresh_id, now, knobs)
     if refresh is None:
         return refusals.not_found(knobs.unknown_refresh_status)
-    return json_response(200 if refresh.over(now) else 202, views.details(refresh, now, knobs))
+    return json_response(200 if refresh.has_ended(now) else 202, views.details(refresh, now, knobs))
 
 
 def _cancel(call: Call, dataset: Dataset, knobs: Knobs, now: datetime) -> Response:
     refresh = dataset.found(call.refresh_id, now, knobs)
     if refresh is None or not refresh.enhanced:
         return refusals.not_found(knobs.unknown_refresh_status)
-    if refresh.over(now):
+    if refresh.has_ended(now):
         return refusals.cannot_cancel()
     # the cancellation takes a while, and has no effect if the refresh ends sooner
     at = now + timedelta(seconds=dataset.draw(knobs.cancel_seconds))

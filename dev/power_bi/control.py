@@ -68,7 +68,7 @@ def _done(
             checked(body, {}, "reset")
             service.reset()
             return 200, {}
-    return 200, service.seen(dataset_id, now)
+    return 200, service.report(dataset_id, now)
 
 
 def _ended(request_id: str | None) -> tuple[int, Json]:

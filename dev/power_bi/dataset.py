@@ -25,7 +25,7 @@ _POLICY_MESSAGE = (
     "RefreshApiRequest for table refresh using refresh policy must have the property 'CommitMode' = 'Transactional' "
     "instead of 'PartialBatch'."
 )
-_FOREIGN: Mapping[str, Check] = {
+_EXTERNAL: Mapping[str, Check] = {
     "refreshType": checks.one_of(*REFRESH_TYPES),
     "seconds": checks.seconds,
     "outcome": outcome,
@@ -33,7 +33,7 @@ _FOREIGN: Mapping[str, Check] = {
     "visibilitySeconds": visibility,
     "blocks": checks.flag,
 }
-FOREIGN_KEYS = tuple(_FOREIGN)
+EXTERNAL_KEYS = tuple(_EXTERNAL)
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Dataset:
 
     def running(self, now: datetime) -> list[Refresh]:
         """The running refreshes that exclude others."""
-        return [entry for entry in self.refreshes if entry.blocks and not entry.over(now)]
+        return [entry for entry in self.refreshes if entry.blocks and not entry.has_ended(now)]
 
     def used_of_daily_limit(self, now: datetime) -> int:
         """The refreshes of the last 24 hours that count for the daily limit: scheduled ones, and those through the
@@ -83,13 +83,13 @@ class Dataset:
 
     def start(self, options: StartOptions, now: datetime, knobs: Knobs, after: Refresh | None) -> Refresh:
         """A new refresh through the API, queued behind `after` if that is given."""
-        decided = self._next_outcome(knobs)
+        outcome = self._next_outcome(knobs)
         limit = options.timeout if options.enhanced else SHARED_LIMIT if knobs.capacity == "shared" else STANDARD_LIMIT
-        decided, seconds = limited(decided, self._seconds(decided, knobs), limit, options.retries)
+        outcome, seconds = limited(outcome, self._seconds(outcome, knobs), limit, options.retries)
         if options.enhanced and (why := _against_policy(options, knobs)):
-            decided, seconds = _refused_by_policy(why), _VALIDATION_SECONDS
+            outcome, seconds = _refused_by_policy(why), _VALIDATION_SECONDS
         refresh = self._new(
-            decided,
+            outcome,
             seconds,
             now,
             knobs,
@@ -106,8 +106,8 @@ class Dataset:
         return refresh
 
     def plan(self, values: object, now: datetime) -> None:
-        """Plans an external refresh from a JSON object with FOREIGN_KEYS. Raises BadControl."""
-        found = checks.checked(values, _FOREIGN, "external")
+        """Plans an external refresh from a JSON object with EXTERNAL_KEYS. Raises BadControl."""
+        found = checks.checked(values, _EXTERNAL, "external")
         self.planned.append(Planned(now + timedelta(seconds=found.get("startsIn", 0.0)), found))
 
     def listed(self, now: datetime) -> list[Refresh]:
@@ -135,19 +135,19 @@ class Dataset:
         return str(UUID(int=self.chance.getrandbits(128), version=4))
 
     def _busy(self, at: datetime) -> Refresh | None:
-        return next((e for e in self.refreshes if e.blocks and e.start <= at and not e.over(at)), None)
+        return next((e for e in self.refreshes if e.blocks and e.start <= at and not e.has_ended(at)), None)
 
     def _external(self, values: Json, blocks: bool, start: datetime, knobs: Knobs) -> Refresh:
-        decided: Outcome = values.get("outcome", Outcome())
+        outcome: Outcome = values.get("outcome", Outcome())
         if "seconds" in values:
-            decided = replace(decided, seconds=values["seconds"])
+            outcome = replace(outcome, seconds=values["seconds"])
         refresh_type = values.get("refreshType", "Scheduled")
         delay = values.get("visibilitySeconds", knobs.visibility_seconds)
         # the objects of its outcome are shown from the start, but without their final status
-        objects = tuple({k: v for k, v in entry.items() if k != "status"} for entry in decided.objects or ())
+        objects = tuple({k: v for k, v in entry.items() if k != "status"} for entry in outcome.objects or ())
         return self._new(
-            decided,
-            self._seconds(decided, knobs),
+            outcome,
+            self._seconds(outcome, knobs),
             start,
             knobs,
             delay,
@@ -159,7 +159,7 @@ class Dataset:
         )
 
     def _new(
-        self, decided: Outcome, seconds: float, start: datetime, knobs: Knobs, delay: Range | None, **facts: Any
+        self, outcome: Outcome, seconds: float, start: datetime, knobs: Knobs, delay: Range | None, **facts: Any
     ) -> Refresh:
         def after(range_: Range | None) -> datetime | None:
             return None if range_ is None else start + timedelta(seconds=self.draw(range_))
@@ -170,7 +170,7 @@ class Dataset:
             start=start,
             seconds=seconds,
             not_started_seconds=min(self.draw(knobs.not_started_seconds), seconds),
-            outcome=decided,
+            outcome=outcome,
             listed_from=after(delay),
             details_from=after(knobs.details_visibility_seconds),
             **facts,
@@ -178,14 +178,14 @@ class Dataset:
 
     def _next_outcome(self, knobs: Knobs) -> Outcome:
         """The outcomes of the knob in order; the last one repeats."""
-        decided = knobs.outcome[min(self.outcomes_used, len(knobs.outcome) - 1)]
+        outcome = knobs.outcome[min(self.outcomes_used, len(knobs.outcome) - 1)]
         self.outcomes_used += 1
-        return decided
+        return outcome
 
-    def _seconds(self, decided: Outcome, knobs: Knobs) -> float:
-        if decided.seconds is None and decided.outcome == "Disabled":
+    def _seconds(self, outcome: Outcome, knobs: Knobs) -> float:
+        if outcome.seconds is None and outcome.outcome == "Disabled":
             return 0.0
-        return self.draw(decided.seconds or knobs.seconds)
+        return self.draw(outcome.seconds or knobs.seconds)
 
 
 def _against_policy(options: StartOptions, knobs: Knobs) -> str | None:
@@ -224,7 +224,7 @@ def history_of(dataset: Dataset, now: datetime) -> Iterator[Json]:
             "external": entry.external,
             "state": entry.state(now),
             "startTime": _iso(entry.start),
-            "endTime": _iso(entry.end) if entry.over(now) else None,
+            "endTime": _iso(entry.end) if entry.has_ended(now) else None,
             "listedFrom": _iso(entry.listed_from),
             "cancelRequested": entry.cut is not None,
             "body": entry.body,

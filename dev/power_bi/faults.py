@@ -79,7 +79,7 @@ KEYS = tuple(_CHECKS)
 @dataclass
 class Fault:
     """One rule. `skip`: how many calls it lets pass first; `left`: how many calls it will still hit, None for no limit;
-    `struck`: how many calls it has hit.
+    `hit_count`: how many calls it has hit.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Fault:
     skip: int = 0
     seconds: float = 0.0
     after_effect: bool = False
-    struck: int = 0
+    hit_count: int = 0
 
     def hits(self, route: str, dataset_id: str, chance: random.Random) -> bool:
         """Whether the rule hits this call; if it does, the hit is counted."""
@@ -105,10 +105,10 @@ class Fault:
             return False
         if self.left is not None:
             self.left -= 1
-        self.struck += 1
+        self.hit_count += 1
         return True
 
-    def around(self, effect: Callable[[bool], Response]) -> Response:
+    def carry_out(self, effect: Callable[[bool], Response]) -> Response:
         """The answer to a call that the rule hits. `effect` carries out the call; `effect(True)` drops the refresh."""
         if self.name == ACCEPTED_BUT_DROPPED:
             return effect(True)
@@ -123,7 +123,7 @@ class Fault:
         addition."""
         result = {"fault": self.name, "route": self.route, "datasetId": self.dataset_id, "left": self.left}
         more = {"probability": self.probability, "skip": self.skip, "seconds": self.seconds}
-        return {**result, **more, "afterEffect": self.after_effect, "struck": self.struck}
+        return {**result, **more, "afterEffect": self.after_effect, "struck": self.hit_count}
 
 
 def fault(values: object) -> Fault:

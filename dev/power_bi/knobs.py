@@ -172,13 +172,13 @@ class Settings:
         """Sets knobs from a JSON object; null resets a knob. Raises BadControl, and then changes nothing."""
         found = checks.checked(values, {key: checks.optional(check) for key, check in KNOBS.items()}, "knobs")
         for key, value in found.items():
-            given_back = isinstance(values, Mapping) and values[key] is None
-            if given_back:
+            reset = isinstance(values, Mapping) and values[key] is None
+            if reset:
                 self._set.pop(snake(key), None)
             else:
                 self._set[snake(key)] = value
 
-    def over(self, below: Knobs) -> Knobs:
+    def applied_to(self, below: Knobs) -> Knobs:
         """The knobs below, with these values on top."""
         return replace(below, **self._set)
 

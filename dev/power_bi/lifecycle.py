@@ -85,17 +85,17 @@ class Refresh:
     def settle(self, now: datetime) -> None:
         """Drops the link to the refresh behind which it was queued, once that has ended, so that no chain of links
         grows."""
-        if self.after and self.after.over(now):
+        if self.after and self.after.has_ended(now):
             self.begun, self.after = self.after.end, None
 
-    def over(self, now: datetime) -> bool:
+    def has_ended(self, now: datetime) -> bool:
         """Whether it has ended."""
         end = self.end
         return end is not None and end <= now
 
     def state(self, now: datetime) -> str:
         """Its true state: NotStarted, InProgress, or the name of the outcome."""
-        if self.over(now):
+        if self.has_ended(now):
             return self.final.outcome
         work = self.work_starts
         return "InProgress" if work and work <= now else "NotStarted"

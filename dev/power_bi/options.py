@@ -58,30 +58,30 @@ def options_of(content: bytes, content_type: str, knobs: Knobs) -> StartOptions:
         body = None
     if not isinstance(body, dict):
         raise NotAccepted(refusals.invalid("The body is not a JSON object"))
-    word = _Words(body, knobs.strict_enums)
-    notify = word.one_of("notifyOption", _NOTIFY_OPTIONS, "")
+    reader = _BodyReader(body, knobs.strict_enums)
+    notify = reader.one_of("notifyOption", _NOTIFY_OPTIONS, "")
     if knobs.app_only and notify.startswith("Mail"):
         raise NotAccepted(refusals.mail_refused(notify))
     if not body.keys() - {"notifyOption"}:
         return StartOptions(body=body)
     if knobs.capacity == "shared":
         raise NotAccepted(refusals.invalid(""))
-    word.whole("maxParallelism", 10)
+    reader.whole("maxParallelism", 10)
     return StartOptions(
         enhanced=True,
         # as in the real service: without a type, even a body with only a timeout gets Automatic, which may load nothing
-        type=word.one_of("type", _TYPES, "Automatic"),
-        commit_mode=word.one_of("commitMode", _COMMIT_MODES, "Transactional"),
-        timeout=word.duration("timeout", timedelta(hours=5)),
-        retries=word.whole("retryCount", 0),
-        objects=word.objects(),
-        apply_refresh_policy=word.flag("applyRefreshPolicy", True),
+        type=reader.one_of("type", _TYPES, "Automatic"),
+        commit_mode=reader.one_of("commitMode", _COMMIT_MODES, "Transactional"),
+        timeout=reader.duration("timeout", timedelta(hours=5)),
+        retries=reader.whole("retryCount", 0),
+        objects=reader.objects(),
+        apply_refresh_policy=reader.flag("applyRefreshPolicy", True),
         effective_date=body.get("effectiveDate") is not None,
         body=body,
     )
 
 
-class _Words:
+class _BodyReader:
     """Reads the keys of a body; an invalid value refuses the whole request."""
 
     def __init__(self, body: Json, strict: bool) -> None:

@@ -28,21 +28,21 @@ class PowerBiService:
     """
 
     def __init__(self, seed: int | str = 0) -> None:
-        self._seed, self._life = seed, 0
+        self._seed, self._resets = seed, 0
         self._lock = threading.RLock()
         self.reset()
 
     def reset(self) -> None:
         """Deletes all models, knobs and faults. Ids are not reused."""
         with self._lock:
-            self._life += 1
+            self._resets += 1
             self._defaults = Settings()
             self._knobs: dict[str, Settings] = {}
             self._in_force: dict[str, Knobs] = {}
             """The resulting knobs by model, a cache that is cleared when a knob changes."""
             self._datasets: dict[str, Dataset] = {}
             self._faults = Faults()
-            self._chance = random.Random(f"{self._seed}/{self._life}")  # noqa: S311
+            self._chance = random.Random(f"{self._seed}/{self._resets}")  # noqa: S311
 
     def handle(self, request: Request, now: datetime) -> Response:
         """The answer of the API or of the control routes to a request that arrives at `now`."""
@@ -53,9 +53,11 @@ class PowerBiService:
                 return control.answer(self, request, path, now)
             workspace_id = api.listed_workspace(request, path)
             if workspace_id:
-                return self._complete(self._models(request, workspace_id), None, self._defaults.over(Knobs()), now)
+                return self._complete(
+                    self._models(request, workspace_id), None, self._defaults.applied_to(Knobs()), now
+                )
             call = api.routed(request, path)
-            knobs = self.knobs(call.dataset_id) if call else self._defaults.over(Knobs())
+            knobs = self.knobs(call.dataset_id) if call else self._defaults.applied_to(Knobs())
             response = self._answer(call, knobs, now) if call else api.other_path(request, path)
             return self._complete(response, call, knobs, now)
 
@@ -79,8 +81,8 @@ class PowerBiService:
         with self._lock:
             key = checks.dataset_id(dataset_id)
             if key not in self._in_force:
-                own, defaults = self._knobs.get(key), self._defaults.over(Knobs())
-                self._in_force[key] = own.over(defaults) if own else defaults
+                own, defaults = self._knobs.get(key), self._defaults.applied_to(Knobs())
+                self._in_force[key] = own.applied_to(defaults) if own else defaults
             return self._in_force[key]
 
     def add_external(self, dataset_id: str | UUID, values: Mapping[str, object], now: datetime) -> None:
@@ -117,7 +119,7 @@ class PowerBiService:
         with self._lock:
             self._faults = Faults()
 
-    def seen(self, dataset_id: str | UUID, now: datetime) -> Json:
+    def report(self, dataset_id: str | UUID, now: datetime) -> Json:
         """The counts of the calls for a model, and its refreshes with their true states."""
         with self._lock:
             dataset, now = self._advanced(dataset_id, now), _utc(now)
@@ -137,7 +139,7 @@ class PowerBiService:
         rule: Fault | None = self._faults.hit("models", workspace_id, self._chance)
         if rule is None:
             return api.models(request, workspace_id, listed)
-        return rule.around(lambda forget: api.models(request, workspace_id, listed))
+        return rule.carry_out(lambda forget: api.models(request, workspace_id, listed))
 
     def _answer(self, call: api.Call, knobs: Knobs, now: datetime) -> Response:
         dataset = self._advanced(call.dataset_id, now)
@@ -145,7 +147,7 @@ class PowerBiService:
         rule: Fault | None = self._faults.hit(call.route, call.dataset_id, self._chance)
         if rule is None:
             return api.answer(call, dataset, knobs, now)
-        return rule.around(lambda forget: api.answer(call, dataset, knobs, now, forget))
+        return rule.carry_out(lambda forget: api.answer(call, dataset, knobs, now, forget))
 
     def _complete(self, response: Response, call: api.Call | None, knobs: Knobs, now: datetime) -> Response:
         clock = now + timedelta(seconds=knobs.clock_skew_seconds)
@@ -179,7 +181,7 @@ class PowerBiService:
 
     def _dataset(self, key: str) -> Dataset:
         if key not in self._datasets:
-            self._datasets[key] = Dataset(random.Random(f"{self._seed}/{self._life}/{key}"))  # noqa: S311
+            self._datasets[key] = Dataset(random.Random(f"{self._seed}/{self._resets}/{key}"))  # noqa: S311
         return self._datasets[key]
 
 

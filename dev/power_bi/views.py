@@ -22,7 +22,7 @@ _TRANSIENT = '{"errorCode":"ModelRefresh_ShortMessage_ProcessingError"}'
 def row(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
     """A row of the history."""
     skew, state = timedelta(seconds=knobs.clock_skew_seconds), refresh.state(now)
-    over, end = refresh.over(now), refresh.end
+    over, end = refresh.has_ended(now), refresh.end
     body: Json = {
         "requestId": refresh.request_id,
         "id": refresh.number,
@@ -44,7 +44,7 @@ def row(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
 def details(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
     """A refresh read by id."""
     skew, state = timedelta(seconds=knobs.clock_skew_seconds), refresh.state(now)
-    over, end = refresh.over(now), refresh.end
+    over, end = refresh.has_ended(now), refresh.end
     body: Json = {"startTime": _trimmed(_shown_start(refresh, knobs))}
     if over and end:
         body["endTime"] = _trimmed(end + skew)
@@ -120,7 +120,7 @@ def _attempt(number: int, kind: str, start: datetime, end: datetime, exception: 
 
 
 def _objects(refresh: Refresh, now: datetime) -> list[Json]:
-    over, final = refresh.over(now), refresh.final
+    over, final = refresh.has_ended(now), refresh.final
     if over and final.objects is not None:
         return list(final.objects)
     done = refresh.progress(now) * len(refresh.objects)

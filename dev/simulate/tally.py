@@ -103,12 +103,12 @@ def table(tally: Tally, *, faults: bool) -> Table:
 
 
 def _list(heading: str, tally: Tally, names: list[str] | tuple[str, ...]) -> Table:
-    found = Table(box=SIMPLE_HEAD, padding=CLOSE)
-    found.add_column(heading, no_wrap=True, min_width=20)
-    found.add_column("times", justify="right", no_wrap=True, min_width=6)
-    found.add_column("days", justify="right", no_wrap=True, min_width=5)
+    table = Table(box=SIMPLE_HEAD, padding=CLOSE)
+    table.add_column(heading, no_wrap=True, min_width=20)
+    table.add_column("times", justify="right", no_wrap=True, min_width=6)
+    table.add_column("days", justify="right", no_wrap=True, min_width=5)
     for name in names:
         style = "" if tally.times[name] else "bold yellow"
         row = (label(name), f"{tally.times[name]:,}", f"{tally.days[name]:,}")
-        found.add_row(*(Text(cell, style) for cell in row))
-    return found
+        table.add_row(*(Text(cell, style) for cell in row))
+    return table

@@ -16,7 +16,7 @@ from tests.browser.browser import Visitor
 from tests.browser.conftest import Visit
 from tests.browser.recorded import HOSTILE
 from tests.e2e.platform_sign_in import signing_in
-from tests.e2e.test_batches import Json, started
+from tests.e2e.test_batches import Json, start_batch
 from tests.e2e.test_who_may_call import FACTORY, OTHER_FACTORY, SIGN_IN
 from tests.e2e.world import CALL_SECONDS, FAST, LONG, WORKSPACE, World
 
@@ -51,7 +51,7 @@ def a_batch(world: World, visitor: Visitor) -> None:
         {"name": "Prices", "datasetId": failing},
         {"name": "Margin", "datasetId": world.model(name="Margin"), "dependsOn": ["Orders", "Prices"]},
     ]
-    batch = started(world, *models, caller={"pipeline": "Load all"})["id"]
+    batch = start_batch(world, *models, caller={"pipeline": "Load all"})["id"]
     page = visitor.go(f"#/batches/{batch}", "Batch of Load all")
     expect(page.locator(".node", has_text="Prices")).to_contain_text("Failed")
     expect(page.locator(".node", has_text="Margin")).to_contain_text("Skipped")
@@ -101,7 +101,7 @@ def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
         expect(page.locator(".lead .badge")).to_have_text("Cancelled")
 
         stock = world.model(seconds=0.2, outcome=FAILURE, name="Stock")
-        assert world.refreshed(stock, caller={"pipeline": "Load stock"}).code == 424
+        assert world.refresh(stock, caller={"pipeline": "Load stock"}).code == 424
         visitor.go(f"#/models/{stock}", "Stock")
         expect(page.locator(".problem")).to_contain_text("warehouse.example.com")
         expect(page.locator(".problem")).to_contain_text("What to do:")

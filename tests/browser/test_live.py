@@ -21,7 +21,7 @@ def reads(world: World) -> int:
     return sum(path.startswith("/api/models?") for _, path, _ in world.calls)
 
 
-def stopped(visitor: Visitor) -> Visitor:
+def with_stopped_clock(visitor: Visitor) -> Visitor:
     """Stops the clock of the page, so that time passes only with `pass_seconds`."""
     begin = datetime.now(UTC)
     visitor.page.clock.install(time=begin)
@@ -49,7 +49,7 @@ def hide(page: Page, hidden: bool) -> None:
 def test_the_page_keeps_itself_up_to_date(world: World, visit: Visit) -> None:
     """A visible page is updated; the focus stays, and screen readers get each change once."""
     visitor = visit(world.base)
-    page = stopped(visitor).open()
+    page = with_stopped_clock(visitor).open()
     assert reads(world) == 1
     link = page.get_by_role("link", name="Headcount")
     link.focus()
@@ -74,7 +74,7 @@ def test_an_app_that_does_not_answer(world: World, visit: Visit) -> None:
     """The old data stay on the page, with a message. The page tries less and less often, and continues when the app
     answers again."""
     visitor = visit(world.base)
-    page = stopped(visitor).open()
+    page = with_stopped_clock(visitor).open()
     world.refusal = (503, UNAVAILABLE)
     pass_seconds(page, 6)
     trouble = page.locator("#trouble")
@@ -95,7 +95,7 @@ def test_an_error_at_first(world: World, visit: Visit) -> None:
     """The page shows each error: an answer that is not JSON, a refusal, an unknown model, an app that does not
     answer."""
     visitor = visit(world.base)
-    stopped(visitor)
+    with_stopped_clock(visitor)
     world.refusal = (502, None)
     page = visitor.open()
     expect(page.get_by_role("heading", level=1)).to_have_text("The app cannot show this now")

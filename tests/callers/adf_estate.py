@@ -89,7 +89,7 @@ def principal() -> dict[str, str]:
 
 
 @dataclass
-class Line:
+class Connection:
     """The network between the factory and the app. It loses the answers to the first `lost` starts."""
 
     lost: int = 0
@@ -117,17 +117,17 @@ class StartedRun:
     """A pipeline run in progress."""
 
     future: "Future[PipelineRun]"
-    line: Line
+    connection: Connection
     run_id: str
 
-    def ended(self) -> PipelineRun:
-        """The run, after it has ended."""
+    def wait_for_end(self) -> PipelineRun:
+        """Waits until the run has ended, and returns it."""
         return self.future.result(END_SECONDS)
 
-    def started(self) -> Json:
-        """The answer to the start."""
-        assert self.line.started.wait(END_SECONDS)
-        return self.line.starts()[0]
+    def start_answer(self) -> Json:
+        """Waits for the answer to the start, and returns it."""
+        assert self.connection.started.wait(END_SECONDS)
+        return self.connection.starts()[0]
 
 
 @dataclass
@@ -156,7 +156,7 @@ class Factory:
 
         `parameters`: further parameters of the pipeline, or different values for those that it sets.
         """
-        line, run_id = Line(lost), str(uuid.uuid4())
+        connection, run_id = Connection(lost), str(uuid.uuid4())
         file = pipeline(name, self.folder)
         values = {
             "BaseUrl": self.base,
@@ -170,14 +170,14 @@ class Factory:
         given = {key: value for key, value in values.items() if key in file["properties"]["parameters"]}
         system = {"RunId": run_id, "Pipeline": name, "DataFactory": "contoso", "TriggeredByPipelineName": "Load sales"}
         pace = Scaled(waits)
-        started = PipelineRun(file, given, self.runners(line, pace), pace, system)
-        return StartedRun(self.pool.submit(started.run), line, run_id)
+        started = PipelineRun(file, given, self.runners(connection, pace), pace, system)
+        return StartedRun(self.pool.submit(started.run), connection, run_id)
 
-    def runners(self, line: Line, pace: Pace) -> dict[str, Runner]:
-        """The runners of the activities that call the app: each call goes through a `Line`."""
-        web = WebActivity(line, token_for, pace)
-        hook = WebHookActivity(line, token_for, pace, self.post)
-        function = FunctionActivity(line, token_for, pace, self._linked_services(), {SECRET_NAME: self.app.key})
+    def runners(self, connection: Connection, pace: Pace) -> dict[str, Runner]:
+        """The runners of the activities that call the app: each call goes through the connection."""
+        web = WebActivity(connection, token_for, pace)
+        hook = WebHookActivity(connection, token_for, pace, self.post)
+        function = FunctionActivity(connection, token_for, pace, self._linked_services(), {SECRET_NAME: self.app.key})
         return {
             "WebActivity": lambda given, policy, timeout: web(given, timeout),
             "WebHook": lambda given, policy, timeout: hook(given),

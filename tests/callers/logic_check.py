@@ -33,7 +33,7 @@ SECURE_TYPES = ("securestring", "secureobject")
 
 
 @dataclass(frozen=True)
-class Place:
+class ActionInWorkflow:
     """An action, the actions of its group (including itself), and the names of the actions that enclose it."""
 
     name: str
@@ -77,35 +77,35 @@ def definition_problems(definition: Json, parameters: set[str]) -> list[str]:
     """Errors of a definition. `parameters`: the names that parameters() may have."""
     required = ("$schema", "contentVersion", "triggers", "actions")
     found = [f"{key} is missing" for key in required if not definition.get(key)]
-    places = list(_places(definition.get("actions", {})))
-    by_name = {place.name: place for place in places}
-    if len(by_name) < len(places):
+    actions = list(_all_actions(definition.get("actions", {})))
+    by_name = {action.name: action for action in actions}
+    if len(by_name) < len(actions):
         found.append("two actions have the same name")
-    initialized = [place.body for place in places if place.body.get("type") == "InitializeVariable"]
+    initialized = [action.body for action in actions if action.body.get("type") == "InitializeVariable"]
     variables = {variable["name"] for body in initialized for variable in body["inputs"]["variables"]}
-    for place in places:
-        loops = {name for name in place.outer if by_name[name].body.get("type") == "Foreach"}
-        earlier = _earlier(place, by_name)
+    for action in actions:
+        loops = {name for name in action.outer if by_name[name].body.get("type") == "Foreach"}
+        earlier = _earlier(action, by_name)
         ended = {name for name in by_name if {name, *by_name[name].outer} & earlier}
         known = {"parameters": parameters, "variables": variables, "items": loops}
         known |= {"actions": ended, "body": ended, "outputs": ended}
-        own_part = {key: value for key, value in place.body.items() if key not in ("actions", "else")}
-        problems = [*_action_problems(place, earlier, loops), *_expression_problems(own_part, known)]
-        found += [f"{place.name}: {problem}" for problem in problems]
+        own_part = {key: value for key, value in action.body.items() if key not in ("actions", "else")}
+        problems = [*_action_problems(action, earlier, loops), *_expression_problems(own_part, known)]
+        found += [f"{action.name}: {problem}" for problem in problems]
     return found
 
 
-def _action_problems(place: Place, earlier: set[str], loops: set[str]) -> Iterator[str]:
-    kind, after = place.body.get("type"), place.body.get("runAfter", {})
+def _action_problems(action: ActionInWorkflow, earlier: set[str], loops: set[str]) -> Iterator[str]:
+    kind, after = action.body.get("type"), action.body.get("runAfter", {})
     if kind not in INPUTS:
         yield f"unknown type {kind}"
         return
-    yield from (f"input {name} is missing" for name in INPUTS[kind] if name not in place.body.get("inputs", {}))
-    yield from (f"runAfter names {name}, which is not in its group" for name in after if name not in place.siblings)
+    yield from (f"input {name} is missing" for name in INPUTS[kind] if name not in action.body.get("inputs", {}))
+    yield from (f"runAfter names {name}, which is not in its group" for name in after if name not in action.siblings)
     yield from (f"runAfter has unknown statuses {bad}" for names in after.values() if (bad := set(names) - STATUSES))
-    if place.name in earlier:
+    if action.name in earlier:
         yield "it runs after itself"
-    if kind == "InitializeVariable" and place.outer:
+    if kind == "InitializeVariable" and action.outer:
         yield "variables are initialized at the top level only"
     if kind in ("Terminate", "Response") and loops:
         yield f"{kind} is not allowed in a loop"
@@ -127,21 +127,21 @@ def _expression_problems(value: Any, known: dict[str, set[str]]) -> Iterator[str
                 yield f"unknown function {call.name}()"
 
 
-def _places(actions: Json, outer: tuple[str, ...] = ()) -> Iterator[Place]:
+def _all_actions(actions: Json, outer: tuple[str, ...] = ()) -> Iterator[ActionInWorkflow]:
     for name, body in actions.items():
-        yield Place(name, body, actions, outer)
+        yield ActionInWorkflow(name, body, actions, outer)
         for branch in (body.get("actions", {}), body.get("else", {}).get("actions", {})):
-            yield from _places(branch, (*outer, name))
+            yield from _all_actions(branch, (*outer, name))
 
 
-def _earlier(place: Place, by_name: dict[str, Place]) -> set[str]:
+def _earlier(action: ActionInWorkflow, by_name: dict[str, ActionInWorkflow]) -> set[str]:
     """The actions that have ended when an action starts, according to runAfter of the action and of the enclosing
     actions."""
     found: set[str] = set()
-    todo = [place.name, *place.outer]
+    todo = [action.name, *action.outer]
     while todo:
-        action = by_name.get(todo.pop())
-        new = set(action.body.get("runAfter", {})) - found if action else set()
+        other = by_name.get(todo.pop())
+        new = set(other.body.get("runAfter", {})) - found if other else set()
         found |= new
         todo += new
     return found

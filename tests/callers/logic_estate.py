@@ -86,7 +86,7 @@ def _filled(text: str, pattern: str, values: dict[str, str]) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class HostedApp:
     """The app with one kind of access. All apps use the same Power BI service."""
 
     world: World
@@ -118,13 +118,13 @@ class Place:
         assert answer.ok, answer.text
         return list(answer.json()["refreshes"])
 
-    def becomes(self, dataset_id: str, status: str) -> None:
+    def wait_for_status(self, dataset_id: str, status: str) -> None:
         """Waits until the newest request for a model has a status."""
 
-        def there() -> bool:
+        def has_status() -> bool:
             return [row["status"] for row in self.listed(dataset_id)[:1]] == [status]
 
-        until(there, END_SECONDS, lambda: str(self.listed(dataset_id)))
+        until(has_status, END_SECONDS, lambda: str(self.listed(dataset_id)))
 
     def workflow(self, name: str) -> Workflow:
         """A shipped file, set up for this app."""
@@ -142,19 +142,19 @@ def model_of(dataset_id: str, **more: Any) -> Json:
 
 
 @dataclass(frozen=True)
-class Places:
+class HostedApps:
     """Two apps: one with function keys, one with the sign-in of identities."""
 
-    key: Place
-    identity: Place
+    key: HostedApp
+    identity: HostedApp
 
-    def of(self, name: str) -> Place:
+    def of(self, name: str) -> HostedApp:
         """The app that a file can call."""
         return self.identity if signs_in(name) else self.key
 
 
 @contextmanager
-def places(folder: Path) -> Iterator[Places]:
+def hosted_apps(folder: Path) -> Iterator[HostedApps]:
     """Both apps, which run during the block."""
     with ExitStack() as stack:
         service = stack.enter_context(serve(PowerBiService()))
@@ -165,14 +165,14 @@ def places(folder: Path) -> Iterator[Places]:
         signed = stack.enter_context(Devhost(ROOT, folder / "identity", *arguments, env={**env, **ENTRA}))
         stack.enter_context(keyed)
         key = keyed.host_key()
-        yield Places(
-            Place(World(keyed.base, service.base_url, key), key, served),
-            Place(World(signed.base, service.base_url), "", served),
+        yield HostedApps(
+            HostedApp(World(keyed.base, service.base_url, key), key, served),
+            HostedApp(World(signed.base, service.base_url), "", served),
         )
 
 
 @contextmanager
-def going_on(run: Run) -> Iterator[None]:
+def in_progress(run: Run) -> Iterator[None]:
     """Runs the workflow in a thread; the run has ended when the block ends."""
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(run.to_the_end)

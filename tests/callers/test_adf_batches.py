@@ -83,12 +83,12 @@ def test_a_list_of_models(factory: Callable[[str], Factory], folder: Path, name:
     bad = caller.world.model(outcome="Failed", seconds=0.2)
     models = [{"name": "second", "datasetId": second, "dependsOn": ["first"]}, {"name": "first", "datasetId": first}]
     good = caller.begin(name, "", {"maxConcurrent": 2}, lost=1, Models=models)
-    red = caller.begin(name, "", Models=[{"name": "bad", "datasetId": bad}])
-    assert good.ended().status == SUCCEEDED, good.ended().history
+    failing = caller.begin(name, "", Models=[{"name": "bad", "datasetId": bad}])
+    assert good.wait_for_end().status == SUCCEEDED, good.wait_for_end().history
     one, other = (caller.world.own(model) for model in (first, second))
     assert (len(one), len(other)) == (1, 1)
     assert one[0]["endTime"] <= other[0]["startTime"]
-    message = failed(red.ended())
+    message = failed(failing.wait_for_end())
     assert '"ModelsNotRefreshed"' in message
     assert "0 of 1 models were refreshed. bad ended as Failed (CredentialsRejected)." in message
     assert len(caller.world.own(bad)) == 1
@@ -99,7 +99,7 @@ def test_all_models_of_a_workspace(factory: Callable[[str], Factory], folder: Pa
     """All models of the workspace are refreshed, except the excluded ones."""
     caller, workspace = replace(factory(form_of(name)), folder=folder), str(uuid.uuid4())
     ids = {key: caller.world.model(name=key, workspaceId=workspace, seconds=0.2) for key in ("Sales", "Stock", "Test")}
-    run = caller.begin(name, "", WorkspaceId=workspace, Except=["Test"]).ended()
+    run = caller.begin(name, "", WorkspaceId=workspace, Except=["Test"]).wait_for_end()
     assert run.status == SUCCEEDED, run.history
     assert {key for key, model in ids.items() if caller.world.own(model)} == {"Sales", "Stock"}
-    assert "NoRefreshableModels" in failed(caller.begin(name, "", WorkspaceId=WORKSPACE, Except=[]).ended())
+    assert "NoRefreshableModels" in failed(caller.begin(name, "", WorkspaceId=WORKSPACE, Except=[]).wait_for_end())

@@ -36,7 +36,7 @@ class Script:
         return self.answers[min(len(self.calls), len(self.answers)) - 1]
 
 
-def moved(seconds: int | None = 5) -> Answer:
+def accepted(seconds: int | None = 5) -> Answer:
     """A 202 with a Location."""
     headers = {"location": "https://app/status"} | ({"retry-after": str(seconds)} if seconds else {})
     return Answer(202, b"{}", headers)
@@ -46,7 +46,7 @@ def web(script: Script, pace: Virtual | None = None) -> WebActivity:
     return WebActivity(script, token_for, pace or Virtual())
 
 
-def red(act: Callable[[], Any]) -> ActivityFailed:
+def failure_of(act: Callable[[], Any]) -> ActivityFailed:
     with pytest.raises(ActivityFailed) as caught:
         act()
     return caught.value
@@ -57,7 +57,7 @@ def red(act: Callable[[], Any]) -> ActivityFailed:
 
 def test_web_polls_the_location_while_the_answer_is_202() -> None:
     """The activity waits as long as Retry-After says. It polls without the headers of the first call."""
-    script, pace = Script(moved(7), moved(None), json_answer({"a": 1})), Virtual()
+    script, pace = Script(accepted(7), accepted(None), json_answer({"a": 1})), Virtual()
     assert web(script, pace)({**POST, "authentication": AUDIENCE}, DAY) == {"a": 1}
     assert pace.seconds == 7 + 15
     assert [(call.method, call.url) for call in script.calls[1:]] == [("GET", "https://app/status")] * 2
@@ -67,14 +67,14 @@ def test_web_polls_the_location_while_the_answer_is_202() -> None:
 
 def test_web_accepts_a_202_without_polling() -> None:
     """With turnOffAsync, the activity accepts a 202 and does not poll."""
-    script = Script(Answer(202, b'{"b": 2}', moved().headers))
+    script = Script(Answer(202, b'{"b": 2}', accepted().headers))
     assert web(script)({**GET, "turnOffAsync": True}, DAY) == {"b": 2}
 
 
 def test_web_ends_at_its_timeout() -> None:
     """If all answers are 202, the activity fails at its timeout."""
     pace = Virtual()
-    assert "timeout" in red(lambda: web(Script(moved(60)), pace)(GET, 600)).message
+    assert "timeout" in failure_of(lambda: web(Script(accepted(60)), pace)(GET, 600)).message
     assert 600 < pace.seconds <= 660
 
 
@@ -82,8 +82,8 @@ def test_web_ends_at_its_timeout() -> None:
 def test_web_fails_on_an_error(status: int) -> None:
     """The message has status and body of the error, whether it is the answer to the first call or to a later poll."""
     answer = json_answer({"error": {"message": "why"}}, status)
-    for script in (Script(answer), Script(moved(), answer)):
-        failed = red(partial(web(script), GET, DAY))
+    for script in (Script(answer), Script(accepted(), answer)):
+        failed = failure_of(partial(web(script), GET, DAY))
         assert failed.code == "2108"
         assert str(status) in failed.message
         assert "why" in failed.message
@@ -92,14 +92,14 @@ def test_web_fails_on_an_error(status: int) -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"5", b'"text"', b"<html>"])
 def test_web_accepts_json_objects_only(body: bytes) -> None:
     """A body that is not a JSON object fails the activity, even with 200."""
-    assert "JSON object" in red(lambda: web(Script(Answer(200, body)))(GET, DAY)).message
+    assert "JSON object" in failure_of(lambda: web(Script(Answer(200, body)))(GET, DAY)).message
 
 
 def test_web_accepts_four_megabytes() -> None:
     """A body of 4 MB is accepted; with one byte more, the activity fails."""
     fits = b'{"a":"' + b"x" * (4 * 1024 * 1024 - 8) + b'"}'
     assert web(Script(Answer(200, fits)))(GET, DAY)
-    assert "4 MB" in red(lambda: web(Script(Answer(200, fits + b" ")))(GET, DAY)).message
+    assert "4 MB" in failure_of(lambda: web(Script(Answer(200, fits + b" ")))(GET, DAY)).message
 
 
 def test_web_waits_a_minute_for_an_answer_or_httprequesttimeout() -> None:
@@ -121,11 +121,13 @@ def test_a_missing_answer_fails_the_activity() -> None:
     pace = Scaled(waits=0.001, limits=0.001)
     with serving(slow) as base:
         begun = time.monotonic()
-        assert red(lambda: WebActivity(send, token_for, pace)({"method": "GET", "url": base}, DAY)).code == "2128"
+        assert (
+            failure_of(lambda: WebActivity(send, token_for, pace)({"method": "GET", "url": base}, DAY)).code == "2128"
+        )
         assert time.monotonic() - begun < 3
         late.set()
-        assert red(lambda: send(Call("GET", base, 5))).code == "2128"
-    assert red(lambda: send(Call("GET", base, 5))).code == "2128"
+        assert failure_of(lambda: send(Call("GET", base, 5))).code == "2128"
+    assert failure_of(lambda: send(Call("GET", base, 5))).code == "2128"
 
 
 # ---- Azure Function ----
@@ -141,7 +143,7 @@ START = {"functionName": "refreshes", "method": "POST", "body": "{}"}
 
 def test_function_accepts_a_202_as_the_end() -> None:
     """The activity does not poll the Location. It sends the key in a header; the answer may take 230 s."""
-    script = Script(Answer(202, b'{"statusUri": "u"}', moved().headers))
+    script = Script(Answer(202, b'{"statusUri": "u"}', accepted().headers))
     assert function(script, KEYED)(START, "Service") == {"statusUri": "u"}
     [call] = script.calls
     assert (call.url, call.seconds) == ("https://app/api/refreshes", 230)
@@ -160,11 +162,11 @@ def test_function_authenticates_with_an_identity() -> None:
 def test_function_fails_on_errors_and_on_other_bodies() -> None:
     """An error status fails the activity with 3608, status and body. A body that is not a JSON object fails it with
     3603."""
-    failed = red(lambda: function(Script(json_answer({"error": "why"}, 424)), KEYED)(START, "Service"))
+    failed = failure_of(lambda: function(Script(json_answer({"error": "why"}, 424)), KEYED)(START, "Service"))
     assert failed.code == "3608"
     assert "status-'424'" in failed.message
     assert "why" in failed.message
-    assert red(lambda: function(Script(Answer(200, b"[]")), KEYED)(START, "Service")).code == "3603"
+    assert failure_of(lambda: function(Script(Answer(200, b"[]")), KEYED)(START, "Service")).code == "3603"
 
 
 # ---- WebHook ----
@@ -195,7 +197,7 @@ def test_webhook_fails_if_the_callback_reports_a_failure() -> None:
     """The activity fails only if it has reportStatusOnCallBack."""
     callback = b'{"Error": {"ErrorCode": "Bad", "Message": "why"}, "StatusCode": "424", "Output": {}}'
     activity, properties = hook(Script(json_answer({})), callback)
-    failed = red(lambda: activity(properties))
+    failed = failure_of(lambda: activity(properties))
     assert (failed.code, failed.message) == ("Bad", "why")
     activity, properties = hook(Script(json_answer({})), callback, report=False)
     assert activity(properties)["StatusCode"] == "424"
@@ -210,12 +212,12 @@ def test_webhook_fails_without_a_valid_callback() -> None:
         (json_answer({}), b"[]", "not a JSON object"),
     ):
         activity, properties = hook(Script(answer), callback)
-        assert message in red(partial(activity, properties)).message
+        assert message in failure_of(partial(activity, properties)).message
 
 
 def test_webhook_must_not_get_a_202_with_a_location() -> None:
     """After a 202 with a Location, the activity might both poll and wait for a callback."""
-    activity, properties = hook(Script(moved()), b"{}")
+    activity, properties = hook(Script(accepted()), b"{}")
     with pytest.raises(AssertionError, match="202 with Location"):
         activity(properties)
 

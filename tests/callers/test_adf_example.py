@@ -16,7 +16,7 @@ import requests
 
 from devhost_tests.process import until
 from tests.callers.adf_check import linked_service_problems, problems
-from tests.callers.adf_estate import AUDIENCE, BRISK, Factory, Line, principal
+from tests.callers.adf_estate import AUDIENCE, BRISK, Connection, Factory, principal
 from tests.callers.adf_models import DATA_FACTORY, SYNAPSE
 from tests.callers.clients.adf_expressions import State, evaluate
 from tests.callers.clients.adf_http import ActivityFailed
@@ -47,7 +47,7 @@ class Estate:
         """Runs the parent to its end."""
         made = deployed(EXAMPLE, {"factoryName": "contoso", "baseUrl": self.caller.base, "audience": AUDIENCE})
         pace = Scaled(BRISK)
-        runners: dict[str, Runner] = {**self.caller.runners(Line(), pace), "Copy": self._copy}
+        runners: dict[str, Runner] = {**self.caller.runners(Connection(), pace), "Copy": self._copy}
 
         def execute(given: Json, policy: Json, timeout: float) -> Json:
             name, child_id = given["pipeline"]["referenceName"], str(uuid.uuid4())
@@ -152,7 +152,7 @@ def test_a_cancelled_pipeline_run(factory: Form) -> None:
     proof = {"Authorization": f"Bearer {token_for(AUDIENCE)}", **principal()}
     answer = requests.post(f"{caller.base}/api/refreshes/cancel", json=body, headers=proof, timeout=30)
     assert (answer.status_code, answer.json()["cancelling"]) == (202, True), answer.text
-    assert going.ended().status == FAILED
+    assert going.wait_for_end().status == FAILED
     assert caller.requests(model)[0]["status"] == "Cancelled"
 
 

@@ -56,15 +56,15 @@ def seen(run: PipelineRun, going: StartedRun, caller: Factory) -> None:
     history = " ".join(f"{line.input} {line.output} {line.message}" for line in run.history)
     tokens = [
         body[uri].split("token=")[1]
-        for body in going.line.starts()
+        for body in going.connection.starts()
         for uri in ("statusUri", "cancelUri")
         if uri in body
     ]
     assert [secret for secret in (caller.app.key, *tokens) if secret in history] == []
-    assert [call.url for call, _ in going.line.calls if caller.app.key in call.url or "code=" in call.url] == []
+    assert [call.url for call, _ in going.connection.calls if caller.app.key in call.url or "code=" in call.url] == []
 
 
-def red(run: PipelineRun, *words: str) -> None:
+def assert_failed(run: PipelineRun, *words: str) -> None:
     """Checks that the run failed in the activity that docs/callers.md names and with the beginning of its message
     there. The message must also contain these words."""
     assert run.status == FAILED
@@ -78,33 +78,33 @@ def red(run: PipelineRun, *words: str) -> None:
 
 
 @chapter
-def red_with_the_reason_when_the_refresh_fails(caller: Factory, name: str) -> None:
+def fails_with_the_reason_when_the_refresh_fails(caller: Factory, name: str) -> None:
     """The message contains the failure and the remedy. The factory retries its activity, but Power BI runs no second
     refresh."""
     model = caller.world.model(outcome="Failed")
     going = caller.begin(name, model)
-    run = going.ended()
-    red(run, model, "ModelRefreshFailed_CredentialsNotSpecified", "Enter the data source credentials")
+    run = going.wait_for_end()
+    assert_failed(run, model, "ModelRefreshFailed_CredentialsNotSpecified", "Enter the data source credentials")
     assert len(own(caller, model)) == 1
     seen(run, going, caller)
 
 
 @chapter
-def red_when_the_request_is_cancelled(caller: Factory, name: str) -> None:
+def fails_when_the_request_is_cancelled(caller: Factory, name: str) -> None:
     """A request is cancelled while its refresh runs: the pipeline fails."""
     model = caller.world.model(**SLOW)
     going = caller.begin(name, model, {"refresh": {"type": "full"}})
     running(caller, model)
-    assert requests.delete(going.started()["cancelUri"], timeout=30).status_code == 202
-    red(going.ended(), model, "cancelled")
+    assert requests.delete(going.start_answer()["cancelUri"], timeout=30).status_code == 202
+    assert_failed(going.wait_for_end(), model, "cancelled")
     assert len(own(caller, model)) == 1
 
 
 @chapter
-def red_when_the_deadline_passes(caller: Factory, name: str) -> None:
+def fails_when_the_deadline_passes(caller: Factory, name: str) -> None:
     """The run fails with the message of the app, before any timeout of the factory."""
     model = caller.world.model(**SLOW)
-    red(caller.begin(name, model, {"timeoutMinutes": 0.02}).ended(), model, "deadline")
+    assert_failed(caller.begin(name, model, {"timeoutMinutes": 0.02}).wait_for_end(), model, "deadline")
     assert len(own(caller, model)) <= 1
 
 
@@ -113,9 +113,9 @@ def a_retried_start_does_not_refresh_twice(caller: Factory, name: str) -> None:
     """The answer to the start is lost. The factory sends the start again, and gets the same request."""
     model = caller.world.model(seconds=2)
     going = caller.begin(name, model, lost=1)
-    run = going.ended()
+    run = going.wait_for_end()
     assert run.status == SUCCEEDED, run.history
-    first, again = going.line.starts()[:2]
+    first, again = going.connection.starts()[:2]
     assert first["id"] == again["id"]
     assert len(own(caller, model)) == 1
 
@@ -144,8 +144,8 @@ def test_a_retry_after_the_end_gets_the_outcome_at_once(
     caller = replace(factory(form_of(name)), folder=folder)
     model = caller.world.model()
     going = caller.begin(name, model, lost=1, waits=1 / 12)
-    run = going.ended()
-    assert going.line.starts()[1]["status"] == "Completed"
+    run = going.wait_for_end()
+    assert going.connection.starts()[1]["status"] == "Completed"
     assert len(own(caller, model)) == 1
     assert run.status == SUCCEEDED, run.history
 
@@ -163,7 +163,7 @@ def test_success_in_spite_of_a_restart(factory: Callable[[str], Factory], form: 
         running(caller, model)
     caller.app.restart()
     for model, one in going.items():
-        run = one.ended()
+        run = one.wait_for_end()
         assert run.status == SUCCEEDED, run.history
         assert len(own(caller, model)) == 1
 
@@ -175,8 +175,8 @@ def test_the_loop_understands_durables_own_status(factory: Callable[[str], Facto
     models = [caller.world.model(), caller.world.model(outcome="Failed"), caller.world.model(**SLOW)]
     good, failed, terminated = (caller.begin(name, model) for model in models)
     running(caller, models[2])
-    assert requests.post(terminated.started()["terminatePostUri"], timeout=30).status_code == 202
-    assert good.ended().status == SUCCEEDED
-    red(failed.ended(), models[1], "ModelRefreshFailed_CredentialsNotSpecified")
-    red(terminated.ended(), "did not complete", "Terminated")
-    assert "/runtime/webhooks/durabletask/" in good.started()["statusQueryGetUri"]
+    assert requests.post(terminated.start_answer()["terminatePostUri"], timeout=30).status_code == 202
+    assert good.wait_for_end().status == SUCCEEDED
+    assert_failed(failed.wait_for_end(), models[1], "ModelRefreshFailed_CredentialsNotSpecified")
+    assert_failed(terminated.wait_for_end(), "did not complete", "Terminated")
+    assert "/runtime/webhooks/durabletask/" in good.start_answer()["statusQueryGetUri"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.callers.adf_estate import AUDIENCE, BRISK, Factory, Line
+from tests.callers.adf_estate import AUDIENCE, BRISK, Connection, Factory
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
 from tests.callers.clients.adf_web import WebActivity
 from tests.callers.clients.pace import Scaled
@@ -140,7 +140,7 @@ def test_the_activities_for_fabric(factory: Form, outcome: str, status: str, pol
     variables = {name: {"type": "String", "defaultValue": ""} for name in ("Status", "Reason")}
     file = {"name": "fabric", "properties": {"activities": activities, "variables": variables}}
     pace = Scaled(BRISK)
-    web = WebActivity(Line(), token_for, pace)
+    web = WebActivity(Connection(), token_for, pace)
 
     def connected(given: Json, policy: Json, timeout: float) -> Json:
         """The parts that the connection adds: the address and the sign-in."""

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.callers.logic_estate import BATCH_FILES, Places, places
+from tests.callers.logic_estate import BATCH_FILES, HostedApps, hosted_apps
 from tests.e2e.world import WORKSPACE
 
 Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostedApps]:
     """An app for each kind of access."""
-    with places(tmp_path_factory.mktemp("logic")) as found:
+    with hosted_apps(tmp_path_factory.mktemp("logic")) as found:
         yield found
 
 
@@ -25,7 +25,7 @@ def test_it_comes_in_four_forms() -> None:
 
 
 @pytest.mark.parametrize("name", BATCH_FILES)
-def test_a_batch(apps: Places, name: str) -> None:
+def test_a_batch(apps: HostedApps, name: str) -> None:
     """The run succeeds if all models were refreshed, even after lost answers. Otherwise it fails with the message of
     the batch."""
     place = apps.of(name)

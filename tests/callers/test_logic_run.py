@@ -71,8 +71,8 @@ def failure(run: Run) -> str:
 @pytest.mark.parametrize("name", POLLERS)
 def test_a_202_is_followed_to_the_end(name: str, served: Callbacks) -> None:
     """Location is polled until its answer is not a 202; a 200 is a success."""
-    going_on = answer(202, {}, Location="https://refresher.example/api/refreshes/1?token=t", Retry_After="5")
-    network = Scripted(going_on, going_on, answer(200, {"status": "Completed"}))
+    in_progress_answer = answer(202, {}, Location="https://refresher.example/api/refreshes/1?token=t", Retry_After="5")
+    network = Scripted(in_progress_answer, in_progress_answer, answer(200, {"status": "Completed"}))
     run = run_of(name, network, served, model_of(SALES)).to_the_end()
     assert (run.status, run.response) == ("Succeeded", (200, {"status": "Completed"}))
     assert [(method, path) for method, path, _ in network.calls] == [

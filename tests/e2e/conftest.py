@@ -52,7 +52,7 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Cl
 
 
 @pytest.fixture(autouse=True)
-def _quiet(request: pytest.FixtureRequest) -> Iterator[None]:
+def _end_refreshes(request: pytest.FixtureRequest) -> Iterator[None]:
     """Ends the refreshes that a test leaves in progress, because the tests of this process share the app."""
     world = request.getfixturevalue("hosted")[0] if "hosted" in request.fixturenames else None
     yield

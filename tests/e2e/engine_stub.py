@@ -57,7 +57,7 @@ def engine(fault: Fault) -> Iterator[str]:
             call(runner.cleanup())
 
 
-def lead_to(state: Path, address: str) -> None:
+def point_host_to(state: Path, address: str) -> None:
     """Connects the HTTP functions that use the devhost with `state` to the engine at `address`, from the next call
     on."""
     with closing(sqlite3.connect(state / "state.db", timeout=10)) as database, database:

@@ -44,7 +44,7 @@ class Receiver:
         """A URI of this receiver, which contains a secret."""
         return f"{self.base}/workflows/1/callback?sp=%2Frun&sv=1.0&sig={SECRET}"
 
-    def called(self, times: int = 1, seconds: float = END_SECONDS) -> Call:
+    def wait_for_calls(self, times: int = 1, seconds: float = END_SECONDS) -> Call:
         """Waits for this many calls and returns the last one."""
         until(lambda: len(self.calls) >= times, seconds, lambda: str(self.calls))
         return self.calls[times - 1]

@@ -23,7 +23,7 @@ Meanwhile = Callable[[World, str, str], None]
 
 @dataclass(frozen=True)
 class Case:
-    """A row. `faults` have a name, a route and further keys; `made` is the expected number of our refreshes."""
+    """A row. `faults` have a name, a route and further keys; `refreshes` is the expected number of our refreshes."""
 
     row: str
     knobs: Json = field(default_factory=dict)
@@ -37,12 +37,12 @@ class Case:
     service_code: str | None = None
     """Power BI's own code; not compared if None."""
     retryable: bool = False
-    says: Sequence[str] = ()
+    message_has: Sequence[str] = ()
     """Words of the message; they are compared case-insensitively."""
     table: str | None = None
-    made: int = 1
+    refreshes: int = 1
     starts: int | None = None
-    """The expected number of POSTs that reach Power BI; None: the same as `made`."""
+    """The expected number of POSTs that reach Power BI; None: the same as `refreshes`."""
     served: str = "own"
     """The expected `servedBy` of a success."""
     looks: int | None = None
@@ -71,7 +71,7 @@ def play(world: World, case: Case) -> Json:
         "service_code": error.get("serviceCode") if case.service_code else None,
         "retryable": error.get("retryable"),
         "table": error.get("table"),
-        "made": len(own),
+        "refreshes": len(own),
         "starts": truth["calls"]["start"],
         "served": result.body["servedBy"] if result.code == 200 else None,
         "looks": truth["calls"]["history"] if case.looks is not None else None,
@@ -91,8 +91,8 @@ def expected(case: Case) -> Json:
         "service_code": case.service_code,
         "retryable": None if good else case.retryable,
         "table": case.table,
-        "made": case.made,
-        "starts": case.made if case.starts is None else case.starts,
+        "refreshes": case.refreshes,
+        "starts": case.refreshes if case.starts is None else case.starts,
         "served": case.served if good else None,
         "looks": case.looks,
         "enhanced": case.enhanced,
@@ -121,7 +121,7 @@ def _odd(case: Case, result: Result, model: str, own: list[Json]) -> Iterable[st
         yield f"the message is not complete: {message}"
     if any(value is None for value in error.values()):
         yield f"keys without a value: {error}"
-    yield from (f"{word!r} is not in: {message}" for word in case.says if word.lower() not in message.lower())
+    yield from (f"{word!r} is not in: {message}" for word in case.message_has if word.lower() not in message.lower())
 
 
 def play_all(world: World, cases: Sequence[Case]) -> str:

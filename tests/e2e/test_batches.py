@@ -25,16 +25,16 @@ def post(world: World, body: object) -> requests.Response:
     return requests.post(f"{world.app}/api/batches", json=body, headers=world.headers, timeout=CALL_SECONDS)
 
 
-def started(world: World, *models: Json | str, **more: Any) -> Json:
+def start_batch(world: World, *models: Json | str, **more: Any) -> Json:
     """Starts a batch that is accepted. Returns the body of the 202."""
     answer = post(world, {"workspaceId": WORKSPACE, "models": models, **more})
     assert answer.status_code == 202, answer.text
     return dict(answer.json())
 
 
-def ended(world: World, *models: Json | str, **more: Any) -> Result:
+def run_batch(world: World, *models: Json | str, **more: Any) -> Result:
     """Starts a batch and waits for its end."""
-    return world.follow(started(world, *models, **more)["statusUri"])
+    return world.follow(start_batch(world, *models, **more)["statusUri"])
 
 
 def by_name(result: Result) -> dict[str, Json]:
@@ -47,7 +47,7 @@ def test_all_models_are_refreshed_in_order(world: World) -> None:
     ids = {name: world.model(seconds=0.3) for name in ("A", "B", "C", "D")}
     before: dict[str, list[str]] = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"]}
     models = [{"name": name, "datasetId": ids[name], "dependsOn": before[name]} for name in ("D", "C", "B", "A")]
-    accepted = started(world, *models, caller={"pipeline": "nightly"})
+    accepted = start_batch(world, *models, caller={"pipeline": "nightly"})
     result = world.follow(accepted["statusUri"])
     assert (result.code, result.body["status"]) == (200, "Completed"), result.body
     refreshes = {name: world.own(dataset_id) for name, dataset_id in ids.items()}
@@ -64,7 +64,7 @@ def test_a_failure_in_a_diamond_skips_what_depends_on_it(world: World) -> None:
     models = {name: world.model(seconds=0.2) for name in "ACDE"}
     models["B"] = world.model(outcome="Failed", seconds=0.2)
     before: dict[str, list[str]] = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"], "E": []}
-    result = ended(
+    result = run_batch(
         world, *({"name": name, "datasetId": models[name], "dependsOn": before[name]} for name in sorted(before))
     )
     assert (result.code, result.body["status"]) == (424, "Failed")
@@ -91,15 +91,15 @@ def test_a_retry_refreshes_only_what_did_not_complete(world: World) -> None:
     retried."""
     good, bad = world.model(seconds=0.2), world.model(outcome=["Failed", "Failed", "Completed"], seconds=0.2)
     models = [{"name": "good", "datasetId": good}, {"name": "bad", "datasetId": bad}]
-    first = ended(world, *models)
+    first = run_batch(world, *models)
     second = world.follow(post(world, {"retryOf": first.body["id"]}).json()["statusUri"])
     assert (first.code, second.code) == (424, 424)
-    third = ended(world, *models, retryOf=second.body["id"])
+    third = run_batch(world, *models, retryOf=second.body["id"])
     assert (third.code, third.body["retryOf"]) == (200, second.body["id"])
     assert by_name(third)["good"]["earlier"] is True
     assert by_name(third)["good"]["requestId"] == by_name(first)["good"]["requestId"]
     assert (len(world.own(good)), len(world.own(bad))) == (1, 3)
-    going = started(world, {"datasetId": world.model(seconds=LONG)})
+    going = start_batch(world, {"datasetId": world.model(seconds=LONG)})
     for earlier, words in ((going["id"], "is in progress"), ("batch-0123456789abcdef", "does not exist")):
         refused = post(world, {"retryOf": earlier})
         assert (refused.status_code, refused.json()["error"]["target"]) == (400, "retryOf")
@@ -133,7 +133,7 @@ def test_a_cancelled_batch_cancels_its_requests(world: World) -> None:
     """Requests in progress are cancelled, and waiting models are skipped. The read token does not cancel the batch."""
     slow = world.model(seconds=LONG)
     done, waits = world.model(seconds=0.2), world.model()
-    accepted = started(
+    accepted = start_batch(
         world,
         {"name": "slow", "datasetId": slow, "refresh": {"type": "full"}},
         {"name": "done", "datasetId": done},
@@ -159,7 +159,7 @@ def test_a_cancelled_batch_cancels_its_requests(world: World) -> None:
 
 def test_a_starter_needs_no_token(world: World) -> None:
     """The caller that started a batch reads its status and cancels it by id. For an unknown id, the answer is 404."""
-    accepted = started(world, {"datasetId": world.model(seconds=LONG), "refresh": {"type": "full"}})
+    accepted = start_batch(world, {"datasetId": world.model(seconds=LONG), "refresh": {"type": "full"}})
     url = f"{world.app}/api/batches/{accepted['id']}"
     status = requests.get(f"{url}/status", headers=world.headers, timeout=CALL_SECONDS)
     assert (status.status_code, status.headers["Location"]) == (202, f"{url}/status")
@@ -178,15 +178,15 @@ def test_a_key_is_one_batch(world: World) -> None:
     key = {"idempotencyKey": str(uuid.uuid4())}
     model = world.model(outcome=[TRANSIENT, "Completed"], seconds=1)
     good = world.model(seconds=0.2)
-    first = started(world, {"datasetId": model}, {"datasetId": good}, **key)
-    again = started(world, {"datasetId": model}, {"datasetId": good}, **key)
+    first = start_batch(world, {"datasetId": model}, {"datasetId": good}, **key)
+    again = start_batch(world, {"datasetId": model}, {"datasetId": good}, **key)
     assert [first[name] == again[name] for name in URIS] == [True] * len(URIS)
     assert ("repeated" in first, again["repeated"]) == (False, True)
     other = post(world, {"workspaceId": WORKSPACE, "models": [{"datasetId": model}], **key})
     assert (other.status_code, other.json()["error"]["code"]) == (409, "IdempotencyKeyInUse")
     result = world.follow(first["statusUri"])
     assert (result.code, result.body["error"]["retryable"]) == (424, True)
-    second = started(world, {"datasetId": model}, {"datasetId": good}, **key)
+    second = start_batch(world, {"datasetId": model}, {"datasetId": good}, **key)
     assert second["id"] != first["id"]
     assert world.follow(second["statusUri"]).code == 200
     assert (len(world.own(model)), len(world.own(good))) == (2, 1)
@@ -203,7 +203,7 @@ def test_a_start_may_wait_for_the_end_or_be_called_back(calling_back: tuple[Worl
         body = {"workspaceId": WORKSPACE, "models": [world.model(outcome="Failed", seconds=0.2)]}
         accepted = post(world, {**body, "callBackUri": receiver.uri})
         assert (accepted.status_code, "Location" in accepted.headers) == (200, False)
-        call = receiver.called()
+        call = receiver.wait_for_calls()
     assert (call.body["StatusCode"], call.body["Error"]["ErrorCode"]) == ("424", "ModelsNotRefreshed")
     assert [model["status"] for model in call.body["Output"]["models"]] == ["Failed"]
 
@@ -213,7 +213,7 @@ def test_a_batch_ends_at_its_deadline(world: World) -> None:
     slow, waits = world.model(seconds=LONG), world.model()
     # three seconds, more if messages are slow: the first request has to begin before the deadline
     minutes = END_SECONDS / 1800
-    result = ended(world, slow, {"datasetId": waits, "dependsOn": [slow]}, timeoutMinutes=minutes)
+    result = run_batch(world, slow, {"datasetId": waits, "dependsOn": [slow]}, timeoutMinutes=minutes)
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
     assert [model["status"] for model in result.body["models"]] == ["TimedOut", "Skipped"]
 
@@ -241,7 +241,7 @@ def test_a_large_batch_is_answered_at_once(world: World, record_property: Callab
     first = world.model(seconds=LONG)
     models = [first, *(str(uuid.uuid4()) for _ in range(499))]
     began = time.monotonic()
-    accepted = started(world, *models, maxConcurrent=1, refresh={"type": "full"})
+    accepted = start_batch(world, *models, maxConcurrent=1, refresh={"type": "full"})
     record_property("measured", f"start of a batch of 500 models: {time.monotonic() - began:.2f} s")
     status = world.until(accepted["statusUri"], lambda status: status["counts"]["started"] == 1)
     assert (len(status["models"]), status["counts"]["waiting"]) == (500, 499)
@@ -258,7 +258,7 @@ def test_a_kill_in_the_middle_loses_nothing(tmp_path: Path) -> None:
         chain: list[Json] = [{"name": "A", "datasetId": models["A"]}, {"name": "B", "datasetId": models["B"]}]
         chain += [{"name": "C", "datasetId": models["C"], "dependsOn": ["A"]}]
         chain += [{"name": "D", "datasetId": models["D"], "dependsOn": ["B", "C"]}]
-        accepted = started(world, *chain)
+        accepted = start_batch(world, *chain)
         world.until(accepted["statusUri"], lambda status: status["counts"]["started"] == 2)
         victim.kill()
         victim.start_again()

@@ -24,7 +24,7 @@ from dev.power_bi.service import PowerBiService
 from devhost_tests.process import KEY, ROOT, Devhost, until
 from tests.e2e import hostile_power_bi as hostile
 from tests.e2e.hostile_power_bi import HostilePowerBi, Script, serving_hostile
-from tests.e2e.test_stalls import compared, measured
+from tests.e2e.test_stalls import assert_not_slower, measure
 from tests.e2e.world import FAST, LONG, WORKSPACE, World
 from tests.unit.outbound.hostile import serving, silent
 
@@ -223,10 +223,10 @@ def test_models_with_slow_answers_do_not_delay_others(
     good answers."""
     world, _, power_bi = estate
     models = busy(world, DRIPPING_MODELS)
-    before = measured(world)
+    before = measure(world)
     for number, head in enumerate(DRIPS.values()):
         make_hostile(power_bi, models[number :: len(DRIPS)], hostile.dripping(head))
-    compared(before, measured(world), record_property)
+    assert_not_slower(before, measure(world), record_property)
 
 
 @FULL_SIZE
@@ -237,9 +237,9 @@ def test_long_histories_do_not_delay_others(
     """Thirty models with 20,000 rows each in their history delay others no more than thirty models with a few rows."""
     world, host, power_bi = estate
     models = busy(world, LONG_HISTORIES)
-    before = measured(world)
+    before = measure(world)
     lengthen(power_bi, models, hostile.old_rows(start_times=start_times))
-    compared(before, measured(world), record_property)
+    assert_not_slower(before, measure(world), record_property)
     assert peak_megabytes(host) < MEGABYTES_OF_A_LOAD
 
 
@@ -250,7 +250,7 @@ def test_all_stalls_together_do_not_delay_others(
     others."""
     world, _, power_bi = estate
     dripping, long = busy(world, DRIPPING_MODELS), busy(world, LONG_HISTORIES // 2)
-    before = measured(world)
+    before = measure(world)
     with serving(silent) as server:
         model = world.model(seconds=0.5)
         port = urlsplit(server.url).port
@@ -264,7 +264,7 @@ def test_all_stalls_together_do_not_delay_others(
         make_hostile(power_bi, dripping, hostile.dripping(DRIPS["a body"]))
         lengthen(power_bi, long, hostile.old_rows())
         until(lambda: len(server.peers) >= 16, 90)
-        compared(before, measured(world), record_property)
+        assert_not_slower(before, measure(world), record_property)
 
 
 # ---- hostile answers ----

@@ -36,7 +36,7 @@ def with_exact_times(report: Json) -> Json:
     return {key: iso(parse_time(value)) if key.endswith("At") else value for key, value in report.items()}
 
 
-def settled(host: Client, request_id: str, how: str) -> Json:
+def wait_for_callback(host: Client, request_id: str, how: str) -> Json:
     """The only callback of a request, after the orchestration of the callback has ended."""
     until(lambda: [row["runtimeStatus"] for row in callbacks(host, request_id)] == ["Completed"], END_SECONDS)
     (row,) = callbacks(host, request_id)
@@ -51,9 +51,9 @@ def test_one_callback_with_the_outcome(calling_back: App, outcome: str, code: st
     with receiving() as receiver:
         started = ask(world, world.model(outcome=outcome), receiver.uri, caller={"pipeline": "Load sales"})
         assert set(started) == {"id", "status", "statusUri", "cancelUri", "statusQueryGetUri"}
-        call = receiver.called()
+        call = receiver.wait_for_calls()
         status = world.follow(started["statusUri"]).body
-        settled(host, started["id"], "delivered")
+        wait_for_callback(host, started["id"], "delivered")
         assert len(receiver.calls) == 1
     assert call.path == receiver.uri.removeprefix(receiver.base)
     assert call.headers["content-type"] == "application/json"
@@ -79,12 +79,12 @@ def test_a_failing_receiver_is_called_again(calling_back: App) -> None:
     world, host = calling_back
     with receiving(500, None, (429, {"Retry-After": "2"}), 408, 200) as receiver:
         started = ask(world, world.model(), receiver.uri)
-        receiver.called(5)
+        receiver.wait_for_calls(5)
         assert receiver.calls[3].at - receiver.calls[2].at > 1.5
-        assert settled(host, started["id"], "delivered")["customStatus"]["failures"] == 4
+        assert wait_for_callback(host, started["id"], "delivered")["customStatus"]["failures"] == 4
         assert len({str(call.body) for call in receiver.calls}) == 1
         assert len(receiver.calls) == 5
-    logged(host, '"event": "callback.failed"', started["id"])
+    wait_for_log_line(host, '"event": "callback.failed"', started["id"])
 
 
 def test_a_closed_port_is_called_again(calling_back: App) -> None:
@@ -106,7 +106,7 @@ def test_a_receiver_that_does_not_listen_yet_is_called_again(calling_back: App, 
     world, host = calling_back
     with receiving(status, 200) as receiver:
         started = ask(world, world.model(), receiver.uri)
-        settled(host, started["id"], "delivered")
+        wait_for_callback(host, started["id"], "delivered")
         assert len(receiver.calls) == 2
 
 
@@ -116,10 +116,10 @@ def test_a_repeat_revives_an_abandoned_callback(calling_back: App) -> None:
     with receiving(410, 200) as receiver:
         model = world.model()
         started = ask(world, model, receiver.uri, idempotencyKey="k")
-        settled(host, started["id"], "abandoned")
+        wait_for_callback(host, started["id"], "abandoned")
         options = {"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"}
         assert world.post({**options, "callBackUri": receiver.uri}).status_code == 200
-        settled(host, started["id"], "delivered")
+        wait_for_callback(host, started["id"], "delivered")
         assert len(receiver.calls) == 2
 
 
@@ -129,9 +129,9 @@ def test_a_receiver_that_no_longer_exists_is_called_once(calling_back: App, stat
     world, host = calling_back
     with receiving(status) as receiver:
         started = ask(world, world.model(), receiver.uri)
-        settled(host, started["id"], "abandoned")
+        wait_for_callback(host, started["id"], "abandoned")
         assert len(receiver.calls) == 1
-    logged(host, '"event": "callback.abandoned"', started["id"], f"HTTP {status}")
+    wait_for_log_line(host, '"event": "callback.abandoned"', started["id"], f"HTTP {status}")
     assert world.follow(started["statusUri"]).code == 200
 
 
@@ -141,7 +141,7 @@ def test_a_redirect_is_not_followed(calling_back: App, status: int) -> None:
     world, host = calling_back
     with receiving() as elsewhere, receiving((status, {"Location": elsewhere.uri})) as receiver:
         started = ask(world, world.model(), receiver.uri)
-        settled(host, started["id"], "abandoned")
+        wait_for_callback(host, started["id"], "abandoned")
         assert (len(receiver.calls), elsewhere.calls) == (1, [])
 
 
@@ -154,7 +154,7 @@ def test_a_cancelled_request_calls_back(calling_back: App) -> None:
             if status == "Cancelled":
                 world.until(started["statusUri"], lambda seen: seen["status"] == "Refreshing")
                 requests.delete(started["cancelUri"], timeout=CALL_SECONDS)
-            body = receiver.called().body
+            body = receiver.wait_for_calls().body
             assert (body["StatusCode"], body["status"]) == ("424", status)
 
 
@@ -170,9 +170,9 @@ def test_the_receiver_of_a_repeat_is_called_too(calling_back: App) -> None:
         assert ask(world, model, first.uri, idempotencyKey="run 1")["id"] == started["id"]
         world.until(started["statusUri"], lambda seen: seen["status"] == "Refreshing")
         world.end(model)
-        bodies = [receiver.called().body for receiver in (first, second)]
+        bodies = [receiver.wait_for_calls().body for receiver in (first, second)]
         assert ask(world, model, late.uri, idempotencyKey="run 1")["status"] == "Completed"
-        bodies.append(late.called().body)
+        bodies.append(late.wait_for_calls().body)
         assert [body["id"] for body in bodies] == [started["id"]] * 3
         assert [len(receiver.calls) for receiver in (first, second, late)] == [1, 1, 1]
 
@@ -198,35 +198,35 @@ def test_a_false_notification_is_not_the_end(calling_back: App) -> None:
         assert host.manage("POST", alarm, json={}).status_code == 202
         assert receiver.calls == []
         world.control(model, "/end")
-        assert receiver.called().body["status"] == "Completed"
-        settled(host, started["id"], "delivered")
+        assert receiver.wait_for_calls().body["status"] == "Completed"
+        wait_for_callback(host, started["id"], "delivered")
 
 
 def test_the_timer_calls_back_for_a_terminated_request(calling_back: App) -> None:
     """The timer skips requests that can still call back, and requests that have called back."""
     world, host = calling_back
-    with receiving() as receiver, receiving() as living:
+    with receiving() as receiver, receiving() as other_receiver:
         started = ask(world, world.model(seconds=LONG), receiver.uri)
-        living_model = world.model(seconds=LONG)
-        other = ask(world, living_model, living.uri)
+        other_model = world.model(seconds=LONG)
+        other = ask(world, other_model, other_receiver.uri)
         world.until(other["statusUri"], lambda seen: seen["status"] == "Refreshing")
         world.until(started["statusUri"], lambda seen: seen["status"] == "Refreshing")
         host.manage("POST", f"/instances/{started['id']}/terminate?reason=by+hand")
         assert world.follow(started["statusUri"]).body["status"] == "Terminated"
         assert receiver.calls == []
         run_timer(host)
-        body = receiver.called().body
+        body = receiver.wait_for_calls().body
         assert (body["StatusCode"], body["Error"]["ErrorCode"]) == ("424", "RequestTerminated")
-        settled(host, started["id"], "delivered")
-        world.end(living_model)
-        assert living.called().body["status"] == "Completed"
-        settled(host, other["id"], "delivered")
+        wait_for_callback(host, started["id"], "delivered")
+        world.end(other_model)
+        assert other_receiver.wait_for_calls().body["status"] == "Completed"
+        wait_for_callback(host, other["id"], "delivered")
         run_timer(host)
         # the callback of a later request arrives, so the timer has run
         with receiving() as later:
             ask(world, world.model(), later.uri)
-            later.called()
-        assert (len(receiver.calls), len(living.calls)) == (1, 1)
+            later.wait_for_calls()
+        assert (len(receiver.calls), len(other_receiver.calls)) == (1, 1)
 
 
 def test_a_failed_callback_is_started_again(calling_back: App) -> None:
@@ -236,7 +236,7 @@ def test_a_failed_callback_is_started_again(calling_back: App) -> None:
     """
     world, host = calling_back
     with receiving(500, 200) as receiver, receiving(500) as hopeless:
-        request_id = world.refreshed(world.model()).body["id"]
+        request_id = world.refresh(world.model()).body["id"]
         broken = {"request": request_id, "added_at": "", "first_pause": 0.2, "failing_since": "none"}
 
         def start(name: str, uri: str) -> str:
@@ -246,15 +246,15 @@ def test_a_failed_callback_is_started_again(calling_back: App) -> None:
 
         first = start("0", hopeless.uri)
         for incarnation in (1, 2, 3):
-            hopeless.called(incarnation)
-            host.becomes(first, "Failed", END_SECONDS)
+            hopeless.wait_for_calls(incarnation)
+            host.wait_for_status(first, "Failed", END_SECONDS)
             if incarnation < 3:
                 run_timer(host)
         second = start("1", receiver.uri)
-        host.becomes(second, "Failed", END_SECONDS)
+        host.wait_for_status(second, "Failed", END_SECONDS)
         run_timer(host)
         # the timer processes callbacks in the order of their names, so it has already processed the first callback
-        host.becomes(second, "Completed", END_SECONDS)
+        host.wait_for_status(second, "Completed", END_SECONDS)
         assert host.status(second)["output"] == "delivered"
         assert (len(receiver.calls), len(hopeless.calls)) == (2, 3)
         assert host.status(first)["runtimeStatus"] == "Failed"
@@ -278,14 +278,14 @@ def test_a_refused_host_starts_nothing(calling_back: App) -> None:
 def test_killed_between_the_end_and_the_call(tmp_path: Path) -> None:
     """The process is killed after its first call arrives. The next process calls again."""
     with killable(tmp_path) as (world, victim), receiving(None, 200) as receiver:
-        hear(receiver, victim)
+        kill_at_first_call(receiver, victim)
         started = ask(world, world.model(), receiver.uri)
         assert victim.killed.wait(END_SECONDS)
         receiver.before_answer = None
         victim.start_again()
-        body = receiver.called(2).body
+        body = receiver.wait_for_calls(2).body
         assert (body["id"], body["status"]) == (started["id"], "Completed")
-        settled(victim.host, started["id"], "delivered")
+        wait_for_callback(victim.host, started["id"], "delivered")
         assert len(receiver.calls) == 2
         assert SECRET not in log_of(victim.host)
 
@@ -296,7 +296,7 @@ def test_callback_uris_are_not_shown(calling_back: App) -> None:
     with receiving(500, 410) as receiver:
         model = world.model()
         started = ask(world, model, receiver.uri)
-        row = settled(host, started["id"], "abandoned")
+        row = wait_for_callback(host, started["id"], "abandoned")
         assert SECRET in str(row.pop("input"))
         texts = [log_of(host), str(row), world.listing(datasetId=model).text, world.queue(model).text]
         texts.append(str(world.follow(started["statusUri"]).body))
@@ -306,7 +306,7 @@ def test_callback_uris_are_not_shown(calling_back: App) -> None:
         for text in (*texts, str(own)):
             assert SECRET not in text
             assert "/workflows/1/callback" not in text
-        logged(host, '"event": "callback.abandoned"', started["id"], '"host": "127.0.0.1"')
+        wait_for_log_line(host, '"event": "callback.abandoned"', started["id"], '"host": "127.0.0.1"')
 
 
 def log_of(host: Client) -> str:
@@ -314,12 +314,12 @@ def log_of(host: Client) -> str:
     return host.log if isinstance(host, Devhost) else ""
 
 
-def hear(receiver: Receiver, victim: Mortal | MortalElsewhere) -> None:
+def kill_at_first_call(receiver: Receiver, victim: Mortal | MortalElsewhere) -> None:
     """Kills the app when its call arrives at the receiver, before the receiver answers."""
     receiver.before_answer = victim.kill
 
 
-def logged(host: Client, event: str, *texts: str) -> None:
+def wait_for_log_line(host: Client, event: str, *texts: str) -> None:
     """Waits until the log has one line with this event and these texts. The log of an app elsewhere cannot be read."""
     if not isinstance(host, Devhost):
         return

@@ -11,7 +11,7 @@ import requests
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
 from devhost_tests.process import KEY, ROOT
-from tests.e2e.test_batches import started
+from tests.e2e.test_batches import start_batch
 from tests.e2e.test_crashes import Mortal
 from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, Result, World, when
 
@@ -117,7 +117,7 @@ def test_three_callers_and_two_batches_want_fifty_models(limited: tuple[World, M
             {"datasetId": model, "dependsOn": models[place - 1 : place] if place % 5 else []}
             for place, model in enumerate(models)
         ]
-        return world.follow(started(world, *chain, maxConcurrent=10 + number)["statusUri"], 300)
+        return world.follow(start_batch(world, *chain, maxConcurrent=10 + number)["statusUri"], 300)
 
     with ThreadPoolExecutor(5) as pool:
         alone = pool.map(caller, range(3))

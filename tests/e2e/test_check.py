@@ -111,7 +111,7 @@ def test_a_closed_port(tmp_path: Path) -> None:
         world, model = World(app.base, ""), "22222222-aaaa-bbbb-cccc-000000000001"
         body = check(world, model).json()
         assert (body["ok"], body["error"]["code"]) == (False, "ServiceUnavailable")
-        result = world.refreshed(model)
+        result = world.refresh(model)
         assert (result.code, result.body["error"]["code"], result.body.get("refreshId")) == (
             424,
             "ServiceUnavailable",

@@ -155,7 +155,7 @@ def test_the_status_has_the_shape_of_durable(world: World) -> None:
 def test_unknown_values_are_left_out(world: World) -> None:
     """No key of a status is null, except the keys of Durable's own status, which its pollers read."""
     for outcome in ("Completed", "Failed"):
-        result = world.refreshed(world.model(outcome=outcome))
+        result = world.refresh(world.model(outcome=outcome))
         for body in result.seen:
             nothing = {key for key, value in body.items() if value is None}
             assert nothing <= {"customStatus", "output", "lastUpdatedTime"}
@@ -164,7 +164,7 @@ def test_unknown_values_are_left_out(world: World) -> None:
 
 def test_a_failure_has_the_shape_of_durable(world: World) -> None:
     """The answer to a poll is 424 with the runtime status Failed. The error appears only once, at its beginning."""
-    result = world.refreshed(world.model(outcome="Failed"))
+    result = world.refresh(world.model(outcome="Failed"))
     body = result.body
     assert (result.code, body["runtimeStatus"], body["output"]["status"]) == (424, "Failed", "Failed")
     assert next(iter(body)) == "error"
@@ -209,7 +209,7 @@ def test_an_odd_id_is_unknown(world: World, path: str) -> None:
 def test_requests_are_listed(world: World) -> None:
     """Filters by dataset, status and time apply; no row has a token."""
     model = world.model(outcome=["Completed", "Failed"])
-    good, bad = world.refreshed(model), world.refreshed(model, caller={"pipeline": "p"})
+    good, bad = world.refresh(model), world.refresh(model, caller={"pipeline": "p"})
 
     def listed(**filters: str) -> list[dict[str, Any]]:
         return list(world.listing(datasetId=model, **filters).json()["refreshes"])

@@ -171,8 +171,8 @@ def test_a_terminated_run_is_repaired(managed: tuple[World, Client]) -> None:
     uri = world.ask(model)["statusUri"]
     run = world.until(uri, lambda status: status["status"] == "Refreshing")["runId"]
     assert host.manage("POST", f"/instances/{run}-g1/terminate").status_code == 202
-    host.becomes(f"{run}-g1", "Terminated", END_SECONDS)
-    host.becomes(f"{run}-g2", "Running", END_SECONDS)
+    host.wait_for_status(f"{run}-g1", "Terminated", END_SECONDS)
+    host.wait_for_status(f"{run}-g2", "Running", END_SECONDS)
     world.end(model)
     assert world.follow(uri).code == 200
     assert len(world.own(model)) == 1
@@ -191,10 +191,10 @@ def test_the_status_of_a_terminated_request(managed: tuple[World, Client]) -> No
     result = world.follow(terminated["statusUri"])
     assert (result.code, result.body["status"], result.body["runtimeStatus"]) == (424, "Terminated", "Terminated")
     assert "by hand" in result.body["error"]["message"]
-    ends(world, model, other["statusUri"])
+    end_all_until_completed(world, model, other["statusUri"])
 
 
-def ends(world: World, model: str, uri: str) -> None:
+def end_all_until_completed(world: World, model: str, uri: str) -> None:
     """Ends the refresh of a request and those before it, until the request has completed."""
 
     def over() -> bool:

@@ -47,15 +47,15 @@ def health(app: Devhost) -> tuple[int, Json]:
     return answer.status_code, body["checks"]
 
 
-def becomes(app: Devhost, **expected: Any) -> Json:
+def wait_for_checks(app: Devhost, **expected: Any) -> Json:
     """Waits until the checks have these values, and returns them."""
     seen: Json = {}
 
-    def so() -> bool:
+    def matches() -> bool:
         seen.update(health(app)[1])
         return {name: seen[name] for name in expected} == expected
 
-    until(so, ENGINE_SECONDS + KEPT_SECONDS + SPARE_SECONDS, lambda: str(seen))
+    until(matches, ENGINE_SECONDS + KEPT_SECONDS + SPARE_SECONDS, lambda: str(seen))
     return seen
 
 
@@ -128,7 +128,7 @@ def test_an_older_run_that_is_noted_late_changes_nothing(app: Devhost) -> None:
 def test_a_storage_that_cannot_be_reached(app: Devhost, tmp_path: Path) -> None:
     """The engine, a stub of `tests.e2e.engine_stub`, answers but cannot read anything."""
     with engine_stub.engine("storageUnreachable") as address:
-        engine_stub.lead_to(tmp_path, address)
+        engine_stub.point_host_to(tmp_path, address)
         with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
             code, checks = health(beside)
     assert code == 503
@@ -138,9 +138,9 @@ def test_a_storage_that_cannot_be_reached(app: Devhost, tmp_path: Path) -> None:
 def test_a_dead_engine(app: Devhost, tmp_path: Path) -> None:
     with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
         assert health(beside)[0] == 200
-        engine_stub.lead_to(tmp_path, engine_stub.NOWHERE)
+        engine_stub.point_host_to(tmp_path, engine_stub.NOWHERE)
         checks = {"engine": "failed", "storage": "unknown", "timers": {}}
-        assert becomes(beside, **checks)["token"] == "passed"
+        assert wait_for_checks(beside, **checks)["token"] == "passed"
         assert health(beside)[0] == 503
 
 
@@ -148,7 +148,7 @@ def test_an_engine_that_never_answers(app: Devhost, tmp_path: Path) -> None:
     """If the engine never answers, a probe still gets its answer within seconds, although the SDK would wait for four
     minutes."""
     with engine_stub.engine("silent") as address:
-        engine_stub.lead_to(tmp_path, address)
+        engine_stub.point_host_to(tmp_path, address)
         with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
             begun = time.monotonic()
             code, checks = health(beside)
@@ -165,11 +165,11 @@ def test_a_failed_sign_in_is_reported_by_its_code_only(tmp_path: Path) -> None:
         env = {**WITH_IDENTITY, **found.settings}
         app = stack.enter_context(Devhost(ROOT, tmp_path / "state", "--key", KEY, env=env))
         found.identity.fail("noIdentity")
-        checks = becomes(app, token="TokenUnavailable")
+        checks = wait_for_checks(app, token="TokenUnavailable")
         assert health(app)[0] == 503
         assert {checks["engine"], checks["storage"]} == {"passed"}
         found.identity.fail("serverError")
-        becomes(app, token="SignInUnavailable")
+        wait_for_checks(app, token="SignInUnavailable")
         assert "fetching the AAD Token" not in app.get("/api/health").text
         found.identity.fail("silent")
         time_limit = TOKEN_SECONDS + SPARE_SECONDS

@@ -37,7 +37,7 @@ def test_ended_instances_are_purged_and_others_are_not(tmp_path: Path) -> None:
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
             world = World(app.base, service.base_url)
             old, busy = world.model(), world.model(seconds=60)
-            done = world.refreshed(old).body["id"]
+            done = world.refresh(old).body["id"]
             waiting = world.ask(busy)
             world.until(waiting["statusUri"], lambda status: status["status"] == "Refreshing")
             until(lambda: set(instances(app).values()) == {"Completed", "Running"}, 20)
@@ -60,7 +60,7 @@ def test_queues_without_expired_entries_are_not_signalled(tmp_path: Path) -> Non
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
             world = World(app.base, service.base_url)
-            world.refreshed(world.model())
+            world.refresh(world.model())
             busy = world.ask(world.model(seconds=60))
             world.until(busy["statusUri"], lambda status: status["status"] == "Refreshing")
             run_now(app, "tidy_queues")

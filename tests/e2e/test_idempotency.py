@@ -36,7 +36,7 @@ def test_a_repeat_during_the_request_is_the_same_request(world: World) -> None:
 def test_a_repeat_after_success_starts_no_refresh(world: World) -> None:
     """A repeat gets 200 with the outcome, at once."""
     model = world.model()
-    result = world.refreshed(model, idempotencyKey="k")
+    result = world.refresh(model, idempotencyKey="k")
     again = world.post({"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"})
     assert (again.status_code, again.json()["repeated"]) == (200, True)
     assert again.json()["refreshId"] == result.body["refreshId"]
@@ -47,7 +47,7 @@ def test_a_repeat_after_success_starts_no_refresh(world: World) -> None:
 def test_a_repeat_after_a_permanent_failure_gets_the_error(world: World) -> None:
     """A repeat gets 424 with the same error, and no new refresh starts."""
     model = world.model(outcome={"outcome": "Failed"})
-    result = world.refreshed(model, idempotencyKey="k")
+    result = world.refresh(model, idempotencyKey="k")
     again = world.post({"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"})
     assert (result.code, again.status_code, again.json()["error"]) == (424, 424, result.body["error"])
     assert next(iter(again.json())) == "error"
@@ -60,10 +60,10 @@ def test_a_repeat_after_a_transient_failure_is_a_new_attempt(world: World, end: 
     if end == "timed out":
         model = world.model()
         world.external(model)
-        first = world.refreshed(model, idempotencyKey="k", timeoutMinutes=0.02)
+        first = world.refresh(model, idempotencyKey="k", timeoutMinutes=0.02)
     else:
         model = world.model(outcome=[TRANSIENT, "Completed"])
-        first = world.refreshed(model, idempotencyKey="k")
+        first = world.refresh(model, idempotencyKey="k")
     assert (first.code, first.body["error"]["retryable"]) == (424, True)
     second = world.ask(model, idempotencyKey="k")
     assert second["id"] != first.body["id"]
@@ -177,14 +177,14 @@ def test_a_transient_failure_is_retried(world: World) -> None:
     assert "retry" not in result.body
 
     model = world.model(outcome=[TRANSIENT, TRANSIENT, "Completed"])
-    result = world.refreshed(model, retries=1)
+    result = world.refresh(model, retries=1)
     assert (result.code, result.body["error"]["retryable"], len(world.own(model))) == (424, True, 2)
 
 
 def test_a_permanent_failure_is_not_retried(world: World) -> None:
     """Wrong credentials are not retried, because retrying does not correct them."""
     model = world.model(outcome={"outcome": "Failed"})
-    result = world.refreshed(model, retries=3)
+    result = world.refresh(model, retries=3)
     assert (result.code, len(world.own(model))) == (424, 1)
 
 
@@ -203,10 +203,10 @@ def test_a_key_whose_first_submission_was_purged(managed: tuple[World, Client]) 
     """The purge deleted submission 1 before submission 2. The key still identifies submission 2, even to cancel it."""
     world, host = managed
     model = world.model(outcome=[TRANSIENT, "Completed"])
-    first = world.refreshed(model, idempotencyKey="k")
-    second = world.refreshed(model, idempotencyKey="k")
+    first = world.refresh(model, idempotencyKey="k")
+    second = world.refresh(model, idempotencyKey="k")
     assert (first.code, second.code) == (424, 200)
-    host.becomes(first.body["id"], "Failed", END_SECONDS)
+    host.wait_for_status(first.body["id"], "Failed", END_SECONDS)
     assert host.manage("DELETE", f"/instances/{first.body['id']}").status_code == 200
     assert requests.get(first.started.url, timeout=CALL_SECONDS).status_code == 404
     third = world.start(model, idempotencyKey="k")
@@ -250,5 +250,5 @@ def submissions(world: World, host: Client, count: int) -> str:
     for instance in ids:
         assert host.manage("POST", f"/instances/{instance}/terminate?reason=test").status_code == 202
     for instance in ids:
-        host.becomes(instance, "Terminated", END_SECONDS)
+        host.wait_for_status(instance, "Terminated", END_SECONDS)
     return model

@@ -82,7 +82,7 @@ def cloud(app: Cloud) -> Cloud:
 
 def test_a_refresh_with_a_real_token_over_tls(cloud: Cloud) -> None:
     """The token is for the app's own identity and for the resource of Power BI."""
-    result = cloud.world.refreshed(cloud.world.model())
+    result = cloud.world.refresh(cloud.world.model())
     assert (result.code, result.body["status"]) == (200, "Completed")
     assert cloud.azure.identity.asked["resource"] == "https://analysis.windows.net/powerbi/api"
     assert "client_id" not in cloud.azure.identity.asked
@@ -94,7 +94,7 @@ def test_a_short_outage_of_the_identity_endpoint(cloud: Cloud, fault: str) -> No
     outage failed."""
     cloud.fault(fault, FAILING_ANSWERS)
     before = cloud.azure.identity.calls
-    result = cloud.world.refreshed(cloud.world.model())
+    result = cloud.world.refresh(cloud.world.model())
     assert (result.code, result.body["status"]) == (200, "Completed")
     assert cloud.azure.identity.calls > before + FAILING_ANSWERS
 
@@ -116,7 +116,7 @@ def test_short_lived_tokens_are_renewed(cloud: Cloud) -> None:
     """A refresh that outlasts its token uses several tokens, and no call fails."""
     cloud.live(2)
     before = cloud.azure.identity.calls
-    result = cloud.world.refreshed(cloud.world.model(seconds=4))
+    result = cloud.world.refresh(cloud.world.model(seconds=4))
     assert (result.code, result.body["status"]) == (200, "Completed")
     assert cloud.azure.identity.calls > before + 1
 
@@ -125,7 +125,7 @@ def test_a_refusal_fails_at_once_with_the_message_of_the_endpoint(cloud: Cloud) 
     """A refused sign-in fails the request at once. An administrator has to act, and needs the message of the
     endpoint."""
     cloud.fault("noIdentity")
-    result = cloud.world.refreshed(cloud.world.model())
+    result = cloud.world.refresh(cloud.world.model())
     status, body = FAULTS["noIdentity"]
     assert isinstance(body, dict)
     assert result.body["status"] == "Failed"
@@ -138,7 +138,7 @@ def test_a_refusal_fails_at_once_with_the_message_of_the_endpoint(cloud: Cloud) 
 def test_no_secret_of_the_identity_is_logged(cloud: Cloud) -> None:
     """The log has neither the secret header of the endpoint nor a token."""
     cloud.fault("serverError", 2)
-    cloud.world.refreshed(cloud.world.model())
+    cloud.world.refresh(cloud.world.model())
     log = cloud.app.log
     assert "power_bi.error" in log
     assert cloud.azure.identity.secret not in log
@@ -150,19 +150,19 @@ def test_an_outage_longer_than_the_budget(tmp_path: Path) -> None:
     identity."""
     with deployed(tmp_path, OUTAGE_BUDGET_SECONDS="2", AZURE_CLIENT_ID=CLIENT_ID) as cloud:
         cloud.fault("serverError")
-        result = cloud.world.refreshed(cloud.world.model())
+        result = cloud.world.refresh(cloud.world.model())
         assert result.body["status"] == "Failed"
         assert result.body["error"]["retryable"] is True
         assert cloud.azure.identity.asked["client_id"] == CLIENT_ID
         cloud.well()
-        assert cloud.world.refreshed(cloud.world.model()).body["status"] == "Completed"
+        assert cloud.world.refresh(cloud.world.model()).body["status"] == "Completed"
 
 
 def test_a_certificate_of_another_name_gets_no_token(tmp_path: Path) -> None:
     """A server that pretends to be Power BI gets no request."""
     with deployed(tmp_path, certificate_for="elsewhere.example", OUTAGE_BUDGET_SECONDS="1") as cloud:
         model = cloud.world.model()
-        result = cloud.world.refreshed(model)
+        result = cloud.world.refresh(model)
         assert result.body["status"] == "Failed"
         calls = cloud.world.truth(model)["calls"]
     assert not any(calls.values())

@@ -75,7 +75,7 @@ def model_when(world: World, dataset_id: str, condition: Callable[[Json], Any]) 
     return model(world, dataset_id)
 
 
-def listed(world: World, dataset_id: str, condition: Callable[[Json], Any] = bool) -> Json:
+def wait_for_model(world: World, dataset_id: str, condition: Callable[[Json], Any] = bool) -> Json:
     """Waits until a model in the list meets a condition."""
     found = when(lambda: models(world, search=dataset_id)["models"], lambda found: found and condition(found[0]))
     return dict(found[0])
@@ -121,20 +121,20 @@ def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
     assert row["active"]["requests"] == 2
     assert row["summary"].startswith("Waits behind a scheduled refresh that began ")
     assert row["expectedEveryHours"] == 24
-    waiting = listed(world, dataset_id, lambda one: one["activity"] == "waiting")
+    waiting = wait_for_model(world, dataset_id, lambda one: one["activity"] == "waiting")
     assert (waiting["workspaceId"], waiting["active"]["status"]) == (WORKSPACE, "Waiting")
     assert {one["caller"]["pipeline"] for one in row["requests"]} == {"Nightly load", "Other"}
     assert all(one["status"] == "WaitingForIdle" and one["shared"] for one in row["requests"])
 
     world.end(dataset_id)
-    refreshing = listed(world, dataset_id, lambda one: one["activity"] == "refreshing")
+    refreshing = wait_for_model(world, dataset_id, lambda one: one["activity"] == "refreshing")
     assert models(world, state="active", search=dataset_id)["total"] == 1
     row = model_when(world, dataset_id, lambda one: one["activity"] == "refreshing")
     assert row["active"] == refreshing["active"] | {"requests": 2, "since": row["active"]["since"]}
     assert row["summary"].startswith("Refreshing for ")
     world.end(dataset_id)
     ends = [world.follow(one["statusUri"]).body for one in (first, second)]
-    completed = listed(world, dataset_id, lambda one: one["activity"] == "idle" and one["health"] == "ok")
+    completed = wait_for_model(world, dataset_id, lambda one: one["activity"] == "idle" and one["health"] == "ok")
     assert completed["lastSuccess"]["refreshId"] == ends[0]["refreshId"]
     assert completed["lastSuccess"]["endedAt"] == ends[0]["endedAt"]
     assert completed["lastOutcome"]["status"] == "Completed"
@@ -144,8 +144,8 @@ def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
 
     world.control(dataset_id, "", {"seconds": 1})
     for _ in range(2):
-        assert world.refreshed(dataset_id).code == 424
-    failing = listed(world, dataset_id, lambda one: one["failuresInARow"] == 2)
+        assert world.refresh(dataset_id).code == 424
+    failing = wait_for_model(world, dataset_id, lambda one: one["failuresInARow"] == 2)
     assert failing["health"] == "failing"
     assert {"status", "code", "message", "action", "at"} <= failing["lastOutcome"].keys()
     assert failing["lastSuccess"] == completed["lastSuccess"]
@@ -167,10 +167,10 @@ def test_requests_that_leave_are_shown(world: World) -> None:
     dataset_id = world.model()
     world.external(dataset_id)
     started = world.ask(dataset_id)
-    listed(world, dataset_id, lambda one: one["activity"] == "waiting")
+    wait_for_model(world, dataset_id, lambda one: one["activity"] == "waiting")
     assert requests.delete(started["cancelUri"], timeout=30).status_code == 202
     assert world.follow(started["statusUri"]).body["status"] == "Cancelled"
-    assert listed(world, dataset_id, lambda one: one["activity"] == "idle")["health"] == "unknown"
+    assert wait_for_model(world, dataset_id, lambda one: one["activity"] == "idle")["health"] == "unknown"
     row = model_when(world, dataset_id, lambda one: len(one["requests"]) == 1)
     assert row["requests"][0].items() >= {"id": started["id"], "status": "Cancelled", "shared": False}.items()
     assert row["summary"] == "No refresh has ended yet."
@@ -179,7 +179,7 @@ def test_requests_that_leave_are_shown(world: World) -> None:
 def test_pages_filters_and_order(world: World) -> None:
     """In each order the pages have no gaps; the counts include all states."""
     for _ in range(2):
-        listed(world, world.refreshed(world.model()).body["datasetId"])
+        wait_for_model(world, world.refresh(world.model()).body["datasetId"])
     everything = models(world, limit="500")
     ids, counts = {one["datasetId"] for one in everything["models"]}, everything["counts"]
     assert everything["total"] == len(ids) == sum(counts.values()) - counts["active"]
@@ -201,7 +201,7 @@ def test_pages_filters_and_order(world: World) -> None:
 def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhost) -> None:
     """The setting or a request says how often a success is expected. A success starts a new period."""
 
-    def noted(times: int) -> None:
+    def run_timer_twice_and_expect(times: int) -> None:
         """Runs the timer twice. Each time, it waits until the log has the event this many times, so the second run adds
         none."""
         for _ in range(2):
@@ -209,22 +209,22 @@ def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhos
             until(lambda: len(overdue_lines(app, dataset_id)) == times, 20)
 
     dataset_id = world.model()
-    assert world.refreshed(dataset_id, expectedEveryHours=0.0001).code == 200
-    overdue = listed(world, dataset_id, lambda one: one["health"] == "overdue")
+    assert world.refresh(dataset_id, expectedEveryHours=0.0001).code == 200
+    overdue = wait_for_model(world, dataset_id, lambda one: one["health"] == "overdue")
     assert overdue["overdueSince"] > overdue["lastSuccess"]["endedAt"]
     row = model_when(world, dataset_id, lambda one: one["health"] == "overdue")
     assert row["summary"].startswith("Overdue: expected every 0 s, last success ")
-    noted(1)
+    run_timer_twice_and_expect(1)
     # the app has known the model since the first run of a timer; a few seconds later the model is overdue
-    listed(world, NEVER_ASKED, lambda one: one["health"] == "overdue")
+    wait_for_model(world, NEVER_ASKED, lambda one: one["health"] == "overdue")
     run_now(app, "watch_models")
     until(lambda: len(overdue_lines(app, NEVER_ASKED)) == 1, 20)
-    assert world.refreshed(dataset_id, expectedEveryHours=0).code == 200
-    assert "expectedEveryHours" not in listed(world, dataset_id, lambda one: one["health"] == "ok")
+    assert world.refresh(dataset_id, expectedEveryHours=0).code == 200
+    assert "expectedEveryHours" not in wait_for_model(world, dataset_id, lambda one: one["health"] == "ok")
     run_now(app, "watch_models")
-    assert world.refreshed(dataset_id, expectedEveryHours=0.0001).code == 200
-    listed(world, dataset_id, lambda one: one["health"] == "overdue")
-    noted(2)
+    assert world.refresh(dataset_id, expectedEveryHours=0.0001).code == 200
+    wait_for_model(world, dataset_id, lambda one: one["health"] == "overdue")
+    run_timer_twice_and_expect(2)
     assert len(overdue_lines(app, NEVER_ASKED)) == 1
 
 

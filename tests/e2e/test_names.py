@@ -20,5 +20,5 @@ def test_names_beside_the_ids(world: World) -> None:
 
 def test_a_failure_names_the_model(world: World) -> None:
     """The message begins with the name of the model, so that an email or the output of a pipeline shows it."""
-    ended = world.refreshed(world.model(name="Sales 2026", outcome="Failed")).body
+    ended = world.refresh(world.model(name="Sales 2026", outcome="Failed")).body
     assert ended["error"]["message"].startswith(f"Semantic model Sales 2026 in workspace {ended['workspaceName']}: ")

@@ -69,7 +69,7 @@ def test_an_overloaded_capacity(world: World, route: str) -> None:
     def one(fault: str) -> tuple[int, str, int]:
         model = world.model()
         world.fault(model, fault, route, count=2, seconds=1)
-        result = world.refreshed(model, refresh={"type": "full"})
+        result = world.refresh(model, refresh={"type": "full"})
         return result.code, result.body["status"], len(world.own(model))
 
     with ThreadPoolExecutor(len(THROTTLES)) as pool:

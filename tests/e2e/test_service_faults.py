@@ -55,7 +55,7 @@ def then_external(count: int = 1, *, end: str | None = None, **external: Any) ->
     return meanwhile
 
 
-def then_make_room(world: World, model: str, uri: str) -> None:
+def then_end_external(world: World, model: str, uri: str) -> None:
     """Ends the external refresh after the app has sent a POST."""
     when(lambda: world.truth(model)["calls"]["start"])
     world.control(model, "/end")
@@ -76,7 +76,7 @@ def then_cancel(world: World, model: str, uri: str) -> None:
 
 
 STARTS: dict[str, Json] = {"a standard start": {}, "an enhanced start": FULL, "a partial start": SALES}
-UNWELL = ("serverError", "badGateway", "unavailable", "gatewayTimeout", "signInPage", "drop")
+FAILING = ("serverError", "badGateway", "unavailable", "gatewayTimeout", "signInPage", "drop")
 TROUBLE = [
     # the cases that take longest come first
     Case("read that hangs", faults=[once("hang", "history", **HUNG)]),
@@ -88,24 +88,24 @@ TROUBLE = [
         status="Failed",
         code="AnswerLost",
         retryable=True,
-        says=["no new refresh appeared"],
-        made=0,
+        message_has=["no new refresh appeared"],
+        refreshes=0,
         starts=3,
     ),
     *(
         Case(f"{fault}, twice, while the model is looked at", faults=[(fault, "history", {"count": 2})])
-        for fault in UNWELL
+        for fault in FAILING
     ),
-    *(Case(f"{fault} instead of the start", faults=[once(fault, "start")], starts=2) for fault in UNWELL),
+    *(Case(f"{fault} instead of the start", faults=[once(fault, "start")], starts=2) for fault in FAILING),
     *(
         Case(
             f"{fault} instead of the answer of {kind}",
             faults=[once(fault, "start", **EFFECT)],
             options=options,
             # until a refresh of the whole model has ended, it cannot be distinguished from a partial refresh
-            **({"made": 2} if options == FULL else {"served": "adopted"}),
+            **({"refreshes": 2} if options == FULL else {"served": "adopted"}),
         )
-        for fault in UNWELL
+        for fault in FAILING
         for kind, options in STARTS.items()
         if fault in ("drop", "gatewayTimeout") or not options
     ),
@@ -113,13 +113,13 @@ TROUBLE = [
     Case(
         "errors while it runs",
         {"seconds": 3},
-        meanwhile=then_fault(*((fault, "any", {"count": 2}) for fault in UNWELL)),
+        meanwhile=then_fault(*((fault, "any", {"count": 2}) for fault in FAILING)),
     ),
     Case(
         "enhanced, errors while it runs",
         {"seconds": 3},
         options=FULL,
-        meanwhile=then_fault(*((fault, "any", {"count": 2}) for fault in UNWELL)),
+        meanwhile=then_fault(*((fault, "any", {"count": 2}) for fault in FAILING)),
     ),
     Case(
         "role taken away while it runs",
@@ -137,7 +137,7 @@ TROUBLE = [
         status="TimedOut",
         code="TimedOut",
         retryable=True,
-        made=0,
+        refreshes=0,
         looks=1,
     ),
     Case(
@@ -146,8 +146,8 @@ TROUBLE = [
         status="Failed",
         code="ServiceUnavailable",
         retryable=True,
-        says=["service health"],
-        made=0,
+        message_has=["service health"],
+        refreshes=0,
     ),
 ]
 
@@ -159,7 +159,7 @@ def dropped(times: int) -> list[tuple[str, str, Json]]:
 
 HIDDEN = [{"refreshType": "Scheduled", "outcome": "Stuck", "visibilitySeconds": "never"}]
 """An external refresh that is running but does not appear in the history."""
-LOST_WORDS = (
+REFUSED_BUSY_TEXTS = (
     "A refresh is already in progress for this dataset",
     "Cannot start: another dataset refresh is running",
     "RefreshInProgressException",
@@ -177,8 +177,8 @@ QUIRKS = [
         status="Failed",
         code="RefreshDropped",
         retryable=True,
-        says=["bursts"],
-        made=0,
+        message_has=["bursts"],
+        refreshes=0,
         starts=3,
     ),
     *(
@@ -192,15 +192,19 @@ QUIRKS = [
         for kind in ("Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", FRAMING)
     ),
     Case("running refresh with an unknown status", {"runningStatus": "Pondering"}, external=[{"seconds": 2}]),
-    Case("refused as busy, 400", external=HIDDEN, meanwhile=then_make_room, starts=2),
-    Case("refused as busy, 409", {"conflict": 409}, external=HIDDEN, meanwhile=then_make_room, starts=2),
+    Case("refused as busy, 400", external=HIDDEN, meanwhile=then_end_external, starts=2),
+    Case("refused as busy, 409", {"conflict": 409}, external=HIDDEN, meanwhile=then_end_external, starts=2),
     *(
         Case(
-            f"refused as busy: {words}", {"conflictMessage": words}, external=HIDDEN, meanwhile=then_make_room, starts=2
+            f"refused as busy: {words}",
+            {"conflictMessage": words},
+            external=HIDDEN,
+            meanwhile=then_end_external,
+            starts=2,
         )
-        for words in LOST_WORDS
+        for words in REFUSED_BUSY_TEXTS
     ),
-    Case("queued behind a hidden refresh", {"conflict": "queue"}, external=HIDDEN, meanwhile=then_make_room),
+    Case("queued behind a hidden refresh", {"conflict": "queue"}, external=HIDDEN, meanwhile=then_end_external),
     Case(
         "row of yesterday that never ended",
         external=[{"startsIn": -90_000, "outcome": "Stuck", "blocks": False}],
@@ -241,7 +245,7 @@ QUIRKS = [
         status="Failed",
         code="RefreshTimedOut",
         table=None,
-        says=["refresh.timeout"],
+        message_has=["refresh.timeout"],
     ),
     Case("Direct Lake", {"recordedAs": FRAMING}),
     Case("Direct Lake, enhanced", {"recordedAs": FRAMING}, options=FULL),
@@ -258,7 +262,7 @@ QUIRKS = [
         [once("drop", "start", **EFFECT)],
         [FRAMED],
         FULL,
-        made=2,
+        refreshes=2,
     ),
     *(
         Case(
@@ -275,7 +279,7 @@ QUIRKS = [
         meanwhile=then_external(61),
         status="OutcomeUnknown",
         code="HistoryRolledOver",
-        says=["key refresh"],
+        message_has=["key refresh"],
     ),
     Case(
         "pushed out, but read by id",

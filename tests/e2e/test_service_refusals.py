@@ -18,11 +18,11 @@ PROCESSING = "ModelRefresh_ShortMessage_ProcessingError"
 Json = dict[str, Any]
 
 
-def refused(row: str, fault: str, route: str, code: str, *says: str, count: int = 1) -> Case:
+def refused(row: str, fault: str, route: str, code: str, *message_has: str, count: int = 1) -> Case:
     """A refusal that the app does not retry. The refused call may be the POST."""
     starts = 1 if route == "start" else 0
     faults = [(fault, route, {"count": count})]
-    return Case(row, faults=faults, status="Failed", code=code, says=says, made=0, starts=starts)
+    return Case(row, faults=faults, status="Failed", code=code, message_has=message_has, refreshes=0, starts=starts)
 
 
 REFUSALS = [
@@ -51,14 +51,22 @@ REFUSALS = [
     refused("paused capacity as 503", "capacityNotActive503", "start", "CapacityNotActive", "Resume the capacity"),
     refused("paused capacity when read", "capacityNotActive", "history", "CapacityNotActive", "Resume the capacity"),
     refused("redirect to another host", "redirected", "start", "UnexpectedAnswer", "HTTP 307"),
-    Case("daily limit as 400", SHARED, status="Failed", code="DailyLimitReached", says=["tomorrow"], made=0, starts=1),
+    Case(
+        "daily limit as 400",
+        SHARED,
+        status="Failed",
+        code="DailyLimitReached",
+        message_has=["tomorrow"],
+        refreshes=0,
+        starts=1,
+    ),
     Case(
         "daily limit as 429",
         {**SHARED, "dailyLimitStatus": 429},
         status="Failed",
         code="DailyLimitReached",
-        says=["tomorrow", "Request Throttled"],
-        made=0,
+        message_has=["tomorrow", "Request Throttled"],
+        refreshes=0,
         starts=1,
     ),
     Case(
@@ -67,8 +75,8 @@ REFUSALS = [
         options=FULL,
         status="Failed",
         code="InvalidRefreshRequest",
-        says=["Premium, Embedded or Fabric capacity"],
-        made=0,
+        message_has=["Premium, Embedded or Fabric capacity"],
+        refreshes=0,
         starts=1,
     ),
     Case(
@@ -76,8 +84,8 @@ REFUSALS = [
         options={"notifyOption": "MailOnFailure"},
         status="Failed",
         code="NotifyOptionRefused",
-        says=["Leave out notifyOption"],
-        made=0,
+        message_has=["Leave out notifyOption"],
+        refreshes=0,
         starts=1,
     ),
     Case("token that expires while reading", faults=[("tokenExpired", "history", {})]),
@@ -85,10 +93,10 @@ REFUSALS = [
 ]
 
 
-def failed(row: str, outcome: Json, code: str, *says: str, **more: Any) -> Case:
+def failed(row: str, outcome: Json, code: str, *message_has: str, **more: Any) -> Case:
     """A refresh that ran and failed."""
     knobs = {"outcome": {"outcome": "Failed", **outcome}, **more.pop("knobs", {})}
-    return Case(row, knobs, status="Failed", code=code, says=says, **more)
+    return Case(row, knobs, status="Failed", code=code, message_has=message_has, **more)
 
 
 def generic(description: str) -> Json:

@@ -49,7 +49,7 @@ def test_keys(tmp_path: Path) -> None:
                 # the host, not the app, gives this answer: docs/api.md tells clients to expect no body
                 assert (refused.status_code, refused.content) == (401, b"")
             assert world.truth(model)["calls"]["start"] == 0
-            assert world.refreshed(model).code == 200
+            assert world.refresh(model).code == 200
             assert len(world.listing(datasetId=model).json()["refreshes"]) == 1
             assert key not in app.log.replace(key_line(app), "")
             other = world.post({**options, "workspaceId": "99999999-aaaa-bbbb-cccc-000000000001"})

@@ -24,7 +24,7 @@ def test_fifty_callers_within_a_second(world: World) -> None:
     shared the refresh."""
     model = world.model(seconds=2)
     with ThreadPoolExecutor(50) as pool:
-        verdicts = list(pool.map(lambda _: world.refreshed(model), range(50)))
+        verdicts = list(pool.map(lambda _: world.refresh(model), range(50)))
     made = {refresh["requestId"]: 0 for refresh in world.own(model)}
     assert len(made) <= 2
     for result in verdicts:

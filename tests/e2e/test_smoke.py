@@ -158,7 +158,7 @@ def test_a_storage_that_cannot_be_reached(tmp_path: Path) -> None:
     with ExitStack() as stack:
         env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
         stack.enter_context(Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env))
-        engine_stub.lead_to(tmp_path, stack.enter_context(engine_stub.engine("storageUnreachable")))
+        engine_stub.point_host_to(tmp_path, stack.enter_context(engine_stub.engine("storageUnreachable")))
         beside = stack.enter_context(Devhost(ROOT, tmp_path, "--http-only", env=env))
         result = smoke(beside.base)
     assert (result.code, result.failed) == (1, ["/api/health"])
@@ -169,7 +169,7 @@ def test_an_engine_that_does_not_answer(tmp_path: Path) -> None:
     env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
     with ExitStack() as stack:
         stack.enter_context(Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env))
-        engine_stub.lead_to(tmp_path, engine_stub.NOWHERE)
+        engine_stub.point_host_to(tmp_path, engine_stub.NOWHERE)
         beside = stack.enter_context(Devhost(ROOT, tmp_path, "--http-only", env=env))
         result = smoke(beside.base)
     assert (result.code, result.failed) == (1, ["/api/health"])

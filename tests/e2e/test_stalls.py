@@ -54,27 +54,27 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def measured(world: World) -> dict[str, float]:
+def measure(world: World) -> dict[str, float]:
     """The durations of the calls of a healthy model's callers."""
     model = world.model(seconds=1)
 
     def refresh() -> None:
-        result = world.refreshed(model)
+        result = world.refresh(model)
         assert result.body["status"] == "Completed", result.body
 
-    def checked() -> None:
+    def check_model() -> None:
         answer = check(world, model)
         assert answer.status_code == 200
         assert answer.json()["ok"] is True, answer.text
 
     return {
         "a refresh": seconds_of(refresh),
-        "a check": seconds_of(checked),
+        "a check": seconds_of(check_model),
         "the list": seconds_of(lambda: world.listing().raise_for_status()),
     }
 
 
-def compared(before: dict[str, float], beside: dict[str, float], record_property: Record) -> None:
+def assert_not_slower(before: dict[str, float], beside: dict[str, float], record_property: Record) -> None:
     """Fails if a call took much longer with the stalls than without."""
     for what, seconds in beside.items():
         record_property("measured", f"stalls: {what} took {seconds:.1f} s, and {before[what]:.1f} s without them")
@@ -83,29 +83,29 @@ def compared(before: dict[str, float], beside: dict[str, float], record_property
 
 def test_models_whose_power_bi_hangs_do_not_delay_others(world: World, record_property: Record) -> None:
     """Eight models hang; each has three callers that cannot share a refresh."""
-    before = measured(world)
+    before = measure(world)
     stalled = [world.model() for _ in range(STALLED_MODELS)]
     for model in stalled:
         world.fault(model, "hang", "history", probability=1, seconds=STALL_SECONDS)
         for _ in range(3):
             world.ask(model, share=False)
     until(lambda: all(world.truth(model)["calls"]["history"] for model in stalled), 60)
-    compared(before, measured(world), record_property)
+    assert_not_slower(before, measure(world), record_property)
 
 
 def test_silent_receivers_do_not_delay_others(world: World, record_property: Record) -> None:
     """With a hundred silent receivers on one host, a receiver on another host is called immediately."""
-    before = measured(world)
+    before = measure(world)
     model = world.model(seconds=1)
     with serving(silent) as server, receiving() as receiver:
         _ask_for_callbacks(world, model, server)
         # a host never gets more simultaneous calls than this
         until(lambda: len(server.peers) >= 16, 60)
-        compared(before, measured(world), record_property)
+        assert_not_slower(before, measure(world), record_property)
         uri = receiver.uri.replace("127.0.0.1", "localhost")
         began = time.monotonic()
         assert world.post({"workspaceId": WORKSPACE, "datasetId": world.model(seconds=1), "callBackUri": uri}).ok
-        receiver.called()
+        receiver.wait_for_calls()
         took = time.monotonic() - began
         record_property("measured", f"stalls: with {SILENT_RECEIVERS} silent receivers, a callback took {took:.1f} s")
         assert took < max(FELT * before["a refresh"], MIN_SECONDS)

@@ -15,13 +15,13 @@ DEADLINE = 10 / 60
 def together(world: World, dataset_id: str, callers: int) -> list[Result]:
     """Several callers send their requests at the same moment. Returns their results."""
     with ThreadPoolExecutor(callers) as pool:
-        return list(pool.map(lambda _: world.refreshed(dataset_id), range(callers)))
+        return list(pool.map(lambda _: world.refresh(dataset_id), range(callers)))
 
 
 def test_an_idle_model_is_refreshed(world: World) -> None:
     """The answer is 200 with the id of the only refresh, and its times."""
     model = world.model()
-    result = world.refreshed(model)
+    result = world.refresh(model)
     (refresh,) = world.own(model)
     assert result.code == 200
     assert result.body["status"] == "Completed"
@@ -39,7 +39,7 @@ def test_a_model_without_history_is_refreshed(world: World) -> None:
     """
     model = world.model()
     assert world.truth(model)["refreshes"] == []
-    result = world.refreshed(model)
+    result = world.refresh(model)
     assert result.code == 200
     statuses = {status["status"] for status in result.seen}
     assert "Starting" in statuses
@@ -109,7 +109,7 @@ def test_a_request_that_does_not_share(world: World) -> None:
 def test_a_failed_refresh_has_an_error(world: World) -> None:
     """The answer is 424; its first key is the error with code, Power BI's own code, model, refresh, and remedy."""
     model = world.model(outcome="Failed")
-    result = world.refreshed(model)
+    result = world.refresh(model)
     assert result.code == 424
     assert next(iter(result.body)) == "error"
     assert result.body["status"] == "Failed"
@@ -136,14 +136,14 @@ def test_a_refresh_cancelled_in_the_portal_is_not_a_success(world: World) -> Non
 
 def test_a_disabled_refresh_is_not_a_success(world: World) -> None:
     """A request for a model whose refresh is disabled gets 424, and the code names the reason."""
-    result = world.refreshed(world.model(outcome="Disabled"))
+    result = world.refresh(world.model(outcome="Disabled"))
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "Failed", "RefreshDisabled")
 
 
 def test_an_enhanced_refresh_is_sent_unchanged(world: World) -> None:
     """Power BI gets the options with an explicit type, and the refresh is read by its id."""
     model = world.model()
-    result = world.refreshed(model, refresh={"objects": SALES, "retryCount": 1})
+    result = world.refresh(model, refresh={"objects": SALES, "retryCount": 1})
     (refresh,) = world.own(model)
     assert result.code == 200
     assert refresh["enhanced"]
@@ -153,7 +153,7 @@ def test_an_enhanced_refresh_is_sent_unchanged(world: World) -> None:
 
 def test_a_model_that_does_not_exist_is_refused_at_once(world: World) -> None:
     """An error that will not disappear by waiting ends the request, with the facts to check."""
-    result = world.refreshed(world.model(exists=False))
+    result = world.refresh(world.model(exists=False))
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "Failed", "ModelNotFound")
     assert "workspaceId" in result.body["error"]["action"]
 
@@ -161,7 +161,7 @@ def test_a_model_that_does_not_exist_is_refused_at_once(world: World) -> None:
 def test_the_deadline_ends_the_wait(world: World) -> None:
     """The request is TimedOut at its deadline. The message names the refresh of the app, which continues."""
     model = world.model(seconds=LONG)
-    result = world.refreshed(model, timeoutMinutes=DEADLINE)
+    result = world.refresh(model, timeoutMinutes=DEADLINE)
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
     assert result.body["refreshId"] in result.body["error"]["message"]
     assert [refresh["state"] for refresh in world.own(model)] == ["InProgress"]
@@ -171,7 +171,7 @@ def test_a_deadline_in_the_idle_wait_names_the_external_refresh(world: World) ->
     """The deadline passes while the model is busy. The error names the external refresh; none of ours was started."""
     model = world.model()
     world.external(model, "OnDemand")
-    result = world.refreshed(model, timeoutMinutes=DEADLINE)
+    result = world.refresh(model, timeoutMinutes=DEADLINE)
     (other,) = world.truth(model)["refreshes"]
     assert (result.code, result.body["status"]) == (424, "TimedOut")
     assert (
@@ -184,7 +184,7 @@ def test_a_deadline_while_power_bi_fails_names_its_error(world: World) -> None:
     """The deadline passes while Power BI fails. The message has its error, because no external refresh was running."""
     model = world.model()
     world.fault(model, "throttled", "history", seconds=600)
-    result = world.refreshed(model, timeoutMinutes=DEADLINE)
+    result = world.refresh(model, timeoutMinutes=DEADLINE)
     assert (result.code, result.body["status"]) == (424, "TimedOut")
     assert "the last call failed: Could not read the refresh history" in result.body["error"]["message"]
 
@@ -192,7 +192,7 @@ def test_a_deadline_while_power_bi_fails_names_its_error(world: World) -> None:
 def test_the_deadline_cancels_with_the_option(world: World) -> None:
     """If the only caller sets `onTimeout: cancel`, its enhanced refresh is cancelled."""
     model = world.model(seconds=LONG)
-    result = world.refreshed(model, timeoutMinutes=DEADLINE, onTimeout="cancel", refresh={"type": "full"})
+    result = world.refresh(model, timeoutMinutes=DEADLINE, onTimeout="cancel", refresh={"type": "full"})
     assert (result.code, result.body["status"]) == (424, "TimedOut")
     assert world.own(model)[0]["cancelRequested"]
 
@@ -201,7 +201,7 @@ def test_a_lost_answer_causes_no_second_refresh(world: World) -> None:
     """A POST is accepted but its answer is lost. The app finds the refresh in the history and follows it."""
     model = world.model(seconds=2)
     world.fault(model, "drop", "start", afterEffect=True)
-    result = world.refreshed(model)
+    result = world.refresh(model)
     (refresh,) = world.own(model)
     assert (result.code, result.body["refreshId"], result.body["servedBy"]) == (200, refresh["requestId"], "adopted")
     assert world.truth(model)["calls"]["start"] == 1

@@ -57,7 +57,7 @@ def test_a_wait_blocks_no_other_caller(world: World) -> None:
     waiting = [threading.Thread(target=wait, args=(model,)) for model in models]
     for thread in waiting:
         thread.start()
-    assert world.refreshed(world.model()).code == 200
+    assert world.refresh(world.model()).code == 200
     assert answers == []
     for model in models:
         until(partial(world.own, model), END_SECONDS)

@@ -119,7 +119,7 @@ class World:
             when(status, lambda _: answers[-1].status_code != 202, seconds)
         return Result(answers[0], seen, answers[-1])
 
-    def refreshed(self, dataset_id: str, **options: Any) -> Result:
+    def refresh(self, dataset_id: str, **options: Any) -> Result:
         """Starts a request and waits for its end."""
         return self.follow(self.ask(dataset_id, **options)["statusUri"])
 

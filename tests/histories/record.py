@@ -92,14 +92,14 @@ def _shared(world: World) -> None:
         world.follow(uri)
     busy = world.model()
     world.external(busy, seconds=4)
-    world.refreshed(busy)
+    world.refresh(busy)
 
 
 def _failed(world: World) -> None:
     """A refresh that fails, a refresh that fails at first, and a model that does not exist."""
-    world.refreshed(world.model(outcome=["Failed"]))
-    world.refreshed(world.model(outcome=[EVICTED, "Completed"]), retries=2)
-    world.refreshed(world.model(exists=False))
+    world.refresh(world.model(outcome=["Failed"]))
+    world.refresh(world.model(outcome=[EVICTED, "Completed"]), retries=2)
+    world.refresh(world.model(exists=False))
 
 
 def _left(world: World) -> None:
@@ -112,7 +112,7 @@ def _left(world: World) -> None:
     world.follow(waiting["statusUri"])
     requests.delete(started["cancelUri"], timeout=30)
     world.follow(started["statusUri"])
-    world.refreshed(world.model(seconds=30), timeoutMinutes=0.05)
+    world.refresh(world.model(seconds=30), timeoutMinutes=0.05)
 
 
 def _unclear(world: World) -> None:
@@ -120,14 +120,14 @@ def _unclear(world: World) -> None:
     for fault in ("gatewayTimeout", "drop"):
         model = world.model()
         world.fault(model, fault, "start", count=1, afterEffect=True)
-        world.refreshed(model)
+        world.refresh(model)
     model = world.model()
     world.fault(model, "acceptedButDropped", "start", count=1)
-    world.refreshed(model)
+    world.refresh(model)
     model = world.model()
     world.fault(model, "unavailable", "history", count=2)
     world.fault(model, "throttled", "start", count=1, seconds=1)
-    world.refreshed(model)
+    world.refresh(model)
 
 
 def _called_back(world: World) -> None:
@@ -137,7 +137,7 @@ def _called_back(world: World) -> None:
             body = {"workspaceId": WORKSPACE, "datasetId": world.model(), "callBackUri": receiver.uri}
             started = world.post(body)
             assert started.status_code == 200, started.text
-            receiver.called(len(answers))
+            receiver.wait_for_calls(len(answers))
             world.follow(started.json()["statusUri"])
 
 

@@ -81,9 +81,9 @@ class Stage:
     state: Path
 
     @contextmanager
-    def story(self, name: str, last: str, *, of: Devhost | None = None) -> Iterator[None]:
+    def story(self, name: str, last: str, *, app: Devhost | None = None) -> Iterator[None]:
         """Stores the lines that the app logs during the block. The block ends with the last event of this name."""
-        app = of or self.app
+        app = app or self.app
         before = len(lines(app))
         yield
         until(lambda: last in [line.event for line in lines(app)[before:]], 60, lambda: f"{name}\n{app.log}")
@@ -98,7 +98,7 @@ class Stage:
         assert answer.ok, answer.text
         return dict(answer.json())
 
-    def refreshed(self, model: str, **more: Any) -> None:
+    def refresh(self, model: str, **more: Any) -> None:
         """Starts a request and waits for its end."""
         self.world.follow(self.start(model, **more)["statusUri"])
 
@@ -143,9 +143,9 @@ def broken(folder: Path, fault: tuple[str, str, str]) -> Path:
 def refreshes(play: Stage) -> None:
     """The outcomes of requests."""
     with play.story("completed", "request.ended"):
-        play.refreshed(play.world.model(seconds=1))
+        play.refresh(play.world.model(seconds=1))
     with play.story("failed", "request.ended"):
-        play.refreshed(play.world.model(outcome=["Failed"]))
+        play.refresh(play.world.model(outcome=["Failed"]))
     model = play.world.model()
     play.world.external(model)
     with play.story("waited", "request.ended"):
@@ -156,15 +156,15 @@ def refreshes(play: Stage) -> None:
     model = play.world.model()
     play.world.fault(model, "throttled", "history", count=1, seconds=1)
     with play.story("throttled", "request.ended"):
-        play.refreshed(model)
+        play.refresh(model)
     model = play.world.model()
     play.world.fault(model, "unavailable", "history", count=1)
     with play.story("unavailable", "request.ended"):
-        play.refreshed(model)
+        play.refresh(model)
     model = play.world.model()
     play.world.fault(model, "drop", "start", count=1, afterEffect=True)
     with play.story("adopted", "request.ended"):
-        play.refreshed(model)
+        play.refresh(model)
     with play.story("unknown", "request.ended"):
         rolled_over(play)
 
@@ -187,8 +187,8 @@ def callbacks(play: Stage) -> None:
         ("callback_abandoned", [503, 503, 410], "callback.abandoned"),
     ):
         with play.story(name, last), receiving(*answers) as receiver:
-            play.refreshed(play.world.model(), callBackUri=receiver.uri)
-            receiver.called(len(answers))
+            play.refresh(play.world.model(), callBackUri=receiver.uri)
+            receiver.wait_for_calls(len(answers))
 
 
 def batches(play: Stage) -> None:
@@ -222,11 +222,11 @@ def without_engine(folder: Path) -> None:
         Devhost(ROOT, play.state, "--http-only", env=FAST | {"POWER_BI_API_URL": "http://127.0.0.1:9"}) as beside,
     ):
         model = play.world.model()
-        engine_stub.lead_to(play.state, engine_stub.NOWHERE)
-        with play.story("not_started", "request.not_started", of=beside):
+        engine_stub.point_host_to(play.state, engine_stub.NOWHERE)
+        with play.story("not_started", "request.not_started", app=beside):
             body = {"workspaceId": WORKSPACE, "datasetId": model, "caller": CALLER}
             assert beside.post("/api/refreshes", json=body).status_code == 503
-        with play.story("engine_unavailable", "engine.unavailable", of=beside):
+        with play.story("engine_unavailable", "engine.unavailable", app=beside):
             assert beside.get(f"/api/queues/{model}").status_code == 503
 
 
@@ -246,8 +246,8 @@ def strangers(folder: Path) -> None:
 def overdue(play: Stage) -> None:
     """A model that is overdue, and has failed since its last success."""
     model = play.world.model(outcome=["Completed", "Failed"])
-    play.refreshed(model, expectedEveryHours=0.0001)
-    play.refreshed(model)
+    play.refresh(model, expectedEveryHours=0.0001)
+    play.refresh(model)
     with play.story("overdue", "model.overdue"):
         assert play.app.post("/admin/functions/watch_models", json={}).status_code == 202
 

@@ -154,11 +154,11 @@ def test_ids_are_unique_after_a_reset() -> None:
 def test_invalid_input_is_refused_with_its_key(path: str, body: object, named: str) -> None:
     """The answer is 400 with a message, and nothing is changed."""
     world = World()
-    before = world.service.seen(DATASET, world.now)
+    before = world.service.report(DATASET, world.now)
     status, answer = world.control("POST", path, body)
     assert status == 400
     assert named in answer["error"]
-    assert world.service.seen(DATASET, world.now) == before
+    assert world.service.report(DATASET, world.now) == before
 
 
 def test_one_invalid_knob_refuses_all() -> None:

@@ -84,7 +84,7 @@ def test_the_answer_to_an_accepted_refresh_can_be_lost(name: str) -> None:
     response = world.call("POST", REFRESHES, FULL)
     assert response.dropped or response.status != 202
     assert world.states() == ["NotStarted"]
-    assert world.service.seen(DATASET, world.now)["accepted"] == 1
+    assert world.service.report(DATASET, world.now)["accepted"] == 1
     assert world.call("POST", REFRESHES, FULL).status == 400
 
 
@@ -107,7 +107,7 @@ def test_an_accepted_refresh_can_be_dropped() -> None:
     world.tick(60)
     assert world.rows() == []
     assert world.details(refresh_id)[0] == 404
-    assert world.service.seen(DATASET, world.now)["dropped"] == [refresh_id]
+    assert world.service.report(DATASET, world.now)["dropped"] == [refresh_id]
     world.start()
 
 

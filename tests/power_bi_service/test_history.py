@@ -163,7 +163,7 @@ def test_outcomes_come_in_turn_and_the_last_one_stays() -> None:
     assert world.states() == ["Failed", "Cancelled", "Completed", "Completed"]
     assert world.call("POST", REFRESHES.replace(DATASET, OTHER)).status == 202
     world.tick(10)
-    assert world.service.seen(OTHER, world.now)["refreshes"][0]["state"] == "Failed"
+    assert world.service.report(OTHER, world.now)["refreshes"][0]["state"] == "Failed"
     world.service.set_knobs(DATASET, {"outcome": ["Failed", "Completed"]})
     world.start()
     world.tick(10)
@@ -199,7 +199,7 @@ def test_the_seed_decides_on_visibility() -> None:
     delays = set()
     for _ in range(20):
         world.start()
-        entry = world.service.seen(DATASET, world.now)["refreshes"][-1]
+        entry = world.service.report(DATASET, world.now)["refreshes"][-1]
         delays.add(entry["listedFrom"])
         assert entry["startTime"] <= entry["listedFrom"] <= (world.now + timedelta(seconds=15)).isoformat()
         world.tick(10)

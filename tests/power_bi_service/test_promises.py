@@ -41,7 +41,7 @@ def test_one_refresh_at_a_time(seed: int, steps: list[str]) -> None:
     """Each refresh begins after the previous one has ended. In the end, all have ended and are in the history."""
     world = world_after(seed, steps)
     world.tick(3600)
-    refreshes = sorted(world.service.seen(DATASET, world.now)["refreshes"], key=lambda entry: str(entry["startTime"]))
+    refreshes = sorted(world.service.report(DATASET, world.now)["refreshes"], key=lambda entry: str(entry["startTime"]))
     for earlier, later in pairwise(refreshes):
         assert earlier["endTime"] <= later["startTime"]
     assert len(world.rows()) == len(refreshes)
@@ -52,7 +52,7 @@ def test_one_refresh_at_a_time(seed: int, steps: list[str]) -> None:
 def test_the_same_seed_gives_the_same_world(seed: int, steps: list[str], conflict: object) -> None:
     """With the same seed, ids, times and outcomes are the same."""
     first, second = (world_after(seed, steps, conflict=conflict) for _ in range(2))
-    assert first.service.seen(DATASET, first.now) == second.service.seen(DATASET, second.now)
+    assert first.service.report(DATASET, first.now) == second.service.report(DATASET, second.now)
     assert first.call("GET", REFRESHES) == second.call("GET", REFRESHES)
 
 
@@ -63,7 +63,7 @@ def test_an_end_is_final(seed: int, steps: list[str]) -> None:
     over: dict[str, tuple[str, str]] = {}
     for step in steps:
         ACTIONS[step](world)
-        for entry in world.service.seen(DATASET, world.now)["refreshes"]:
+        for entry in world.service.report(DATASET, world.now)["refreshes"]:
             if entry["endTime"]:
                 end = (entry["state"], entry["endTime"])
                 assert over.setdefault(entry["requestId"], end) == end

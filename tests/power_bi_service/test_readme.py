@@ -10,7 +10,7 @@ import pytest
 
 from dev.power_bi import __main__ as command_line
 from dev.power_bi import control
-from dev.power_bi.dataset import FOREIGN_KEYS
+from dev.power_bi.dataset import EXTERNAL_KEYS
 from dev.power_bi.faults import FAULTS, KEYS, ROUTES
 from dev.power_bi.knobs import KNOBS, OUTCOME_KEYS, REFRESH_TYPES, Knobs, to_json
 
@@ -42,7 +42,7 @@ def test_tables_in_the_order_of_the_code(first: str, known: list[str]) -> None:
     assert names(first) == known
 
 
-@pytest.mark.parametrize(("first", "known"), [("key of an external refresh", FOREIGN_KEYS), ("key of a fault", KEYS)])
+@pytest.mark.parametrize(("first", "known"), [("key of an external refresh", EXTERNAL_KEYS), ("key of a fault", KEYS)])
 def test_tables_of_keys(first: str, known: tuple[str, ...]) -> None:
     """The README has all keys of the code and no others, in any order."""
     assert sorted(names(first)) == sorted(known)

@@ -64,7 +64,7 @@ def test_a_hanging_answer_does_not_block_other_calls(serving: Serving) -> None:
     host = serving.base_url.removeprefix("http://")
     waiting = http.client.HTTPConnection(host, timeout=SECONDS)
     waiting.request("GET", REFRESHES, headers=BEARER)
-    while serving.service.seen(DATASET, START)["calls"]["history"] == 0:
+    while serving.service.report(DATASET, START)["calls"]["history"] == 0:
         pass
     assert requests.get(serving.base_url + REFRESHES, headers=BEARER, timeout=SECONDS).status_code == 200
     waiting.close()

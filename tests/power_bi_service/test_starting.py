@@ -158,7 +158,7 @@ def test_a_burst_runs_one_queues_one_and_drops_the_rest() -> None:
     assert world.states() == ["Completed", "Completed"]
     assert {row["requestId"] for row in world.rows()} == {first, second}
     assert world.details(third)[0] == 404
-    assert world.service.seen(DATASET, world.now)["dropped"] == [third]
+    assert world.service.report(DATASET, world.now)["dropped"] == [third]
 
 
 def test_a_queue_that_never_empties() -> None:

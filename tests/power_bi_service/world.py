@@ -75,7 +75,7 @@ class World:
 
     def states(self) -> list[str]:
         """The true states of all refreshes, oldest first."""
-        return [entry["state"] for entry in self.service.seen(DATASET, self.now)["refreshes"]]
+        return [entry["state"] for entry in self.service.report(DATASET, self.now)["refreshes"]]
 
 
 class InProcess:

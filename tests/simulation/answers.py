@@ -45,10 +45,10 @@ def every_request_ends_once(world: World) -> None:
         require(len(set(ends)) == 1, f"1: {request.id} had different outcomes: {ends}")
         _, code, body = request.seen[-1]
         require((code == 200) == (body["status"] == "Completed"), f"1: {request.id}: {code} for {body['status']}")
-        _true(world, request, body)
+        _check_outcome(world, request, body)
 
 
-def _true(world: World, request: Accepted, body: Json) -> None:
+def _check_outcome(world: World, request: Accepted, body: Json) -> None:
     status, error, refresh_id = body["status"], body.get("error") or {}, body.get("refreshId")
     refresh = refresh_of(world, request, refresh_id)
     about = f"{request.id} ends as {status} {error.get('code', '')} of {refresh_id}"
@@ -63,7 +63,7 @@ def _true(world: World, request: Accepted, body: Json) -> None:
         case "TimedOut":
             ended = time(body["endedAt"])
             require(request.deadline - EARLY <= ended, f"1: {about} before its deadline")
-            if request.id not in world.second_lives:
+            if request.id not in world.second_executions:
                 late = ended - request.deadline
                 require(
                     late <= SLACK + delayed(world) + _throttled(world, request, refresh_id), f"1: {about} {late} late"
@@ -73,7 +73,7 @@ def _true(world: World, request: Accepted, body: Json) -> None:
         case "OutcomeUnknown" if error["code"] == "HistoryRolledOver":
             # after newer refreshes have filled the history, a dropped refresh looks like one that the history does not
             # show any more
-            dropped = refresh_id in world.service.seen(request.caller.dataset_id, world.now)["dropped"]
+            dropped = refresh_id in world.service.report(request.caller.dataset_id, world.now)["dropped"]
             newer = [
                 entry
                 for entry in world.truth(request.caller.dataset_id)
@@ -243,7 +243,7 @@ def tried_as_often_as_allowed(world: World) -> None:
         body, instance = final(request), world.engine.instances.get(request.id)
         if body["status"] != "Failed" or not body["error"].get("retryable"):
             continue
-        if request.id in world.second_lives or instance is None or request.purged_at:
+        if request.id in world.second_executions or instance is None or request.purged_at:
             continue
         attempt = json.loads(json.loads(instance.input or "")).get("attempt", 1)
         run_id = body.get("runId") or ""

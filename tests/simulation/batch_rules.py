@@ -12,7 +12,7 @@ Json = dict[str, Any]
 COUNTED = {"Waiting": "waiting", "Started": "started", "Completed": "completed", "Skipped": "skipped"}
 AT_ONCE = timedelta(seconds=10)
 """The time for a few episodes and activities, which take up to two seconds each."""
-GHOSTS = ("episode_lost", "episode_sent_twice", "crashes", "starts_refused")
+FAULTS_OF_UNKNOWN_STARTS = ("episode_lost", "episode_sent_twice", "crashes", "starts_refused")
 """Faults after which a request can exist although the state of the batch does not show that it was started."""
 
 
@@ -52,7 +52,7 @@ def a_batch_tells_why(world: World) -> None:
         if status == "TimedOut":
             early = batch.deadline - timedelta(seconds=1.01)
             require(time(body["endedAt"]) >= early, f"17: {batch.id} times out at {body['endedAt']}")
-        if body.get("endedAt") and batch.id not in world.second_lives and status != "Terminated":
+        if body.get("endedAt") and batch.id not in world.second_executions and status != "Terminated":
             # a request that is cancelled or past its deadline may not have enrolled in its queue yet
             late = time(body["endedAt"]) - batch.deadline
             recheck = timedelta(seconds=float(world.day.settings["RECHECK_SECONDS"]) * (2 + world.counts["wake_lost"]))
@@ -111,7 +111,7 @@ def nothing_starts_too_early(world: World) -> None:
 
 def no_more_at_once(world: World) -> None:
     """17. At most `maxConcurrent` requests of a batch are in progress at the same time."""
-    if any(world.counts[name] for name in GHOSTS) or world.second_lives or world.terminated:
+    if any(world.counts[name] for name in FAULTS_OF_UNKNOWN_STARTS) or world.second_executions or world.terminated:
         return
     for batch in world.batches.accepted:
         spans = []

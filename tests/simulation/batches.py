@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-LOOKED_WITHIN = 3 * 3600.0
+READ_WITHIN_SECONDS = 3 * 3600.0
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Batches:
         if caller.cancel_after is not None:
             world.after(caller.cancel_after, lambda: world.spawn(self._cancel(batch)))
         for _ in range(world.random.choice([0, 1, 3])):
-            world.after(world.random.uniform(0, LOOKED_WITHIN), lambda: world.spawn(self.look(batch)))
+            world.after(world.random.uniform(0, READ_WITHIN_SECONDS), lambda: world.spawn(self.look(batch)))
         if caller.retry_after is not None:
             world.after(caller.retry_after, lambda: world.spawn(self._retry(batch)))
 

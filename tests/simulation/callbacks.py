@@ -46,7 +46,7 @@ class Receivers:
     def __init__(self, world: World) -> None:
         self._world = world
         self._random = random.Random(f"receivers {world.day.seed}")  # noqa: S311
-        self._unwell = max(world.rates.start_unavailable, world.rates.read_unavailable, world.rates.read_drop)
+        self._failure_rate = max(world.rates.start_unavailable, world.rates.read_unavailable, world.rates.read_drop)
         self._timer_runs = False
         self.callbacks: list[Callback] = []
 
@@ -74,15 +74,15 @@ class Receivers:
         """The answer of a receiver to a call; sometimes there is none."""
         number, body = int(request.path.split("/")[2]), json.loads(request.body)
         self._world.note(self._world.now, f"callback {number} is called: {body['status']}")
-        unwell = self._random.random() < self._unwell
-        self.callbacks[number].calls.append((self._world.now, body, not unwell))
+        failing = self._random.random() < self._failure_rate
+        self.callbacks[number].calls.append((self._world.now, body, not failing))
         bad = [
             Response(500),
             Response(429, {"Retry-After": "30"}),
             Response(200, dropped=True),
             Response(200, delay_seconds=1000),
         ]
-        return self._random.choice(bad) if unwell else Response(200)
+        return self._random.choice(bad) if failing else Response(200)
 
     def _run_timer(self) -> None:
         if not self._timer_runs:

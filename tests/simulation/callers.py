@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 MAX_TRIES = 4
 TRY_AGAIN_SECONDS = 30.0
-LOOKED_WITHIN = (60.0, 600.0, 7200.0)
+READ_PERIODS = (60.0, 600.0, 7200.0)
 """The periods in seconds after a start in which callers read the status: some poll at once, some read it again hours
 later."""
 FRESH = timedelta(seconds=15)
@@ -170,7 +170,7 @@ class Callers:
         world.note(world.now, f"{body['id']} asks for a refresh of {caller.dataset_id}{more}")
         if caller.cancel_after is not None:
             world.after(caller.cancel_after, lambda: world.spawn(self._cancel(accepted)))
-        within = world.random.choice(LOOKED_WITHIN)
+        within = world.random.choice(READ_PERIODS)
         for _ in range(world.random.choice([0, 1, 2, 3, 6])):
             world.after(world.random.uniform(0, within), lambda: world.spawn(self.look(accepted)))
 
@@ -207,8 +207,8 @@ class Callers:
             return
         self.other_calls.append(OtherCall(world.now, "http_cancel_by_key", answer.status_code))
         hit = json.loads(answer.get_body()).get("id")
-        living = [start.id for start in known if start.id and not self.purged(start.id)]
-        newest = max(living, key=submission, default=None)
+        stored = [start.id for start in known if start.id and not self.purged(start.id)]
+        newest = max(stored, key=submission, default=None)
         if newest is not None and (hit is None or submission(hit) < submission(newest)):
             self.wrong_cancels.append(f"a cancellation of key {key!r} hit {hit}, but the newest was {newest}")
 

@@ -60,7 +60,7 @@ class Client:
             case "POST", ["orchestrators", name, instance]:
                 return self._start(name, instance, text)
             case "POST", ["instances", instance, "raiseEvent", event]:
-                world.hub.must_live(instance)
+                world.hub.require_active(instance)
                 if not (event.startswith(("wake", "ModelEnded")) and world.chance("wake_lost")):
                     self._send(lambda: world.hub.raise_event(instance, event, text, world.now))
                 return [202, None]

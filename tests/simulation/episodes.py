@@ -39,14 +39,14 @@ class Session:
 
     execution_id: str
     executor: Any
-    fed: int
+    event_count: int
     last: Event
 
     def follows(self, instance: Instance, history: list[Event]) -> bool:
         """Whether the history begins with the events of the session, so that nothing was lost or changed."""
-        if instance.fresh or instance.execution_id != self.execution_id or len(history) < self.fed:
+        if instance.fresh or instance.execution_id != self.execution_id or len(history) < self.event_count:
             return False
-        return history[self.fed - 1] is self.last
+        return history[self.event_count - 1] is self.last
 
 
 class Episodes:
@@ -88,7 +88,7 @@ class Episodes:
 
         def feed() -> Any:
             executor._is_processing_new_events = True
-            for event in history[session.fed :]:
+            for event in history[session.event_count :]:
                 executor.process_event(_history.HistoryEvent(**event))
                 if executor.has_execution_completed:
                     break
@@ -102,6 +102,6 @@ class Episodes:
         except Exception as problem:
             return Raised(f"{type(problem).__name__}: {problem}", str(problem))
         if not session.executor.has_execution_completed:
-            session.fed, session.last = len(history), history[-1]
+            session.event_count, session.last = len(history), history[-1]
             self._sessions[instance.id] = session
         return outcome

@@ -11,7 +11,7 @@ from typing import Any
 
 from refresh.run.waits import PROBE_AFTER, UNKNOWN_AFTER
 from tests.simulation import answers, models, places
-from tests.simulation.power_bi import A_MOMENT, Post
+from tests.simulation.power_bi import A_MOMENT, RefreshCall
 from tests.simulation.rules import (
     REMINDED_WITHIN,
     delayed,
@@ -61,8 +61,8 @@ def posts_serve_active_requests(world: World) -> None:
     for post in world.posts[world.checked_posts :]:
         require(post.members, f"8: {post.run} posts although no request is enrolled in the active run")
         members = [world.engine.instances[m] for m in post.members if m in world.engine.instances]
-        living = [member for member in members if not member.terminal or post.at - member.updated < A_MOMENT]
-        require(living, f"8: {post.run} posts although all its requests {post.members} have ended")
+        active = [member for member in members if not member.terminal or post.at - member.updated < A_MOMENT]
+        require(active, f"8: {post.run} posts although all its requests {post.members} have ended")
 
 
 STEPS: tuple[Callable[[World], None], ...] = (
@@ -81,7 +81,7 @@ def one_refresh_a_run(world: World) -> None:
     objects of such a refresh are not known: the history does not distinguish it from an external refresh of a part. A
     second refresh is better than a success without proof.
     """
-    made: dict[str, list[Post]] = defaultdict(list)
+    made: dict[str, list[RefreshCall]] = defaultdict(list)
     for post in world.posts:
         if post.accepted:
             made[post.run].append(post)

@@ -43,7 +43,7 @@ def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -
         if request.caller.dataset_id != dataset_id or name is None or code in OWN_ENDS or _ended_by_hand(world, name):
             continue
         if body["status"] in OF_RUNS and request.id not in world.terminated:
-            kept = [run for run in record.runs if run.run_id == name and _is_in_life_of(request, run)]
+            kept = [run for run in record.runs if run.run_id == name and _belongs_to(request, run)]
             require(kept, f"19: {name} is not stored, although {request.id} got {body['status']} from it")
             # a later run can have the same name, if the request that both are named after was purged in between
             first = min(kept, key=lambda run: run.recorded_at)
@@ -51,7 +51,7 @@ def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -
             require((first.status, first.refresh_id) == outcome, f"19: {name} is kept as {first}, not as {outcome}")
 
 
-def _is_in_life_of(request: Accepted, run: RecordedRun) -> bool:
+def _belongs_to(request: Accepted, run: RecordedRun) -> bool:
     """Whether the run ended while the request was stored."""
     at = time(run.recorded_at)
     return request.at <= at and (request.purged_at is None or at <= request.purged_at)

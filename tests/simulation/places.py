@@ -62,8 +62,14 @@ def the_capacity_fails_no_caller(world: World) -> None:
 def a_free_place_is_taken(world: World) -> None:
     """16. No deadline passes after a long time in which a place was free, the model idle and the service healthy."""
     rates = world.rates
-    unwell = (rates.throttled, rates.read_unavailable, rates.read_drop, rates.start_unavailable, rates.token_expired)
-    if not world.day.capacity or any(unwell):
+    faulty = (
+        rates.throttled,
+        rates.read_unavailable,
+        rates.read_drop,
+        rates.start_unavailable,
+        rates.token_expired,
+    )
+    if not world.day.capacity or any(faulty):
         return
     settings = world.day.settings
     patience = 2 * float(settings["POLL_MAX_SECONDS"]) + 4 * float(settings["VISIBILITY_GRACE_SECONDS"])

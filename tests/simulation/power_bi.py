@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Post:
+class RefreshCall:
     """A call that started or cancelled a refresh, or tried to, with its run and the state of the queue at that moment.
 
     `accepted`: the id of the refresh that the call started, even if the answer was lost. `identified`: whether the
@@ -55,8 +55,8 @@ class PowerBi:
             self.service.set_knobs(model, knobs)
         for model, external in world.day.external:
             self.service.add_external(model, external, START)
-        self.posts: list[Post] = []
-        self.cancels: list[Post] = []
+        self.posts: list[RefreshCall] = []
+        self.cancels: list[RefreshCall] = []
         self.late_reads = 0
         """The number of reads by activities between their permit and their POST."""
         self.throttled_cancels: list[tuple[datetime, str | None]] = []
@@ -85,7 +85,7 @@ class PowerBi:
                 name = self._world.day.words.get(rule["fault"], rule["fault"])
                 self.service.add_fault({"probability": probability, **rule, "fault": name})
 
-    def struck(self) -> Counter[str]:
+    def fault_counts(self) -> Counter[str]:
         """How many calls each fault has hit."""
         found: Counter[str] = Counter()
         for rate, rule in zip(self._fault_rates, self.service.faults(), strict=True):
@@ -110,7 +110,7 @@ class PowerBi:
         posted = request.method == "POST"
         made = self._newest_own(dataset_id) if posted else request.path.rsplit("/", 1)[1]
         known = {post.accepted for post in self.posts} if posted else set()
-        note = Post(
+        note = RefreshCall(
             at=world.now,
             dataset_id=dataset_id,
             run=str(json.loads(ORDER.get()).get("holder", {}).get("run", "")),
@@ -140,12 +140,12 @@ class PowerBi:
 
     def _newest_own(self, dataset_id: str) -> str | None:
         own = [entry for entry in self.truth(dataset_id) if not entry["external"]]
-        dropped = self.service.seen(dataset_id, self._world.now)["dropped"]
+        dropped = self.service.report(dataset_id, self._world.now)["dropped"]
         return own[-1]["requestId"] if own else dropped[-1] if dropped else None
 
     def truth(self, dataset_id: str) -> list[Json]:
         """The true state of a model's refreshes, oldest first."""
-        found: list[Json] = self.service.seen(dataset_id, self._world.now)["refreshes"]
+        found: list[Json] = self.service.report(dataset_id, self._world.now)["refreshes"]
         return found
 
 

@@ -61,7 +61,7 @@ def final(request: Accepted) -> Json:
 
 def terminated_and_started_again(world: World) -> set[str]:
     """The requests for which a second execution may reach a different outcome after a caller has read Terminated."""
-    return world.terminated & world.second_lives
+    return world.terminated & world.second_executions
 
 
 def known_as_ours(world: World, refresh_id: str) -> bool:

@@ -232,7 +232,7 @@ def _framed_often(day: Scenario, chance: random.Random) -> None:
         day.external.append((model, {**how, "outcome": chance.choice(["Completed", "Completed", "Failed"])}))
 
 
-def _tells_more(day: Scenario, chance: random.Random) -> None:
+def _detailed_failures(day: Scenario, chance: random.Random) -> None:
     """Failures have messages, the state of each object, and earlier attempts."""
     for knobs in day.knobs.values():
         knobs["outcome"] = [_failure(chance) if outcome == "Failed" else outcome for outcome in knobs["outcome"]]
@@ -345,7 +345,7 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("clocks differ", 0.1, _clocks_differ),
     ("ghost row", 0.04, _row_stays),
     ("framed often", 0.05, _framed_often),
-    ("long story", 0.1, _tells_more),
+    ("long story", 0.1, _detailed_failures),
     ("few headers", 0.04, _id_in_few_headers),
     ("keys", 0.2, _have_keys),
     ("retries", 0.12, _retry),

@@ -106,7 +106,7 @@ class World:
         self.places = Places(self)
         self.batches = Batches(self)
         self.checked_posts = 0
-        self.second_lives: set[str] = set()
+        self.second_executions: set[str] = set()
         self.terminated: set[str] = set()
         """Instances that were terminated by hand."""
         self.recorded: set[str] = set()
@@ -183,9 +183,9 @@ class World:
     def chance(self, name: str, factor: float = 1.0) -> bool:
         """Whether a fault occurs now; if it does, it is counted."""
         rate = getattr(self.rates, name)
-        struck = bool(rate > 0 and self.random.random() < rate * factor)
-        self.counts[name] += struck
-        return struck
+        occurs = bool(rate > 0 and self.random.random() < rate * factor)
+        self.counts[name] += occurs
+        return occurs
 
     # ---- function calls -----------------------------------------------------------------------------------------
 
@@ -374,7 +374,7 @@ class World:
             def again() -> None:
                 try:
                     self.hub.start(name, instance, text, self.now)
-                    self.second_lives.add(instance)
+                    self.second_executions.add(instance)
                     self.reminders.needed()
                     self.note(self.now, f"{instance} is started a second time")
                 except Refused:
@@ -394,7 +394,7 @@ class World:
 
     def happened(self) -> Counter[str]:
         """How often each event happened; for the faults of the service, how many calls they hit."""
-        return self.counts + self.service_side.struck()
+        return self.counts + self.service_side.fault_counts()
 
     def batch_requests(self, batch: AcceptedBatch) -> dict[str, str]:
         """The names of the models of a batch by the ids of their requests, even if these were not started."""

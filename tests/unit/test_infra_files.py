@@ -147,7 +147,7 @@ def test_the_picture_is_drawn_from_its_source() -> None:
     assert picture.up_to_date(), f"run: {picture.COMMAND}"
     dot = picture.program()
     if dot is not None:
-        assert picture.drawn(dot) == picture.PICTURE.read_text("utf-8")
+        assert picture.draw(dot) == picture.PICTURE.read_text("utf-8")
 
 
 def test_the_development_container_is_json_with_what_azd_needs() -> None:

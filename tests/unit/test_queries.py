@@ -26,8 +26,20 @@ from typing import Any
 import pytest
 
 from infra import tools, workbook
-from tests.log.night import HOOKS, LOGIC_APP, NEVER, ORDERS, PRICES, REFUSED, SALES, STOCK, recorded, refresh, runs_of
 from tests.log.record import BROKEN_ACTIVITY, BROKEN_STEP
+from tests.log.sample_log import (
+    HOOKS,
+    LOGIC_APP,
+    NEVER,
+    ORDERS,
+    PRICES,
+    REFUSED,
+    SALES,
+    STOCK,
+    recorded,
+    refresh,
+    runs_of,
+)
 from tests.log.timeline import Row as Line
 from tests.log.timeline import Timeline, stories, story
 

@@ -7,11 +7,11 @@ Json = dict[str, Any]
 RETRIES = 3
 PAUSE_SECONDS = 60
 """The pause between two attempts of an activity."""
-LONGEST = "0.12:00:00"
+WAITING_TIMEOUT = "0.12:00:00"
 """The timeout of activities that wait for the outcome: an hour above the default deadline (660 minutes)."""
-SHORTEST = "0.00:10:00"
+QUICK_TIMEOUT = "0.00:10:00"
 """The timeout of activities that get their answer at once."""
-ANSWER = "00:04:00"
+HTTP_TIMEOUT = "00:04:00"
 """The timeout of one HTTP answer: above the 230 s after which Azure ends a call, so `waitSeconds` may be 200."""
 POLL_SECONDS = 30
 """The pause between two polls of the loop."""
@@ -56,7 +56,7 @@ def set_variable(name: str, variable: str, value: str, depends_on: list[Json]) -
 
 def until(name: str, condition: str, inner: list[Json], depends_on: list[Json]) -> Json:
     """Repeats activities until a condition is true, which is evaluated after each iteration."""
-    properties = {"expression": expression(condition), "timeout": LONGEST, "activities": inner}
+    properties = {"expression": expression(condition), "timeout": WAITING_TIMEOUT, "activities": inner}
     return activity(name, "Until", properties, depends_on)
 
 

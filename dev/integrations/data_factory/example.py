@@ -7,7 +7,7 @@ so that no file has to be edited.
 from typing import Any
 
 from dev.integrations.data_factory.activities import activity, after, expression, policy
-from dev.integrations.data_factory.pipelines import DESCRIPTIONS, Pipeline, described
+from dev.integrations.data_factory.pipelines import DESCRIPTIONS, Pipeline, description_of
 
 Json = dict[str, Any]
 
@@ -39,7 +39,7 @@ def example() -> Pipeline:
     )
     default = {name: {"defaultValue": value} for name, value in DEFAULTS.items()}
     properties = {
-        "description": described(about, list(PARAMETERS), PARAMETERS),
+        "description": description_of(about, list(PARAMETERS), PARAMETERS),
         "activities": [_copy(), _refresh()],
         "parameters": {name: {"type": "string", **default.get(name, {})} for name in PARAMETERS},
         "folder": {"name": "Power BI refresh"},

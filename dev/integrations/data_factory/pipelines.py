@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dev.integrations.data_factory.activities import (
-    ANSWER,
+    HTTP_TIMEOUT,
     JSON_HEADER,
-    LONGEST,
     PAUSE_SECONDS,
     POLL_SECONDS,
+    QUICK_TIMEOUT,
     RETRIES,
-    SHORTEST,
+    WAITING_TIMEOUT,
     activity,
     after,
     expression,
@@ -137,10 +137,12 @@ def _web(access: Access) -> Pipeline:
         "url": expression(START_URL),
         "body": body(may_wait=True),
         **access_properties,
-        "httpRequestTimeout": ANSWER,
+        "httpRequestTimeout": HTTP_TIMEOUT,
         "turnOffAsync": False,
     }
-    refresh = activity("Refresh", "WebActivity", call, _after(before), policy=policy(LONGEST, secure_input=secret))
+    refresh = activity(
+        "Refresh", "WebActivity", call, _after(before), policy=policy(WAITING_TIMEOUT, secure_input=secret)
+    )
     description = "Refreshes a semantic model with one Web activity, which waits for the outcome."
     return _pipeline("refresh-with-web", access, description, [*before, refresh])
 
@@ -168,10 +170,12 @@ def _many(way: str, access: Access, description: str, of: tuple[str, ...], which
         "url": expression(BATCH_URL),
         "body": body(may_wait=True, of=of),
         **access_properties,
-        "httpRequestTimeout": ANSWER,
+        "httpRequestTimeout": HTTP_TIMEOUT,
         "turnOffAsync": False,
     }
-    refresh = activity("Refresh", "WebActivity", call, _after(before), policy=policy(LONGEST, secure_input=secret))
+    refresh = activity(
+        "Refresh", "WebActivity", call, _after(before), policy=policy(WAITING_TIMEOUT, secure_input=secret)
+    )
     return _pipeline(way, access, description, [*before, refresh], which=which)
 
 
@@ -187,7 +191,7 @@ def _webhook(access: Access) -> Pipeline:
         "url": expression(START_URL),
         "body": body(),
         **access_properties,
-        "timeout": LONGEST,
+        "timeout": WAITING_TIMEOUT,
         "reportStatusOnCallBack": True,
     }
     secure = {"secureInput": secret, "secureOutput": False}
@@ -204,15 +208,17 @@ def _function(access: Access) -> Pipeline:
     linked = {"referenceName": access.linked_service, "type": "LinkedServiceReference"}
     call = {"functionName": "refreshes", "method": "POST", "headers": JSON_HEADER, "body": body()}
     # the output contains the token that can cancel the request
-    hidden = policy(SHORTEST, secure_output=True)
+    hidden = policy(QUICK_TIMEOUT, secure_output=True)
     start = activity("Start", "AzureFunctionActivity", call, [], linkedServiceName=linked, policy=hidden)
     poll = {
         "method": "GET",
         "url": expression("@activity('Start').output.statusUri"),
-        "httpRequestTimeout": ANSWER,
+        "httpRequestTimeout": HTTP_TIMEOUT,
         "turnOffAsync": False,
     }
-    refresh = activity("Refresh", "WebActivity", poll, after("Start"), policy=policy(LONGEST, secure_input=True))
+    refresh = activity(
+        "Refresh", "WebActivity", poll, after("Start"), policy=policy(WAITING_TIMEOUT, secure_input=True)
+    )
     description = (
         "Refreshes a semantic model: an Azure Function activity starts it, a Web activity waits for the outcome."
     )
@@ -227,10 +233,10 @@ def _poll(access: Access) -> Pipeline:
         "url": expression(START_URL),
         "body": body(),
         **access_properties,
-        "httpRequestTimeout": ANSWER,
+        "httpRequestTimeout": HTTP_TIMEOUT,
         "turnOffAsync": True,
     }
-    hidden = policy(SHORTEST, secure_input=secret, secure_output=True)
+    hidden = policy(QUICK_TIMEOUT, secure_input=secret, secure_output=True)
     start = activity("Start", "WebActivity", call, _after(before), policy=hidden)
     poll = {
         "method": "GET",
@@ -239,7 +245,7 @@ def _poll(access: Access) -> Pipeline:
     }
     iteration = [
         wait("Wait", POLL_SECONDS, []),
-        activity("Poll status", "WebActivity", poll, after("Wait"), policy=policy(SHORTEST, secure_input=True)),
+        activity("Poll status", "WebActivity", poll, after("Wait"), policy=policy(QUICK_TIMEOUT, secure_input=True)),
         set_variable("Set status", "Status", "@activity('Poll status').output.runtimeStatus", after("Poll status")),
         set_variable("Set reason", "Reason", "@activity('Poll status').error.message", after("Poll status", "Failed")),
     ]
@@ -275,7 +281,7 @@ def _authentication(access: Access) -> tuple[list[Json], Json, bool]:
         "url": expression(f"@concat(pipeline().parameters.{access.parameter}, '?api-version={VAULT_VERSION}')"),
         "authentication": {"type": "MSI", "resource": VAULT},
     }
-    read = activity(READ_KEY, "WebActivity", secret, [], policy=policy(SHORTEST, secure_output=True))
+    read = activity(READ_KEY, "WebActivity", secret, [], policy=policy(QUICK_TIMEOUT, secure_output=True))
     return [read], {"headers": {**JSON_HEADER, "x-functions-key": expression(KEY)}}, True
 
 
@@ -289,7 +295,7 @@ def parameter(name: str) -> Json:
     return {**kind, "defaultValue": DEFAULTS[name]} if name in DEFAULTS else kind
 
 
-def described(text: str, names: list[str], descriptions: dict[str, str]) -> str:
+def description_of(text: str, names: list[str], descriptions: dict[str, str]) -> str:
     """The description of a pipeline, with a line for each parameter."""
     return "\n".join([text, "", "Parameters", *(f"{name}: {descriptions[name]}" for name in names)])
 
@@ -309,7 +315,7 @@ def _pipeline(
         names = ["BaseUrl", *names, access.parameter]
     about = "The linked service contains the address and the key." if access is FUNCTION_KEY else IDENTITY.description
     properties = {
-        "description": described(f"{description} {about if linked else access.description}", names, DESCRIPTIONS),
+        "description": description_of(f"{description} {about if linked else access.description}", names, DESCRIPTIONS),
         "activities": activities,
         "parameters": {name: parameter(name) for name in names},
         **more,

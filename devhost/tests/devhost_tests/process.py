@@ -55,13 +55,13 @@ class Client:
         answer = self.manage("GET", f"/instances/{instance}{query}")
         return answer.json() if answer.content else None
 
-    def ended(self, instance: str, seconds: float = 60) -> Any:
-        """The status of an instance after it has ended."""
+    def wait_for_end(self, instance: str, seconds: float = 60) -> Any:
+        """Waits until an instance has ended, and returns its status."""
         over = ("Completed", "Failed", "Terminated")
         until(lambda: (self.status(instance) or {}).get("runtimeStatus") in over, seconds)
         return self.status(instance)
 
-    def becomes(self, instance: str, status: str, seconds: float = 20) -> None:
+    def wait_for_status(self, instance: str, status: str, seconds: float = 20) -> None:
         """Waits until an instance has a status."""
         until(lambda: (self.status(instance) or {}).get("runtimeStatus") == status, seconds)
 

@@ -107,7 +107,7 @@ class World:
                 return {"still": body}
             time.sleep(_POLL)
 
-    def raised(self, instance: str, count: int) -> None:
+    def wait_for_events(self, instance: str, count: int) -> None:
         """Waits until this many events have been delivered to an instance."""
 
         def delivered(body: Any) -> bool:
@@ -115,8 +115,8 @@ class World:
 
         self.until(instance, delivered, query="?showHistory=true")
 
-    def hangs(self, instance: str, label: str | None = None, history: bool = False) -> Any:
-        """Keeps the status of an instance that never ends, after it has had enough time to end.
+    def note_hanging(self, instance: str, label: str | None = None, history: bool = False) -> Any:
+        """Notes the status of an instance that hangs, after it has had enough time to end.
 
         It waits for `patience` seconds, and then until the host has finished work that it received later. A host takes
         work in order, so on a slow machine an instance is not mistaken for one that hangs.

@@ -89,7 +89,7 @@ def test_durable_functions_that_exit_fail(host: Client, name: str) -> None:
     """The orchestration fails and shows SystemExit instead of hanging. No thread of the host is lost."""
     for n in range(3):
         host.post(f"/api/v1/start/calls/{name}-{n}", json={"name": name})
-        ended = host.ended(f"{name}-{n}")
+        ended = host.wait_for_end(f"{name}-{n}")
         assert ended["runtimeStatus"] == "Failed"
         assert "SystemExit: 3" in ended["output"]
 
@@ -134,7 +134,7 @@ def test_waiting_for_completion(host: Client) -> None:
 def test_many_generations(host: Client) -> None:
     """After 500 generations of continue-as-new, the instance ends with the history of one generation."""
     host.post("/api/v1/start/generations/g3", data="500")
-    assert host.ended("g3")["output"] == "end"
+    assert host.wait_for_end("g3")["output"] == "end"
     history = host.status("g3", "?showHistory=true")["historyEvents"]
     assert [e["EventType"] for e in history] == ["ExecutionStarted", "TaskCompleted", "ExecutionCompleted"]
 
@@ -144,18 +144,18 @@ def test_fifty_callers_of_one_entity(host: Client) -> None:
     for n in range(50):
         host.post(f"/api/v1/start/steps/c{n}", json={"n": 2, "key": "k"})
     for n in range(50):
-        assert host.ended(f"c{n}")["output"] == 2
+        assert host.wait_for_end(f"c{n}")["output"] == 2
     assert host.manage("GET", "/entities/total/k").json() == 100
 
 
 def test_human_interaction(host: Client) -> None:
     """An answer that arrives before the timer is used. Without an answer, the timer ends the wait."""
     host.post("/api/v1/start/approval/a1", data="60")
-    host.becomes("a1", "Running")
+    host.wait_for_status("a1", "Running")
     host.manage("POST", "/instances/a1/raiseEvent/answer", json="yes")
-    assert host.ended("a1")["output"] == "yes"
+    assert host.wait_for_end("a1")["output"] == "yes"
     host.post("/api/v1/start/approval/a2", data="0.2")
-    assert host.ended("a2")["output"] == "nobody answered"
+    assert host.wait_for_end("a2")["output"] == "nobody answered"
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def neighbour() -> Iterator[str]:
 def test_call_http(host: Client, neighbour: str) -> None:
     """call_http returns status and content to the orchestrator, even for an error."""
     host.post("/api/v1/start/fetches/h1", json=f"{neighbour}/x")
-    assert host.ended("h1")["output"] == {"status": 418, "content": '{"path": "/x"}'}
+    assert host.wait_for_end("h1")["output"] == {"status": 418, "content": '{"path": "/x"}'}
 
 
 def test_a_crashing_entity_is_reported(host: Client) -> None:

@@ -26,18 +26,18 @@ class Caller:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def waiting(self, name: str, value: Any = None, **named: Any) -> str:
-        """An instance that waits for the event `go`."""
+    def start_waiting(self, name: str, value: Any = None, **named: Any) -> str:
+        """Starts an instance that waits for the event `go`."""
         instance = self.id(name)
         assert self("start_new", "waits", instance, value, **named) == {"returned": instance}
         until(lambda: (self.host.status(instance) or {}).get("customStatus") == "waiting", 20)
         return instance
 
-    def done(self, name: str, value: Any = 1) -> str:
-        """An instance that has completed."""
+    def complete_one(self, name: str, value: Any = 1) -> str:
+        """Starts an instance, and waits until it has completed."""
         instance = self.id(name)
         self("start_new", "calls", instance, {"name": "echo_later", "value": value})
-        assert self.host.ended(instance)["runtimeStatus"] == "Completed"
+        assert self.host.wait_for_end(instance)["runtimeStatus"] == "Completed"
         return instance
 
 
@@ -48,10 +48,10 @@ def client(host: Client, request: pytest.FixtureRequest) -> Caller:
 
 def test_start_new_and_raise_event(client: Caller) -> None:
     """Input, version and event arrive; an event from the client arrives as text."""
-    i = client.waiting("i", {"a": "ä"}, version="2.1")
+    i = client.start_waiting("i", {"a": "ä"}, version="2.1")
     assert "with the status Running already exists" in client("start_new", "waits", i)["raised"]
     assert client("raise_event", i, "go", {"b": 1}) == {"returned": None}
-    assert client.host.ended(i)["output"] == ["2.1", {"a": "ä"}, '{"b": 1}']
+    assert client.host.wait_for_end(i)["output"] == ["2.1", {"a": "ä"}, '{"b": 1}']
     assert "is gone" in client("raise_event", i, "go", 1)["raised"]
     assert "No instance with ID" in client("raise_event", client.id("unknown"), "go", 1)["raised"]
     made = client("start_new", "waits")["returned"]
@@ -60,7 +60,7 @@ def test_start_new_and_raise_event(client: Caller) -> None:
 
 def test_get_status(client: Caller) -> None:
     """The status is read with and without input and history. That of an unknown instance is falsy."""
-    i = client.done("i", 5)
+    i = client.complete_one("i", 5)
     plain = client("get_status", i)["returned"]
     assert (plain["runtimeStatus"], plain["output"], plain["historyEvents"]) == ("Completed", 5, None)
     assert json.loads(plain["input"]) == {"name": "echo_later", "value": 5}
@@ -74,7 +74,7 @@ def test_get_status(client: Caller) -> None:
 
 def test_get_status_all_and_by(client: Caller) -> None:
     """The client reads the statuses of all instances, or those of a time and status. It reads only the first page."""
-    done, waiting = client.done("a"), client.waiting("b")
+    done, waiting = client.complete_one("a"), client.start_waiting("b")
     everything = {s["instanceId"] for s in client("get_status_all")["returned"]}
     assert {done, waiting} <= everything or len(everything) == 100
     found = client(
@@ -90,14 +90,14 @@ def test_get_status_all_and_by(client: Caller) -> None:
 def test_terminate_suspend_and_resume(client: Caller) -> None:
     """The status shows the reason of each call. A call has no effect on an ended instance, and raises for an unknown
     one."""
-    i = client.waiting("i")
+    i = client.start_waiting("i")
     assert client("suspend", i, "a pause & more") == {"returned": None}
-    client.host.becomes(i, "Suspended")
+    client.host.wait_for_status(i, "Suspended")
     assert client.host.status(i)["output"] == "a pause & more"
     assert client("resume", i, "go on") == {"returned": None}
-    client.host.becomes(i, "Running")
+    client.host.wait_for_status(i, "Running")
     assert client("terminate", i, "enough / now?") == {"returned": None}
-    client.host.becomes(i, "Terminated")
+    client.host.wait_for_status(i, "Terminated")
     assert client.host.status(i)["output"] == "enough / now?"
     for verb in ("terminate", "suspend", "resume"):
         assert client(verb, i, "late") == {"returned": None}
@@ -108,26 +108,26 @@ def test_rewind_and_restart(client: Caller) -> None:
     """A failed instance can be rewound. Any instance can be restarted, with its own id only after it has ended."""
     i = client.id("i")
     client("start_new", "calls", i, {"name": "exits_in_activity"})
-    assert client.host.ended(i)["runtimeStatus"] == "Failed"
+    assert client.host.wait_for_end(i)["runtimeStatus"] == "Failed"
     assert client("rewind", i, "again") == {"returned": None}
-    assert client.host.ended(i)["runtimeStatus"] == "Failed"
-    assert "only orchestrations in the" in client("rewind", client.done("d"), "x")["raised"]
-    again = client("restart", client.done("r", 7), restart_with_new_instance_id=False)["returned"]
+    assert client.host.wait_for_end(i)["runtimeStatus"] == "Failed"
+    assert "only orchestrations in the" in client("rewind", client.complete_one("d"), "x")["raised"]
+    again = client("restart", client.complete_one("r", 7), restart_with_new_instance_id=False)["returned"]
     assert again["id"] == client.id("r"), "the client returns the whole answer, not the id"
-    assert client.host.ended(client.id("r"))["output"] == 7
+    assert client.host.wait_for_end(client.id("r"))["output"] == 7
     other = client("restart", client.id("r"))["returned"]["id"]
-    assert client.host.ended(other)["output"] == 7
+    assert client.host.wait_for_end(other)["output"] == 7
     assert "status code 400" in client("restart", client.id("nobody"))["raised"]
 
 
 def test_purging(client: Caller) -> None:
     """The client purges one finished instance, or many by time and status."""
-    done, waiting = client.done("a"), client.waiting("b")
+    done, waiting = client.complete_one("a"), client.start_waiting("b")
     assert client("purge_instance_history", done) == {"returned": 1}
     assert client("purge_instance_history", done) == {"returned": 0}
     assert "status code 412" in client("purge_instance_history", waiting)["raised"]
     client("terminate", waiting, "x")
-    client.host.becomes(waiting, "Terminated")
+    client.host.wait_for_status(waiting, "Terminated")
     purged = client(
         "purge_instance_history_by",
         created_time_from={"time": "2020-01-01"},
@@ -152,7 +152,7 @@ def test_entities(client: Caller) -> None:
 
 def test_links_and_waiting(client: Caller) -> None:
     """The links begin with the origin of the request. Waiting ends with the output, the failure or a 202."""
-    i = client.waiting("i")
+    i = client.start_waiting("i")
     links = client("create_http_management_payload", i)["returned"]
     assert links["statusQueryGetUri"].startswith(f"{client.host.base}/runtime/webhooks/durabletask/instances/{i}?")
     answer = client("create_check_status_response", "request", i)["returned"]

@@ -52,7 +52,7 @@ def test_two_hosts_side_by_side(tmp_path: Path, start: Start, environment: dict[
         for n, host in enumerate(hosts):
             host.post(f"/api/v1/start/generations/side-{n}", data="0")
         for n, host in enumerate(hosts):
-            assert host.ended(f"side-{n}")["output"] == "end"
+            assert host.wait_for_end(f"side-{n}")["output"] == "end"
             assert host.status(f"side-{1 - n}") is None
     finally:
         hosts[1].stop()

@@ -27,12 +27,12 @@ def reached(host: Devhost, goal: int) -> None:
 def test_interrupted_activity_is_run_again_at_once(start: Start, scratch: Path) -> None:
     """An activity that was running when the host was killed runs again after the next start."""
     first = start()
-    first.post("/api/v1/start/noting/n1", json={"file": "n1", "until": "n1-may-end"})
+    first.post("/api/v1/start/note_in_activity/n1", json={"file": "n1", "until": "n1-may-end"})
     until(lambda: lines(scratch / "n1") == ["begun"], 20)
     first.kill()
     (scratch / "n1-may-end").touch()
     second = start()
-    assert second.ended("n1")["output"] == "done"
+    assert second.wait_for_end("n1")["output"] == "done"
     assert lines(scratch / "n1") == ["begun", "begun", "ended"]
 
 
@@ -41,13 +41,13 @@ def test_timers_and_waits_survive(start: Start) -> None:
     first = start("--exact-timers")
     first.post("/api/v1/start/approval/short", data="0.3")
     first.post("/api/v1/start/approval/long", data="600")
-    first.becomes("short", "Running")
-    first.becomes("long", "Running")
+    first.wait_for_status("short", "Running")
+    first.wait_for_status("long", "Running")
     first.kill()
     second = start("--exact-timers")
-    assert second.ended("short")["output"] == "nobody answered"
+    assert second.wait_for_end("short")["output"] == "nobody answered"
     second.manage("POST", "/instances/long/raiseEvent/answer", json="yes")
-    assert second.ended("long")["output"] == "yes"
+    assert second.wait_for_end("long")["output"] == "yes"
 
 
 def test_random_kills_lose_nothing(start: Start) -> None:
@@ -65,6 +65,6 @@ def test_random_kills_lose_nothing(start: Start) -> None:
         host = start("--exact-timers")
         assert host.base, host.log
     for n in range(ORCHESTRATIONS):
-        assert host.ended(f"s{n}")["output"] == STEPS
+        assert host.wait_for_end(f"s{n}")["output"] == STEPS
     assert total(host) == ORCHESTRATIONS * STEPS
     until(lambda: total(host, "sum-signals") == ORCHESTRATIONS * STEPS, 10)

@@ -38,7 +38,7 @@ def recorded() -> dict[str, list[dict[str, Any]]]:
     return calls
 
 
-def handed_over(world: Simulation) -> dict[str, list[dict[str, Any]]]:
+def inputs_by_function(world: Simulation) -> dict[str, list[dict[str, Any]]]:
     calls: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for call in world.calls:
         if call.kind == "episode":
@@ -62,7 +62,7 @@ def test_activities_and_sub_orchestrations(world: Simulation) -> None:
     world.start("Retries", "trace-retries", text({"attempts": 2, "good": 9}))
     world.start("Eternal", "eternal", text(1))
     world.run()
-    real, ours = recorded(), handed_over(world)
+    real, ours = recorded(), inputs_by_function(world)
     for name in ("Chain", "Sub", "Fails", "Retries", "Eternal"):
         assert ours[name] == real[name], name
 
@@ -71,7 +71,7 @@ def test_entity_calls(world: Simulation) -> None:
     """The values for an orchestration that calls and signals an entity, and for the batches of the entity."""
     world.start("UseCounter", "uses", text("trace-key"))
     world.run()
-    assert handed_over(world)["UseCounter"] == recorded()["UseCounter"]
+    assert inputs_by_function(world)["UseCounter"] == recorded()["UseCounter"]
     real = [c["value"] for c in PROTOCOL if c["trigger"] == "entity"]
     ours = [json.loads(c.value) for c in world.calls if c.kind == "entity"]
     assert {tuple(v) for v in ours} == {tuple(v) for v in real}
@@ -102,6 +102,6 @@ def test_events_and_suspension(world: Simulation) -> None:
     arrive(world)
     world.hub.raise_event("second", "Go", "1", world.now)
     arrive(world)
-    real, ours = recorded(), handed_over(world)
+    real, ours = recorded(), inputs_by_function(world)
     assert ours["EventOrTimeout"] == real["EventOrTimeout"]
     assert ours["Event"] == real["Event"]

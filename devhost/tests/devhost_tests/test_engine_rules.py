@@ -78,7 +78,7 @@ def test_retries_leave_timers_in_the_history(world: Simulation) -> None:
 
 def test_an_unknown_activity_is_not_retried(world: Simulation, caplog: pytest.LogCaptureFixture) -> None:
     """An orchestration that calls an unknown activity hangs, with a retry policy as without. The log says why."""
-    world.start("retries_nobody", "i")
+    world.start("retries_unknown_activity", "i")
     with caplog.at_level(logging.WARNING):
         world.run()
     assert state(world, "i") == "Running"

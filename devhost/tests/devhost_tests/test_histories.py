@@ -367,8 +367,8 @@ def test_a_devhost_records_and_a_state_can_be_read(start: Start, tmp_path: Path)
     host = start("--exact-timers", "--record", str(tmp_path / "recorded"))
     host.post("/api/v1/start/generations/g", data="2")
     host.post("/api/v1/start/waits/w", json=1)
-    assert host.ended("g")["output"] == "end"
-    host.becomes("w", "Running")
+    assert host.wait_for_end("g")["output"] == "end"
+    host.wait_for_status("w", "Running")
     names = sorted(p.name for p in (tmp_path / "recorded").iterdir())
     assert names == [f"generations-g-{n}.json" for n in (1, 2, 3)]
     done = command("--state", tmp_path / "state", "--out", tmp_path / "out")

@@ -17,7 +17,7 @@ def test_http_functions_run_in_another_process(start: Start) -> None:
     http = start("--http-only")
     assert http.base not in ("", engine.base)
     http.post("/api/v1/start/calls/i", json={"name": "count_up"})
-    counted = engine.ended("i")["output"]
+    counted = engine.wait_for_end("i")["output"]
     assert counted.split()[1] == "1"
     assert http.get("/api/v1/count").text.split()[1] == "0"
     assert engine.get("/api/v1/count").text == counted
@@ -30,11 +30,11 @@ def test_the_client_and_the_management_api_work_in_the_http_process(start: Start
     http = start("--http-only")
     links = http.post("/api/v1/start/waits/i", json=1).json()
     assert links["statusQueryGetUri"].startswith(http.base)
-    http.becomes("i", "Running")
+    http.wait_for_status("i", "Running")
     location = http.manage("GET", "/instances/i").headers["Location"]
     assert location.startswith(http.base)
     assert http.manage("POST", "/instances/i/raiseEvent/go", json={"a": 1}).status_code == 202
-    assert http.ended("i")["output"] == [None, 1, {"a": 1}]
+    assert http.wait_for_end("i")["output"] == [None, 1, {"a": 1}]
     assert call(http, "signal_entity", {"entity": ["total", "k"]}, "add", 2) == {"returned": None}
     assert http.post("/admin/functions/tick", json={}).status_code == 202
     assert http.post("/admin/devhost/faults", json={"latency": 0}).status_code == 200
@@ -49,7 +49,7 @@ def test_the_http_process_outlives_the_engine(start: Start) -> None:
     assert http.get("/api/v1/text").text == "just text"
     start()
     http.post("/api/v1/start/generations/i", data="0")
-    assert http.ended("i")["output"] == "end"
+    assert http.wait_for_end("i")["output"] == "end"
 
 
 def test_keys_are_those_of_the_engine(start: Start) -> None:

@@ -23,9 +23,9 @@ def test_words_of_a_path_are_case_insensitive(host: Client) -> None:
     """The fixed words of a path may be in upper or lower case. Ids and names keep their case."""
     answer = host.manage("POST", "/Orchestrators/waits/Any-Case", data="{}", headers=JSON)
     assert answer.json()["id"] == "Any-Case"
-    host.becomes("Any-Case", "Running")
+    host.wait_for_status("Any-Case", "Running")
     assert host.manage("POST", "/INSTANCES/Any-Case/raiseevent/go", json=1).status_code == 202
-    assert host.ended("Any-Case")["output"] == [None, {}, 1]
+    assert host.wait_for_end("Any-Case")["output"] == [None, {}, 1]
     assert host.status("any-case") is None
 
 
@@ -54,7 +54,7 @@ def test_a_missing_instance_is_reported_before_a_bad_body(host: Client) -> None:
     assert host.manage("POST", "/instances/nobody/raiseEvent/go", data="x", headers=text).status_code == 404
     start(host, "gone")
     host.manage("POST", "/instances/gone/terminate?reason=x")
-    host.becomes("gone", "Terminated")
+    host.wait_for_status("gone", "Terminated")
     assert host.manage("POST", "/instances/gone/raiseEvent/go", data="x", headers=text).status_code == 410
 
 
@@ -146,11 +146,11 @@ def test_an_unknown_path_is_an_empty_404(host: Client, method: str, path: str) -
 def test_nan_and_infinity_become_texts(host: Client) -> None:
     """NaN and infinity become texts: Python's JSON has them, but that of the extension does not."""
     start(host, "nan", "calls", '{"name": "echo_later", "value": [NaN, Infinity, {"a": -Infinity}]}')
-    assert host.ended("nan")["output"] == ["NaN", "Infinity", {"a": "-Infinity"}]
+    assert host.wait_for_end("nan")["output"] == ["NaN", "Infinity", {"a": "-Infinity"}]
 
 
 def test_half_a_surrogate_pair(host: Client) -> None:
     """Half of a surrogate pair becomes the replacement character, as in all output of .NET."""
     start(host, "half", "calls", '{"name": "echo_later", "value": "\\ud800x"}')
-    ended = host.ended("half")
+    ended = host.wait_for_end("half")
     assert (ended["input"]["value"], ended["output"]) == ("\ufffdx", "\ufffdx")

@@ -18,7 +18,7 @@ NO_FAULTS = {"latency": 0.0, "internalLatency": 0.0, "blobReadsFail": 0.0}
 
 
 @pytest.fixture
-def unkind(host: Client) -> Iterator[Callable[..., Any]]:
+def set_faults(host: Client) -> Iterator[Callable[..., Any]]:
     """Changes the faults of the shared host for one test."""
 
     def change(**faults: Any) -> Any:
@@ -39,16 +39,16 @@ def call(host: Client, method: str, *args: Any) -> Any:
 # ---- latency and failing reads ------------------------------------------------------------------------------------
 
 
-def test_latency_can_be_switched_on_and_off(host: Client, unkind: Callable[..., Any]) -> None:
+def test_latency_can_be_switched_on_and_off(host: Client, set_faults: Callable[..., Any]) -> None:
     """Starts and signals are accepted at once and arrive later, through the client and the management API."""
-    assert unkind(latency=3600) == {**NO_FAULTS, "latency": 3600.0}
+    assert set_faults(latency=3600) == {**NO_FAULTS, "latency": 3600.0}
     assert call(host, "start_new", "generations", "late-1", 0) == {"returned": "late-1"}
     assert host.manage("POST", "/orchestrators/generations/late-2", json="0").status_code == 202
     assert call(host, "signal_entity", {"entity": ["total", "late"]}, "add", 1) == {"returned": None}
     assert host.manage("POST", "/entities/total/late?op=add", json="1").status_code == 202
-    unkind(latency=0)
+    set_faults(latency=0)
     host.post("/api/v1/start/generations/in-time", data="0")
-    assert host.ended("in-time")["output"] == "end"
+    assert host.wait_for_end("in-time")["output"] == "end"
     assert [host.status(f"late-{n}")["runtimeStatus"] for n in (1, 2)] == ["Pending", "Pending"]
     assert host.manage("GET", "/entities/total/late").status_code == 404
     assert call(host, "read_entity_state", {"entity": ["total", "late"]}) == {"returned": [False, None]}
@@ -63,11 +63,11 @@ def test_late_messages_survive_a_kill(start: Start) -> None:
     first.kill()
     second = start()
     for n in range(10):
-        assert second.ended(f"g{n}")["output"] == "end"
+        assert second.wait_for_end(f"g{n}")["output"] == "end"
     until(lambda: second.manage("GET", "/entities/total/sum").text == "10", 20)
 
 
-def test_reads_of_a_rewritten_blob_fail(host: Client, unkind: Callable[..., Any]) -> None:
+def test_reads_of_a_rewritten_blob_fail(host: Client, set_faults: Callable[..., Any]) -> None:
     """While a blob is rewritten, its reads answer 500. The client raises an exception for an entity, and reports an
     instance as missing."""
     entity = {"entity": ["large", "blob"]}
@@ -80,7 +80,7 @@ def test_reads_of_a_rewritten_blob_fail(host: Client, unkind: Callable[..., Any]
 
     fill(40_000)
     until(lambda: exists().status_code == 200, 20)
-    unkind(blobReadsFail=1)
+    set_faults(blobReadsFail=1)
     fill(40_001)
     until(lambda: exists().status_code == 500, 20)
     assert len(exists().json()) == 40_001
@@ -93,11 +93,11 @@ def test_reads_of_a_rewritten_blob_fail(host: Client, unkind: Callable[..., Any]
     assert call(host, "read_entity_state", entity) == {"returned": [True, "xxx"]}
 
 
-def test_the_body_of_a_failing_read(host: Client, unkind: Callable[..., Any]) -> None:
+def test_the_body_of_a_failing_read(host: Client, set_faults: Callable[..., Any]) -> None:
     """The body of a failing read is the usual JSON of an exception."""
     for count in ("40000", "40001"):
         host.manage("POST", "/entities/large/body?op=fill", json=count)
-    unkind(blobReadsFail=1)
+    set_faults(blobReadsFail=1)
     host.manage("POST", "/entities/large/body?op=fill", json="5")
     seen: list[Any] = []
 
@@ -155,7 +155,7 @@ def test_all_synchronous_functions_share_one_pool(start: Start, scratch: Any) ->
     """If the pool has one thread, an activity that blocks it stops all orchestrators, entities and synchronous
     functions."""
     host = start(PYTHON_THREADPOOL_THREAD_COUNT="1")
-    host.post("/api/v1/start/noting/blocks", json={"file": "blocks", "until": "blocks-may-end"})
+    host.post("/api/v1/start/note_in_activity/blocks", json={"file": "blocks", "until": "blocks-may-end"})
     until(lambda: (scratch / "blocks").exists(), 20)
     host.post("/api/v1/start/generations/waits", data="0")
     host.manage("POST", "/entities/total/waits?op=add", json="1")
@@ -163,7 +163,7 @@ def test_all_synchronous_functions_share_one_pool(start: Start, scratch: Any) ->
     assert host.status("waits")["runtimeStatus"] == "Pending"
     assert host.manage("GET", "/entities/total/waits").status_code == 404
     (scratch / "blocks-may-end").touch()
-    assert host.ended("waits")["output"] == "end"
+    assert host.wait_for_end("waits")["output"] == "end"
     until(lambda: host.manage("GET", "/entities/total/waits").text == "1", 20)
 
 
@@ -172,10 +172,10 @@ def test_asynchronous_functions_have_a_pool_of_their_own(host: Client) -> None:
     functions."""
     host.post("/api/v1/start/calls/threads-1", json={"name": "async_threads"})
     host.post("/api/v1/start/calls/threads-2", json={"name": "thread_name"})
-    loop, other = host.ended("threads-1")["output"]
+    loop, other = host.wait_for_end("threads-1")["output"]
     assert loop == "app-async"
     assert other.startswith("app-executor-")
-    assert host.ended("threads-2")["output"].startswith("function-")
+    assert host.wait_for_end("threads-2")["output"].startswith("function-")
 
 
 def test_the_number_of_threads_is_that_of_the_worker(
@@ -255,7 +255,7 @@ def test_lost_lines_are_reported_once_and_at_the_end(start: Start) -> None:
     for n in range(3):
         host.post(f"/api/v1/start/calls/a{n}", json={"name": "logs_in_pool", "value": f"a{n}"})
     for n in range(3):
-        host.ended(f"a{n}")
+        host.wait_for_end(f"a{n}")
     assert host.get(LOST).json()["count"] == 3
     host.stop()
     assert host.log.count("a log line is lost, as on Azure") == 1

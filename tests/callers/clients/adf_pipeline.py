@@ -77,8 +77,8 @@ class PipelineRun:
     @property
     def message(self) -> str:
         """The message of the last activity that failed."""
-        red = [line.message for line in self.history if line.status == FAILED and line.kind not in ("Until",)]
-        return red[-1] if red else ""
+        failed = [line.message for line in self.history if line.status == FAILED and line.kind not in ("Until",)]
+        return failed[-1] if failed else ""
 
     @property
     def count(self) -> int:

@@ -33,7 +33,7 @@ class Answer:
     text: str = ""
 
     @property
-    def again(self) -> bool:
+    def can_retry(self) -> bool:
         """True if the retry policy applies: 408, 429, 5xx and no answer."""
         return self.status in (NO_ANSWER, 408, 429) or self.status >= 500
 
@@ -102,7 +102,7 @@ def retried(send: Callable[[], Answer], policy: Json | None, wait: Callable[[flo
     policy = policy or {"type": "exponential", "count": 4, "interval": "PT7S"}
     answer = send()
     for _ in range(0 if policy["type"] == "none" else policy["count"]):
-        if not answer.again:
+        if not answer.can_retry:
             break
         wait(seconds_of(policy["interval"]) or 0)
         answer = send()

@@ -53,7 +53,7 @@ class Actions:
         self.waiters: dict[str, list[Task]] = defaultdict(list)
         self.buffered: dict[str, deque[Event]] = defaultdict(deque)
         self.walk = Walk()
-        self.standing: Action | None = None
+        self.open_action: Action | None = None
         """The action that the walk waits for."""
 
     def advance(self) -> None:
@@ -62,11 +62,11 @@ class Actions:
             self.position += 1
             task = self.invoke(action)
             if not task.done:
-                self.standing = action
+                self.open_action = action
                 task.then(self.advance)
                 return
         self.walk.finished = True
-        self.standing = None
+        self.open_action = None
 
     def invoke(self, action: Action) -> Task:
         kind = action["actionType"]

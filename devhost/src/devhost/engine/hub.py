@@ -101,21 +101,21 @@ class Hub:
     # ---- messages to an instance --------------------------------------------------------------------------------
 
     def raise_event(self, instance_id: str, name: str, input_text: str | None, now: datetime) -> None:
-        self.must_live(instance_id)
+        self.require_active(instance_id)
         self._send(instance_id, ev.event_raised(now, name, input_text), now)
 
     def terminate(self, instance_id: str, reason: str | None, now: datetime) -> None:
-        self.must_live(instance_id)
+        self.require_active(instance_id)
         self._send(instance_id, ev.execution_terminated(now, reason), now)
 
     def suspend(self, instance_id: str, reason: str | None, now: datetime) -> None:
-        instance = self.must_live(instance_id)
+        instance = self.require_active(instance_id)
         if instance.status == "Suspended":
             raise self._wrong_state("suspend", instance)
         self._send(instance_id, ev.execution_suspended(now, reason), now)
 
     def resume(self, instance_id: str, reason: str | None, now: datetime) -> None:
-        instance = self.must_live(instance_id)
+        instance = self.require_active(instance_id)
         if instance.status != "Suspended":
             raise self._wrong_state("resume", instance)
         self._send(instance_id, ev.execution_resumed(now, reason), now)
@@ -133,7 +133,7 @@ class Hub:
             )
         rewind(self.engine, instance, reason, now)
 
-    def must_live(self, instance_id: str) -> Instance:
+    def require_active(self, instance_id: str) -> Instance:
         """The instance. Raises Refused: 404 if it is unknown, 410 if it has ended."""
         instance = self.engine.instances.get(instance_id)
         if instance is None:

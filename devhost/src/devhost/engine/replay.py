@@ -59,7 +59,7 @@ class Walker(Actions):
         try:
             for event in added:
                 self.process(event)
-            result.waiting = describe(self.standing) if self.standing else ""
+            result.waiting = describe(self.open_action) if self.open_action else ""
         except NonDeterminism as problem:
             result.nondeterminism = str(problem)
         except Broken as problem:

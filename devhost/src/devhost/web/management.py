@@ -156,7 +156,7 @@ class Management:
 
     async def _raise_event(self, request: Request, instance_id: str, event: str) -> Answer:
         await self._do(
-            lambda hub, now: hub.must_live(instance_id)
+            lambda hub, now: hub.require_active(instance_id)
         )  # first, because a missing or ended instance has precedence over a bad body
         if request.content_type != "application/json":
             return json_answer(400, {"Message": "Only application/json request content is supported"})

@@ -115,7 +115,7 @@ def noted(x: dict[str, Any]) -> str:
 
 
 @app.orchestration_trigger(context_name="context")
-def noting(context: Any) -> Generator[Any, Any, Any]:
+def note_in_activity(context: Any) -> Generator[Any, Any, Any]:
     result = yield context.call_activity("noted", context.get_input())
     return result
 

@@ -92,7 +92,7 @@ def fails(context: Any) -> Steps:
 
 
 @app.orchestration_trigger(context_name="context")
-def retries_nobody(context: Any) -> Steps:
+def retries_unknown_activity(context: Any) -> Steps:
     yield context.call_activity_with_retry("nobody", df.RetryOptions(1000, 3), 1)
 
 

@@ -20,7 +20,7 @@ def failures(w: World) -> None:
 def unknown_names(w: World) -> None:
     for n in ("UnknownActivity", "UnknownSub", "UnknownEntity"):
         i = w.start(n)
-        w.hangs(i, label=n, history=True)
+        w.note_hanging(i, label=n, history=True)
 
 
 @scenario

@@ -210,7 +210,7 @@ def event_values(w: World) -> None:
         label="HTTP event without body",
         headers={"Content-Type": "application/json"},
     )
-    w.hangs(k)
+    w.note_hanging(k)
 
 
 @scenario
@@ -218,7 +218,7 @@ def wrong_case_event(w: World) -> None:
     i = w.start("Event")
     w.until(i, lambda b: b["runtimeStatus"] == "Running")
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/gO", json_body=1)
-    w.hangs(i, label="after gO")
+    w.note_hanging(i, label="after gO")
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body=2)
     w.end(i, timeout=8, label="after Go")
 
@@ -228,14 +228,14 @@ def early_and_double_events(w: World) -> None:
     i = w.start("NapThenTwoEvents")
     w.until(i, lambda b: b["runtimeStatus"] == "Running")
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body=1)
-    w.raised(i, 1)
+    w.wait_for_events(i, 1)
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body=2)
     w.end(i, timeout=15, label="two early events, a second apart")
     j = w.start("TwoEvents")
     w.until(j, lambda b: b["runtimeStatus"] == "Running")
     for n in (1, 2):
         w.call("POST", f"{HOOK}/instances/{j}/raiseEvent/Go", json_body=n)
-        w.raised(j, n)
+        w.wait_for_events(j, n)
     w.end(j, timeout=15, label="two events, each awaited")
 
 
@@ -248,7 +248,7 @@ def suspend_resume(w: World) -> None:
     w.status(i, keep=True)
     w.call("POST", f"{HOOK}/instances/{i}/suspend?reason=again")
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body="while suspended")
-    w.raised(i, 1)
+    w.wait_for_events(i, 1)
     w.note("still suspended", w.status(i)[1])
     w.call("POST", f"{HOOK}/instances/{i}/resume?reason=go")
     w.until(i, lambda b: b["runtimeStatus"] == "Completed", timeout=15)

@@ -47,13 +47,13 @@ def test_the_models_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
 class Server:
     """A server of the demo that ends after this many checks."""
 
-    def __init__(self, looks: int, end: type[BaseException]) -> None:
-        self.looks, self.end = looks, end
+    def __init__(self, checks: int, end: type[BaseException]) -> None:
+        self.checks, self.end = checks, end
 
     def check(self) -> None:
         """Raises an exception if the server has ended."""
-        self.looks -= 1
-        if self.looks < 0:
+        self.checks -= 1
+        if self.checks < 0:
             raise self.end
 
 
@@ -63,7 +63,7 @@ def test_it_goes_on_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stay, "fill", lambda base, service: None)
     monkeypatch.setattr(stay, "request", lambda base, model, caller: models.append(model.name))
     monkeypatch.setattr(stay, "EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(stay, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(stay, "CHECK_SECONDS", 0.0)
     out = io.StringIO()
     where = Console(file=out, width=80)
     server: Any = Server(4, KeyboardInterrupt)
