@@ -18,7 +18,7 @@ from refresh.queue.operations import AskToLeave
 from refresh.queue.state import Queue
 from tests.unit.durable.engine_server import KEY, EngineServer, binding, row, with_server
 
-BLOB_GONE = (500, {"Message": "Something went wrong", "ExceptionMessage": "The specified blob does not exist."})
+BLOB_MISSING = (500, {"Message": "Something went wrong", "ExceptionMessage": "The specified blob does not exist."})
 NO_ENGINE = "http://127.0.0.1:1/engine/"
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ class Order(Message, frozen=True, kw_only=True):
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes pauses between reads take no time, and moves the clock of the engine client instead."""
     now = 0.0
 
@@ -56,7 +56,7 @@ def test_an_accepted_start() -> None:
 
 
 @pytest.mark.parametrize(
-    "refusal", [(409, "An Orchestration instance with the status Running already exists."), BLOB_GONE]
+    "refusal", [(409, "An Orchestration instance with the status Running already exists."), BLOB_MISSING]
 )
 def test_a_start_of_an_active_orchestration(refusal: tuple[int, object]) -> None:
     """Whatever the engine answers, the result says that an orchestration with this id is active."""
@@ -75,7 +75,7 @@ def test_a_start_that_failed(found: tuple[int, object]) -> None:
         with pytest.raises(EngineUnavailable):
             await engine.start("refresh_request", "a", Order(text="x"))
 
-    with_server({"POST": [BLOB_GONE], "GET": [found]}, use)
+    with_server({"POST": [BLOB_MISSING], "GET": [found]}, use)
 
 
 def test_a_status_with_its_input() -> None:
@@ -112,10 +112,10 @@ def test_a_refused_read_is_retried(read: str) -> None:
         assert server.calls("GET") == 3
 
     good: dict[str, tuple[int, object]] = {"status": (200, row()), "list": (200, [row()]), "queue": (404, "")}
-    with_server({"GET": [BLOB_GONE, BLOB_GONE, good[read]]}, use)
+    with_server({"GET": [BLOB_MISSING, BLOB_MISSING, good[read]]}, use)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("without_pauses")
 @pytest.mark.parametrize("read", ["status", "list", "queue"])
 def test_a_read_that_keeps_failing_raises_our_error(read: str) -> None:
     """Such a read raises EngineUnavailable, not the error of the SDK, which is a plain Exception."""
@@ -130,10 +130,10 @@ def test_a_read_that_keeps_failing_raises_our_error(read: str) -> None:
             await reads[read]("a")
         assert server.calls("GET") > 2
 
-    with_server({"GET": [BLOB_GONE]}, use)
+    with_server({"GET": [BLOB_MISSING]}, use)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("without_pauses")
 def test_an_engine_that_does_not_listen() -> None:
     """Without an engine, each call raises, except raise_event, which returns False."""
 
@@ -171,9 +171,9 @@ def test_the_first_alive_of_some() -> None:
     """Instances are read one after the other, up to the first active one."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
-        assert await engine.first_alive(["gone", "ended", "alive", "later"]) == "alive"
+        assert await engine.first_alive(["missing", "ended", "alive", "later"]) == "alive"
         assert server.calls("GET") == 3
-        assert await engine.first_alive(["gone", "ended"]) is None
+        assert await engine.first_alive(["missing", "ended"]) is None
 
     with_server({"GET /instances/ended": [(200, row(status="Failed"))], "GET /instances/alive": [(202, row())]}, use)
 

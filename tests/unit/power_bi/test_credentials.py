@@ -71,11 +71,11 @@ def test_invented_tokens_for_this_machine(url: str) -> None:
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_every_cloud_has_its_own_addresses(cloud: str) -> None:
     """Each cloud has its own addresses, because tokens of one cloud are not valid in another."""
-    places = CLOUDS[cloud]
-    assert places.api_url.startswith("https://api.")
-    assert places.scope.startswith("https://")
-    assert places.scope.endswith("/powerbi/api/.default")
-    assert places.authority.startswith("login.")
+    addresses = CLOUDS[cloud]
+    assert addresses.api_url.startswith("https://api.")
+    assert addresses.scope.startswith("https://")
+    assert addresses.scope.endswith("/powerbi/api/.default")
+    assert addresses.authority.startswith("login.")
 
 
 def test_the_clouds_are_those_of_the_settings() -> None:

@@ -80,10 +80,12 @@ def test_without_keys_all_callers_are_the_same() -> None:
 
 
 @pytest.mark.usefixtures("entra")
-@pytest.mark.parametrize(("caller", "gets_it"), [(FACTORY, True), (FACTORY.upper(), True), (OTHER, False), ("", False)])
-def test_the_same_principal_gets_all(caller: str, gets_it: bool) -> None:
+@pytest.mark.parametrize(
+    ("caller", "expected"), [(FACTORY, True), (FACTORY.upper(), True), (OTHER, False), ("", False)]
+)
+def test_the_same_principal_gets_all(caller: str, expected: bool) -> None:
     """The same principal gets all URIs, with any key."""
-    assert ("cancelUri" in uris(signed_in(FACTORY), signed_in(caller))) is gets_it
+    assert ("cancelUri" in uris(signed_in(FACTORY), signed_in(caller))) is expected
 
 
 def test_a_caller_is_stored_as_a_digest() -> None:

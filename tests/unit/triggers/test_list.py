@@ -52,10 +52,14 @@ def request(number: int, accepted: datetime, created: datetime | None = None, **
     spec = RequestSpec(dataset_id=MODEL, scope=Scope(workspace_id=MODEL))
     state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=instant(accepted))
     # the times of the engine are in whole seconds
-    born = instant((created or accepted).replace(microsecond=0))
+    created_at = instant((created or accepted).replace(microsecond=0))
     more = {"status": "Running", **more}
     return Instance(
-        id=f"{MODEL.replace('-', '')}-{number:05}", name="refresh_request", input=encode(state), created=born, **more
+        id=f"{MODEL.replace('-', '')}-{number:05}",
+        name="refresh_request",
+        input=encode(state),
+        created=created_at,
+        **more,
     )
 
 
@@ -74,14 +78,14 @@ def newest_first(instances: Iterable[Instance]) -> list[str]:
     return [each.id for each in sorted(instances, key=lambda each: (each.input["requested_at"], each.id), reverse=True)]
 
 
-def estate(count: int, seed: int, over: timedelta) -> list[Instance]:
+def requests_over(count: int, seed: int, over: timedelta) -> list[Instance]:
     """Requests that were accepted over some time. Each of them continued as new for some time afterwards."""
     chance = random.Random(seed)  # noqa: S311 - the same requests each time
     found = []
     for number in range(count):
         accepted = NOW - over * chance.random()
-        lived = min(timedelta(minutes=chance.expovariate(1 / 60)), LIFETIME, NOW - accepted)
-        found.append(request(number, accepted, accepted + lived * chance.random()))
+        duration = min(timedelta(minutes=chance.expovariate(1 / 60)), LIFETIME, NOW - accepted)
+        found.append(request(number, accepted, accepted + duration * chance.random()))
     return found
 
 
@@ -89,7 +93,7 @@ def estate(count: int, seed: int, over: timedelta) -> list[Instance]:
 @pytest.mark.parametrize("over", [timedelta(minutes=1), timedelta(hours=9), timedelta(days=3), timedelta(days=400)])
 def test_newest_first_holds_over_all_pages(over: timedelta, seed: int) -> None:
     """Of 230 requests, the first page has the newest 50, and each request is on exactly one page."""
-    instances = estate(230, seed, over)
+    instances = requests_over(230, seed, over)
     found = pages(Engine(instances))
     assert [len(page) for page in found] == [50, 50, 50, 50, 30]
     assert [name for page in found for name in page] == newest_first(instances)
@@ -98,7 +102,7 @@ def test_newest_first_holds_over_all_pages(over: timedelta, seed: int) -> None:
 @pytest.mark.parametrize("count", [0, 1, PAGE_REQUESTS, PAGE_REQUESTS + 1])
 def test_the_last_page_has_no_continuation(count: int) -> None:
     """For any number of requests, the last page has no continuation, and no page is empty."""
-    instances = estate(count, 1, timedelta(days=2))
+    instances = requests_over(count, 1, timedelta(days=2))
     assert [name for page in pages(Engine(instances)) for name in page] == newest_first(instances)
     assert len(pages(Engine(instances))) == max(1, -(-count // PAGE_REQUESTS))
 
@@ -112,7 +116,7 @@ def test_requests_of_the_same_time_are_on_one_page_each() -> None:
 def test_a_request_past_its_deadline_is_on_a_page() -> None:
     """The app was stopped for a month. The request then continued as new once more, long past its deadline."""
     old = request(999, NOW - timedelta(days=30), NOW)
-    instances = [*estate(120, 1, timedelta(days=20)), old]
+    instances = [*requests_over(120, 1, timedelta(days=20)), old]
     found = [name for page in pages(Engine(instances)) for name in page]
     assert sorted(found) == sorted(each.id for each in instances)
     found.remove(old.id)

@@ -135,14 +135,14 @@ def test_an_outcome_that_was_collected_by_a_lost_episode(caplog: pytest.LogCaptu
     """A request that collected its outcome in a lost episode has not changed since, and is reminded. Requests that have
     ended, end now, or wait for their next attempt get no message."""
     dataset_id, young, old = "22222222-aaaa-bbbb-cccc-000000000001", NOW - timedelta(minutes=1), NOW - A_WHILE
-    suffixes = ("unaware", "ended", "ending", "backing-off")
-    unaware, ended, ending, backing_off = (f"22222222aaaabbbbcccc000000000001-{suffix}" for suffix in suffixes)
-    times = ((unaware, old), (ended, old), (ending, young), (backing_off, old))
+    suffixes = ("missed", "ended", "ending", "backing-off")
+    missed, ended, ending, backing_off = (f"22222222aaaabbbbcccc000000000001-{suffix}" for suffix in suffixes)
+    times = ((missed, old), (ended, old), (ending, young), (backing_off, old))
     departed = {name: Departed(instant(at), "t", run=1) for name, at in times}
-    changed = {unaware: instant(old - timedelta(seconds=1)), ending: instant(young), backing_off: instant(old)}
+    changed = {missed: instant(old - timedelta(seconds=1)), ending: instant(young), backing_off: instant(old)}
     engine = Engine({dataset_id: Queue(at=instant(NOW), departed=departed)}, alive=set(changed), changed=changed)
     assert remind(engine, caplog)["queues"] == 1
-    assert engine.raised == [(unaware, names.RECHECK_EVENT)]
+    assert engine.raised == [(missed, names.RECHECK_EVENT)]
 
 
 @pytest.mark.parametrize(

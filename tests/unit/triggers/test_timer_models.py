@@ -14,18 +14,18 @@ from refresh.models.state import Entry, Shard
 from refresh.queue.state import Member, Queue, Run
 from refresh.settings import current_settings
 from refresh.times import instant
-from tests.unit.refresh.models.news import MODEL, NOW, at, ended, entry_after, waits
+from tests.unit.refresh.models.news import MODEL, NOW, at, entry_after, run_ended, run_waits
 from tests.unit.triggers.test_housekeeping import Engine, purge
 from tests.unit.triggers.timers import run_timer
 from triggers import timer_models
 
-OTHER, UNHEARD = "44444444-aaaa-bbbb-cccc-000000000004", "55555555-aaaa-bbbb-cccc-000000000005"
+OTHER, NEVER_REQUESTED = "44444444-aaaa-bbbb-cccc-000000000004", "55555555-aaaa-bbbb-cccc-000000000005"
 
 
 @pytest.fixture(autouse=True)
 def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(clock, "now", lambda: NOW)
-    monkeypatch.setenv("EXPECTED_EVERY_HOURS", json.dumps({UNHEARD: 24, OTHER: 1}))
+    monkeypatch.setenv("EXPECTED_EVERY_HOURS", json.dumps({NEVER_REQUESTED: 24, OTHER: 1}))
     monkeypatch.setenv("RETENTION_DAYS", "1")
     current_settings.cache_clear()
     yield
@@ -48,17 +48,17 @@ def watch(engine: Engine) -> None:
 
 def test_overdue_models_are_noted() -> None:
     """The setting or a request makes a model overdue. Fresh models and those noted for this period are skipped."""
-    late = entry_after(ended("a", 180))
-    engine = engine_with(**{OTHER: late, MODEL: entry_after(waits("a", 200, expected=24), ended("a", 180))})
+    late = entry_after(run_ended("a", 180))
+    engine = engine_with(**{OTHER: late, MODEL: entry_after(run_waits("a", 200, expected=24), run_ended("a", 180))})
     watch(engine)
-    expect = Expect(at=instant(NOW), dataset_id=UNHEARD)
+    expect = Expect(at=instant(NOW), dataset_id=NEVER_REQUESTED)
     note = NoteOverdue(at=instant(NOW), dataset_id=OTHER, fresh_at=at(180), expected_every_hours=1)
     assert sorted(engine.news, key=str) == sorted([expect, note], key=str)
 
 
 def test_a_dead_run_is_removed_and_an_active_one_is_not() -> None:
     """A run with recent news is not even checked."""
-    young, old = entry_after(waits("young", 5)), entry_after(waits("old", 30))
+    young, old = entry_after(run_waits("young", 5)), entry_after(run_waits("old", 30))
     engine = engine_with(**{OTHER: young, MODEL: old})
     watch(engine)
     assert engine.read == [MODEL]
@@ -75,7 +75,9 @@ def test_a_dead_run_is_removed_and_an_active_one_is_not() -> None:
 def test_a_queue_that_cannot_be_read_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     """The log names the model, and the other queues are processed."""
     caplog.set_level(logging.INFO)
-    engine = engine_with(**{MODEL: entry_after(waits("a", 30)), OTHER: entry_after(waits("b", 30), ended("c", 180))})
+    engine = engine_with(
+        **{MODEL: entry_after(run_waits("a", 30)), OTHER: entry_after(run_waits("b", 30), run_ended("c", 180))}
+    )
     engine.bad.add(MODEL)
     watch(engine)
     events = [json.loads(record.getMessage()) for record in caplog.records]
@@ -87,8 +89,8 @@ def test_a_queue_that_cannot_be_read_does_not_stop_the_others(caplog: pytest.Log
 def test_the_purge_removes_old_models(caplog: pytest.LogCaptureFixture) -> None:
     """Models of the setting and models with a run stay. The record of every other model is deleted by its id, before
     the index forgets the model."""
-    old = entry_after(ended("a", 3 * 24 * 60))
-    engine = engine_with(**{MODEL: old, OTHER: old, "x": entry_after(waits("b", 3 * 24 * 60))})
+    old = entry_after(run_ended("a", 3 * 24 * 60))
+    engine = engine_with(**{MODEL: old, OTHER: old, "x": entry_after(run_waits("b", 3 * 24 * 60))})
     purge(engine, caplog)
     keep = (OTHER,) if shard_of(OTHER) == shard_of(MODEL) else ()
     before = instant(NOW - timedelta(days=1))

@@ -23,7 +23,7 @@ def dataset(number: int) -> str:
     return f"22222222-aaaa-bbbb-cccc-{number:012}"
 
 
-def listed(dependencies: dict[str, list[str]], **more: Any) -> list[Json]:
+def model_list(dependencies: dict[str, list[str]], **more: Any) -> list[Json]:
     """The value of `models` for models by name, each with its dependencies."""
     return [
         {"name": name, "datasetId": dataset(number), "dependsOn": before, **more}
@@ -31,7 +31,7 @@ def listed(dependencies: dict[str, list[str]], **more: Any) -> list[Json]:
     ]
 
 
-def parsed(_settings: Settings = ANYWHERE, /, **keys: Any) -> BatchSpec:
+def spec_of(_settings: Settings = ANYWHERE, /, **keys: Any) -> BatchSpec:
     """The batch in a body with the workspace and these keys."""
     return parse_batch({"workspaceId": WORKSPACE, **keys}, _settings)
 
@@ -43,7 +43,7 @@ def state_of(spec: BatchSpec) -> BatchState:
 
 def batch(dependencies: dict[str, list[str]], **keys: Any) -> BatchState:
     """A batch of models by name."""
-    return state_of(parsed(models=listed(dependencies), **keys))
+    return state_of(spec_of(models=model_list(dependencies), **keys))
 
 
 def outcome(status: Final, code: str | None = None) -> RequestOutcome:
@@ -73,7 +73,7 @@ def end(state: BatchState, **ends: Final) -> BatchState:
     return begin(machine.note_ends(state, found))
 
 
-def played(state: BatchState, chance: random.Random, ends: list[Final]) -> tuple[BatchState, list[int]]:
+def play(state: BatchState, chance: random.Random, ends: list[Final]) -> tuple[BatchState, list[int]]:
     """Plays a batch whose models end in any order. Returns the batch, and the numbers of its models in the order of
     their starts."""
     order: list[int] = []

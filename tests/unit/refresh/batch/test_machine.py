@@ -25,8 +25,8 @@ from tests.unit.refresh.batch.batches import (
     dataset,
     end,
     outcome,
-    parsed,
-    played,
+    play,
+    spec_of,
     state_of,
     statuses,
 )
@@ -53,7 +53,7 @@ def ended(state: BatchState) -> BatchState:
 def test_a_workspace_that_cannot_be_listed(answer: Throttled | Unavailable | Broke, code: str, seconds: float) -> None:
     """The batch tries again for as long as an outage may last. The error does not blame Power BI for an exception of
     the app."""
-    state = BatchState(spec=parsed(all=True), read_token="r", cancel_token="c", requested_at=AT)
+    state = BatchState(spec=spec_of(all=True), read_token="r", cancel_token="c", requested_at=AT)
     state, pause = machine.note_unlisted(state, answer, AT)
     assert (state.ended_at, pause) == (None, seconds)
     late = instant(time_of(AT) + timedelta(seconds=state.limits.outage))
@@ -196,7 +196,7 @@ def test_only_transient_failures_free_the_key() -> None:
     transient = machine.note_ends(
         begin(batch({"A": []})), [RequestSeen(number=0, outcome=outcome("Failed", "Throttled"))]
     )
-    spec = parsed(models=[dataset(0)], idempotencyKey="k")
+    spec = spec_of(models=[dataset(0)], idempotencyKey="k")
     for state, free in ((transient, True), (end(begin(batch({"A": []})), A="Failed"), False)):
         found = outcome_of(ended(state))
         assert found is not None
@@ -208,11 +208,11 @@ def test_only_transient_failures_free_the_key() -> None:
 
 def test_a_key_is_one_batch() -> None:
     """A start with a key is a new batch, the same batch in progress, or a conflict."""
-    spec = parsed(models=[dataset(0)], idempotencyKey="k")
+    spec = spec_of(models=[dataset(0)], idempotencyKey="k")
     known = StoredBatch(id="b", engine_status="Running", state=state_of(spec).replace(digests=spec.digests))
     assert decide(spec, None, 3) == NewBatch(4)
     assert decide(spec, known, 1) == SameBatch(known)
-    assert decide(parsed(models=[dataset(1)]), known, 1) == Conflict(["models"])
+    assert decide(spec_of(models=[dataset(1)]), known, 1) == Conflict(["models"])
 
 
 def test_a_terminated_batch_names_the_requests_that_continue() -> None:
@@ -244,7 +244,7 @@ def test_what_completed_before_is_not_refreshed_again() -> None:
 
 def all_models(**keys: object) -> AllModels:
     """All models of a workspace."""
-    source = parsed(all=True, **keys).all_models
+    source = spec_of(all=True, **keys).all_models
     assert source is not None
     return source
 
@@ -299,7 +299,7 @@ def test_every_model_has_one_outcome_whatever_happens(
 ) -> None:
     """A model starts only after its dependencies, and not more models run at a time than allowed."""
     dependencies = {f"m{number}": [f"m{before}" for before in sorted(set(found))] for number, found in enumerate(graph)}
-    state, order = played(
+    state, order = play(
         batch(dependencies, onFailure=on_failure, maxConcurrent=most),
         random.Random(seed),  # noqa: S311
         ends,

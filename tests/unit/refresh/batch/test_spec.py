@@ -13,14 +13,14 @@ from refresh.batch.spec import MAX_MODELS, BatchSpec
 from refresh.batch.stored import PackedBatch, pack, unpack
 from refresh.request.values import BadRequestError
 from refresh.settings import Settings
-from tests.unit.refresh.batch.batches import WORKSPACE, dataset, listed, parsed, state_of
+from tests.unit.refresh.batch.batches import WORKSPACE, dataset, model_list, spec_of, state_of
 
 Json = dict[str, Any]
 
 
 def test_models_have_the_defaults_beside_them_and_options_of_their_own() -> None:
     """A dataset id is enough; it is also the default of the name."""
-    spec = parsed(
+    spec = spec_of(
         refresh={"type": "full"},
         retries=1,
         timeoutMinutes=90,
@@ -37,7 +37,7 @@ def test_models_have_the_defaults_beside_them_and_options_of_their_own() -> None
 def test_dependencies_are_names_in_any_order() -> None:
     """Dependencies are names of models of the batch, even of later ones, or dataset ids. A single dependency needs no
     list."""
-    spec = parsed(
+    spec = spec_of(
         models=[
             {"name": "A", "datasetId": dataset(0), "dependsOn": ["B", "B"]},
             {"name": "B", "datasetId": dataset(1), "dependsOn": dataset(2).upper()},
@@ -49,7 +49,7 @@ def test_dependencies_are_names_in_any_order() -> None:
 
 def test_all_models_of_a_workspace() -> None:
     """A batch of all models has one set of options. A dataset id in `except` is stored in lower case."""
-    spec = parsed(all=True, refresh={"type": "full"}, **{"except": ["Old", dataset(1).upper()]})
+    spec = spec_of(all=True, refresh={"type": "full"}, **{"except": ["Old", dataset(1).upper()]})
     assert spec.models == ()
     assert spec.all_models is not None
     assert (spec.all_models.workspace_id, spec.all_models.without) == (WORKSPACE, ("Old", dataset(1)))
@@ -77,8 +77,8 @@ BAD: list[tuple[Json, str | None, str]] = [
     ({"models": [{"datasetId": dataset(0), "name": ""}]}, "models[0].name", "printable"),
     ({"models": [{"datasetId": dataset(0), "dependsOn": 7}]}, "models[0].dependsOn", "list of names"),
     ({"models": [{"datasetId": dataset(0), "dependsOn": [dataset(1)]}]}, "models[0].dependsOn[0]", "no model"),
-    ({"models": listed({"A": ["A"]})}, "models[0].dependsOn", "A -> A"),
-    ({"models": listed({"A": [], "B": ["D"], "C": ["B"], "D": ["C"]})}, "models[1].dependsOn", "B -> D -> C -> B"),
+    ({"models": model_list({"A": ["A"]})}, "models[0].dependsOn", "A -> A"),
+    ({"models": model_list({"A": [], "B": ["D"], "C": ["B"], "D": ["C"]})}, "models[1].dependsOn", "B -> D -> C -> B"),
     ({"models": ONE, "onFailure": "explode"}, "onFailure", "continue, stop"),
     ({"models": ONE, "maxConcurrent": 0}, "maxConcurrent", "from 1 to 100"),
     ({"models": ONE, "maxConcurrent": 101}, "maxConcurrent", "100"),
@@ -99,7 +99,7 @@ BAD: list[tuple[Json, str | None, str]] = [
 def test_what_cannot_be_served_is_refused_with_its_path(keys: Json, target: str | None, words: str) -> None:
     """The message says what is wrong, the target says where."""
     with pytest.raises(BadRequestError) as caught:
-        parsed(**keys)
+        spec_of(**keys)
     assert caught.value.target == target
     assert words in caught.value.message
     assert caught.value.message.endswith(".")
@@ -110,7 +110,7 @@ def test_a_workspace_that_is_not_allowed_has_the_path_of_its_model() -> None:
     settings = Settings.from_environment({"ALLOWED_WORKSPACES": WORKSPACE})
     other = {"datasetId": dataset(1), "workspaceId": dataset(9)}
     with pytest.raises(BadRequestError) as caught:
-        parsed(settings, models=[dataset(0), other])
+        spec_of(settings, models=[dataset(0), other])
     assert (caught.value.code, caught.value.target) == ("WorkspaceNotAllowed", "models[1].workspaceId")
 
 
@@ -118,7 +118,7 @@ def test_a_long_cycle_is_shortened() -> None:
     """The message shows only the beginning and the end of a long cycle, so it stays readable."""
     ring = {f"m{number}": [f"m{(number + 1) % 400}"] for number in range(400)}
     with pytest.raises(BadRequestError, match=r"m0 -> m1 .* \(\d+ more\) .* -> m0") as caught:
-        parsed(models=listed(ring))
+        spec_of(models=model_list(ring))
     assert len(caught.value.message) < 500
 
 
@@ -154,7 +154,7 @@ def test_a_chain_of_all_models_is_no_cycle() -> None:
 def test_a_batch_survives_being_stored(count: int, own: bool) -> None:
     """A small batch is stored as plain JSON, a large batch is compressed."""
     more: Json = {"refresh": {"type": "full", "objects": [{"table": "Sales"}]}} if own else {}
-    spec = parsed(models=listed({f"model {number}": [] for number in range(count)}, **more), caller={"a": "b"})
+    spec = spec_of(models=model_list({f"model {number}": [] for number in range(count)}, **more), caller={"a": "b"})
     state = state_of(spec)
     packed = pack(state)
     assert unpack(decode(encode(packed), PackedBatch)) == state
@@ -166,14 +166,14 @@ def test_a_large_batch_stays_small_where_it_is_kept() -> None:
     names = {
         f"Model of department {number}": [f"Model of department {number - 1}"][: number % 2] for number in range(500)
     }
-    state = state_of(parsed(models=listed(names, refresh={"type": "full"})))
+    state = state_of(spec_of(models=model_list(names, refresh={"type": "full"})))
     assert len(pack(state).packed) < 30_000
 
 
 def test_what_batches_under_one_key_have_to_agree_on() -> None:
     """Batches with one key have to agree on what is refreshed, not on how long the caller waits."""
-    one = parsed(models=ONE)
-    assert one.digests == parsed(models=ONE, onFailure="stop", maxConcurrent=2, caller={"a": "b"}).digests
-    other = parsed(models=[{"datasetId": dataset(0), "refresh": {"type": "full"}}])
+    one = spec_of(models=ONE)
+    assert one.digests == spec_of(models=ONE, onFailure="stop", maxConcurrent=2, caller={"a": "b"}).digests
+    other = spec_of(models=[{"datasetId": dataset(0), "refresh": {"type": "full"}}])
     assert [key for key, digest in one.digests.items() if digest != other.digests[key]] == ["models"]
     assert one.fingerprint != other.fingerprint

@@ -138,11 +138,11 @@ def test_secrets_are_not_shown(text: str, secret: str) -> None:
 
 @given(*[st.text()] * 6)
 def test_texts_of_others_stay_in_one_line(
-    detail: str, table: str, code: str, model: str, workspace: str, own: str
+    detail: str, table: str, code: str, model: str, workspace: str, error_code: str
 ) -> None:
     """Line breaks and control characters are removed, because they could forge log lines."""
     names = ModelNames(model=model, workspace=workspace)
-    error = failure(own or "RefreshFailed", MODEL, detail=detail, table=table, service_code=code, names=names)
+    error = failure(error_code or "RefreshFailed", MODEL, detail=detail, table=table, service_code=code, names=names)
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", error.message)
     assert len(error.message) <= 500
 

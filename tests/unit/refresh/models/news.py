@@ -21,8 +21,8 @@ def at(minutes: float) -> str:
     return instant(NOW - timedelta(minutes=minutes))
 
 
-def waits(run: str, minutes: float, *, incarnation: int = 1, expected: float | None = None) -> RunWaits:
-    """A run waits."""
+def run_waits(run: str, minutes: float, *, incarnation: int = 1, expected: float | None = None) -> RunWaits:
+    """The news that a run waits."""
     return RunWaits(
         at=at(minutes),
         dataset_id=MODEL,
@@ -36,8 +36,8 @@ def waits(run: str, minutes: float, *, incarnation: int = 1, expected: float | N
     )
 
 
-def refreshes(run: str, minutes: float) -> RunRefreshes:
-    """A run refreshes."""
+def run_refreshes(run: str, minutes: float) -> RunRefreshes:
+    """The news that a run refreshes."""
     return RunRefreshes(
         at=at(minutes),
         dataset_id=MODEL,
@@ -50,10 +50,10 @@ def refreshes(run: str, minutes: float) -> RunRefreshes:
     )
 
 
-def ended(
+def run_ended(
     run: str, minutes: float, status: Status = "Completed", *, took: float = 10, loads: bool = True, requests: int = 1
 ) -> RunEnded:
-    """A run ended, and its refresh took this many minutes."""
+    """The news that a run ended. Its refresh took this many minutes."""
     outcome = Outcome(
         status=status,
         refresh_id=f"refresh of {run}",

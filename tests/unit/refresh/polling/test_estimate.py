@@ -27,16 +27,16 @@ def sales(partition: str | None = None, mode: CommitMode | None = None) -> Refre
     return RefreshOptions(commit_mode=mode, objects=(TableRef("Sales", partition),))
 
 
-def row(kind: str, seconds: float | None, status: str = "Completed", number: int = 0) -> RefreshRow:
+def row(refresh_type: str, seconds: float | None, status: str = "Completed", number: int = 0) -> RefreshRow:
     """A row of the history. It has no end if `seconds` is None."""
     end = None if seconds is None else NOON + timedelta(seconds=seconds)
-    return RefreshRow(f"r{number}", kind, status, start=NOON, end=end)
+    return RefreshRow(f"r{number}", refresh_type, status, start=NOON, end=end)
 
 
-def read(number: int, *objects: tuple[str, str], kind: str = "Full", commit: str | None = None) -> RefreshRow:
+def read(number: int, *objects: tuple[str, str], type_: str = "Full", commit: str | None = None) -> RefreshRow:
     """An enhanced refresh read by its id."""
     listed = tuple(RefreshObject(table, partition, "Completed") for table, partition in objects)
-    return RefreshRow(f"r{number}", "ViaEnhancedApi", "Completed", type=kind, commit_mode=commit, objects=listed)
+    return RefreshRow(f"r{number}", "ViaEnhancedApi", "Completed", type=type_, commit_mode=commit, objects=listed)
 
 
 def enhanced(*seconds: float) -> list[RefreshRow]:
@@ -44,10 +44,10 @@ def enhanced(*seconds: float) -> list[RefreshRow]:
     return [row("ViaEnhancedApi", took, number=number) for number, took in enumerate(seconds)]
 
 
-@pytest.mark.parametrize("kind", ["ViaApi", "Scheduled", "OnDemand", "onDemand"])
-def test_standard_refreshes_are_alike_however_they_were_started(kind: str) -> None:
+@pytest.mark.parametrize("refresh_type", ["ViaApi", "Scheduled", "OnDemand", "onDemand"])
+def test_standard_refreshes_are_alike_however_they_were_started(refresh_type: str) -> None:
     """Standard refreshes of all kinds count, because each refreshes the whole model."""
-    assert of_standard([row(kind, 100), row("ViaApi", 200)]) == (100, 200)
+    assert of_standard([row(refresh_type, 100), row("ViaApi", 200)]) == (100, 200)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_the_kind_of_an_external_refresh_must_be_known() -> None:
     scope."""
     rows = [*enhanced(100, 100, 100), row("Scheduled", 50)]
     assert of_blocker(rows, row("OnDemand", None, "Unknown")) == (50,)
-    for kind in ("ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"):
-        assert of_blocker(rows, row(kind, None, "Unknown")) == ()
+    for refresh_type in ("ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"):
+        assert of_blocker(rows, row(refresh_type, None, "Unknown")) == ()
 
 
 def test_only_a_few_enhanced_refreshes_are_read_and_only_if_that_saves_calls() -> None:
@@ -104,7 +104,7 @@ def test_enhanced_refreshes_count_if_they_were_of_the_same_objects() -> None:
     details = [
         read(0, ("Sales", "2025"), ("Sales", "2026")),
         read(1, ("Sales", "2026"), ("DimDate", "DimDate")),
-        read(2, ("Sales", "2026"), kind="DataOnly"),
+        read(2, ("Sales", "2026"), type_="DataOnly"),
         read(3, ("Sales", "2026"), commit="PartialBatch"),
         read(4, ("DimDate", "DimDate")),
     ]
@@ -137,7 +137,7 @@ def test_if_all_refreshes_that_were_read_are_alike_earlier_ones_count_too() -> N
     rows = enhanced(600, 610, 620, 630, 640, 700, 100, 650, 9_000)
     details = [read(number, ("Sales", "a")) for number in range(MAX_READ)]
     assert of_enhanced(rows, FULL, details) == (600, 610, 620, 630, 640, 700, 650)
-    mixed = [*details[:4], read(4, ("Sales", "a"), kind="Calculate")]
+    mixed = [*details[:4], read(4, ("Sales", "a"), type_="Calculate")]
     assert of_enhanced(rows, FULL, mixed) == (600, 610, 620, 630)
 
 

@@ -51,7 +51,7 @@ A = TypeVar("A")
 SCOPES: dict[str, Scope] = {"whole": WHOLE, "sales": SALES, "dates": DATES, "model": MODEL}
 
 
-def does(refresh: Scope, request: Scope) -> bool:
+def covers(refresh: Scope, request: Scope) -> bool:
     """Whether a refresh has all objects of a request."""
     if refresh.refresh is None or request.refresh is None:
         return refresh == request
@@ -78,7 +78,7 @@ class Caller:
 
 
 @dataclass
-class Incarnation:
+class Runner:
     """An orchestration of a run, with its data. A `dead` one may still send late duplicates."""
 
     run: str
@@ -101,17 +101,17 @@ class Incarnation:
         return Holder(run=self.run, incarnation=self.incarnation, token=self.token)
 
 
-class Queue(RuleBasedStateMachine):
+class QueueMachine(RuleBasedStateMachine):
     """A queue and all senders of its operations."""
 
     def __init__(self) -> None:
         super().__init__()
         self.desk = Desk()
         self.callers: list[Caller] = []
-        self.lives: list[Incarnation] = []
+        self.runners: list[Runner] = []
         self.to_start: list[Turn] = []
         self.sent: list[tuple[datetime, Operation[Any]]] = []
-        self.outcomes: dict[str, tuple[Incarnation, str | None]] = {}
+        self.outcomes: dict[str, tuple[Runner, str | None]] = {}
         self.order: list[str] = []
         self.returned: set[str] = set()
 
@@ -156,28 +156,28 @@ class Queue(RuleBasedStateMachine):
         """Checks that the outcome is one for this caller, and that the caller enrolled in time for it."""
         assert caller.end is None
         caller.end, caller.over, caller.ended_at = answer, True, self.desk.now
-        life, late_after = self.outcomes[answer.run]
-        assert answer.run == caller.run == life.run
-        assert caller.name in life.shared
+        runner, late_after = self.outcomes[answer.run]
+        assert answer.run == caller.run == runner.run
+        assert caller.name in runner.shared
         scope = SCOPES[caller.scope]
-        assert does(life.scope, scope), "a refresh of less than the request's scope"
+        assert covers(runner.scope, scope), "a refresh of less than the request's scope"
         table = answer.outcome.error and answer.outcome.error.table
-        if table and not does(scope, life.scope):
+        if table and not covers(scope, runner.scope):
             assert scope.refresh is not None
             assert scope.refresh.objects == (TableRef(table),), "a failure of another request's table"
         assert late_after is None or caller.since <= late_after
-        assert answer.outcome.refresh_id == life.refresh
+        assert answer.outcome.refresh_id == runner.refresh
 
-    def tell(self, life: Incarnation, operation: Operation[A]) -> A:
+    def tell(self, runner: Runner, operation: Operation[A]) -> A:
         """Sends an operation of an orchestration of a run. If the orchestration is superseded, it ends."""
         answer = self.send(operation)
         if isinstance(answer, Superseded):
-            life.dead = True
+            runner.dead = True
         return answer
 
-    def awake(self, *, claimed: bool = True) -> list[Incarnation]:
+    def awake(self, *, claimed: bool = True) -> list[Runner]:
         """The orchestrations that may act now."""
-        return [life for life in self.lives if not life.dead and life.claimed is claimed]
+        return [runner for runner in self.runners if not runner.dead and runner.claimed is claimed]
 
     def waiting(self) -> list[Caller]:
         """The callers that have not ended."""
@@ -236,8 +236,8 @@ class Queue(RuleBasedStateMachine):
         caller = data.draw(st.sampled_from(self.callers))
         self.send(AskToLeave(at=self.desk.at, request=caller.name))
         if not caller.over:
-            stands = self.desk.queue.run_of(caller.name)
-            assert stands is None or stands.members[caller.name].leaving
+            run = self.desk.queue.run_of(caller.name)
+            assert run is None or run.members[caller.name].leaving
 
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
@@ -277,7 +277,7 @@ class Queue(RuleBasedStateMachine):
         """Starts a run, as the queue told a request or an ended run to do. A run may be started twice, or again after
         its end."""
         turn = data.draw(st.sampled_from(self.to_start))
-        self.lives.append(Incarnation(turn.run, turn.incarnation, f"life-{len(self.lives)}"))
+        self.runners.append(Runner(turn.run, turn.incarnation, f"life-{len(self.runners)}"))
 
     @rule(
         steps=st.integers(1, 5),
@@ -291,20 +291,20 @@ class Queue(RuleBasedStateMachine):
             if not self.desk.runs:
                 return
             run = self.desk.runs[0]
-            life = next((life for life in self.awake() if life.run == run.id), None)
-            if life is None:
+            runner = next((runner for runner in self.awake() if runner.run == run.id), None)
+            if runner is None:
                 if run.token is None:
-                    self.claim(Incarnation(run.id, run.incarnation, f"life-{len(self.lives)}"))
+                    self.claim(Runner(run.id, run.incarnation, f"life-{len(self.runners)}"))
                 return
-            if not life.closed:
-                self.close(life)
-            elif life.refresh is None and not life.shared & {caller.name for caller in self.waiting()}:
-                self.drop(life)
+            if not runner.closed:
+                self.close(runner)
+            elif runner.refresh is None and not runner.shared & {caller.name for caller in self.waiting()}:
+                self.drop(runner)
                 return
-            elif life.refresh is None:
-                self.record(life, adopted=adopted)
+            elif runner.refresh is None:
+                self.record(runner, adopted=adopted)
             else:
-                self.finish(life, lateness, None if life.adopted else table)
+                self.finish(runner, lateness, None if runner.adopted else table)
                 return
 
     @precondition(lambda self: self.awake(claimed=False))
@@ -313,84 +313,89 @@ class Queue(RuleBasedStateMachine):
         """An orchestration claims its run. Another orchestration may have the run, or the run may have ended."""
         self.claim(data.draw(st.sampled_from(self.awake(claimed=False))))
 
-    def claim(self, life: Incarnation) -> None:
+    def claim(self, runner: Runner) -> None:
         """An orchestration claims its run. Only one orchestration of each incarnation gets the run, with the queue's
         state of it."""
-        if life not in self.lives:
-            self.lives.append(life)
-        answer = self.tell(life, Claim(at=self.desk.at, holder=life.holder))
-        life.claimed = True
+        if runner not in self.runners:
+            self.runners.append(runner)
+        answer = self.tell(runner, Claim(at=self.desk.at, holder=runner.holder))
+        runner.claimed = True
         if isinstance(answer, Claimed):
-            rivals = [other for other in self.awake() if other is not life and other.run == life.run]
-            assert [rival for rival in rivals if rival.incarnation == life.incarnation] == []
-            assert not self.desk.claim(life.run, incarnation=life.incarnation, token="twin")
-            life.permit, life.closed = answer.permit, answer.closed
-            life.refresh, life.adopted = answer.refresh_id, answer.adopted
-            life.shared = {*self.desk.runs[0].members} if life.closed else set()
-            life.scope = answer.scope
+            rivals = [other for other in self.awake() if other is not runner and other.run == runner.run]
+            assert [rival for rival in rivals if rival.incarnation == runner.incarnation] == []
+            assert not self.desk.claim(runner.run, incarnation=runner.incarnation, token="twin")
+            runner.permit, runner.closed = answer.permit, answer.closed
+            runner.refresh, runner.adopted = answer.refresh_id, answer.adopted
+            runner.shared = {*self.desk.runs[0].members} if runner.closed else set()
+            runner.scope = answer.scope
 
-    def close(self, life: Incarnation) -> None:
+    def close(self, runner: Runner) -> None:
         """The run closes, so no request joins any more."""
-        operation = Close(at=self.desk.at, holder=life.holder, permit=life.permit + 1, look=LOOK)
-        answer = self.tell(life, operation)
+        operation = Close(at=self.desk.at, holder=runner.holder, permit=runner.permit + 1, look=LOOK)
+        answer = self.tell(runner, operation)
         if isinstance(answer, Closed):
-            life.permit, life.closed, life.scope = life.permit + 1, True, answer.scope
-            life.shared = {*self.desk.runs[0].members}
-            assert life.shared
+            runner.permit, runner.closed, runner.scope = runner.permit + 1, True, answer.scope
+            runner.shared = {*self.desk.runs[0].members}
+            assert runner.shared
 
-    def record(self, life: Incarnation, *, adopted: bool) -> None:
+    def record(self, runner: Runner, *, adopted: bool) -> None:
         """The run reports its refresh."""
         name = f"refresh-{len(self.sent)}"
         operation = Record(
             at=self.desk.at,
-            holder=life.holder,
-            permit=life.permit,
+            holder=runner.holder,
+            permit=runner.permit,
             refresh_id=name,
             adopted=adopted,
             posted_at=self.desk.at,
         )
-        if isinstance(self.tell(life, operation), Recorded):
-            life.refresh, life.adopted = name, adopted
+        if isinstance(self.tell(runner, operation), Recorded):
+            runner.refresh, runner.adopted = name, adopted
 
-    def drop(self, life: Incarnation) -> None:
+    def drop(self, runner: Runner) -> None:
         """The run reports that none of its requests is active."""
-        requests = tuple(sorted(life.shared))
-        operation = Drop(at=self.desk.at, holder=life.holder, permit=life.permit, requests=requests)
-        assert isinstance(self.tell(life, operation), Superseded)
+        requests = tuple(sorted(runner.shared))
+        operation = Drop(at=self.desk.at, holder=runner.holder, permit=runner.permit, requests=requests)
+        assert isinstance(self.tell(runner, operation), Superseded)
 
-    @precondition(lambda self: any(life.closed for life in self.awake()))
+    @precondition(lambda self: any(runner.closed for runner in self.awake()))
     @rule(data=st.data())
     def a_run_reopens(self, data: st.DataObject) -> None:
         """The run opens again. Its POST was refused, its refresh was dropped, or an external refresh failed."""
-        life = data.draw(st.sampled_from([life for life in self.awake() if life.closed]))
-        if self.tell(life, Reopen(at=self.desk.at, holder=life.holder, permit=life.permit)) == Done():
-            life.closed, life.refresh, life.adopted, life.shared = False, None, False, set()
+        runner = data.draw(st.sampled_from([runner for runner in self.awake() if runner.closed]))
+        if self.tell(runner, Reopen(at=self.desk.at, holder=runner.holder, permit=runner.permit)) == Done():
+            runner.closed, runner.refresh, runner.adopted, runner.shared = False, None, False, set()
 
-    @precondition(lambda self: any(life.closed and not life.refresh for life in self.awake()))
+    @precondition(lambda self: any(runner.closed and not runner.refresh for runner in self.awake()))
     @rule(data=st.data())
     def an_execution_gives_the_run_up(self, data: st.DataObject) -> None:
         """An execution that has not posted gives the run up. If another one took the permit, the run has to search for
         its refresh."""
-        life = data.draw(st.sampled_from([life for life in self.awake() if life.closed and not life.refresh]))
+        runner = data.draw(st.sampled_from([runner for runner in self.awake() if runner.closed and not runner.refresh]))
         execution = data.draw(st.sampled_from(["x1", "x2", "x3"]))
         before = self.desk.runs[0]
-        operation = Reopen(at=self.desk.at, holder=life.holder, permit=life.permit, execution=execution)
-        answer = self.tell(life, operation)
+        operation = Reopen(at=self.desk.at, holder=runner.holder, permit=runner.permit, execution=execution)
+        answer = self.tell(runner, operation)
         if isinstance(answer, PermitTaken):
             assert before.execution not in (None, execution)
             assert self.desk.runs[0] == before
         elif answer == Done():
-            life.closed, life.shared = False, set()
+            runner.closed, runner.shared = False, set()
 
-    @precondition(lambda self: any(life.closed for life in self.lives))
+    @precondition(lambda self: any(runner.closed for runner in self.runners))
     @rule(data=st.data(), returns=st.booleans())
     def an_execution_takes_or_returns_the_permit(self, data: st.DataObject, returns: bool) -> None:
         """At most one execution has the permit, and never one that has returned it, in any order of operations."""
-        life = data.draw(st.sampled_from([life for life in self.lives if life.closed]))
+        runner = data.draw(st.sampled_from([runner for runner in self.runners if runner.closed]))
         name = data.draw(st.sampled_from(["x1", "x2", "x3"]))
-        unique = f"{life.run}/{life.permit}/{name}"
+        unique = f"{runner.run}/{runner.permit}/{name}"
         before = self.desk.runs[0].execution if self.desk.runs else None
-        fields: dict[str, Any] = {"at": self.desk.at, "holder": life.holder, "permit": life.permit, "execution": name}
+        fields: dict[str, Any] = {
+            "at": self.desk.at,
+            "holder": runner.holder,
+            "permit": runner.permit,
+            "execution": name,
+        }
         if returns:
             self.send(ReturnPermit(**fields))
             self.returned.add(unique)
@@ -403,19 +408,21 @@ class Queue(RuleBasedStateMachine):
         assert run.execution in ({before, None} if returns else {before, name})
         assert (run.execution is None) == (run.permit_taken_at is None)
 
-    def finish(self, life: Incarnation, lateness: bool, table: str | None = None) -> None:
+    def finish(self, runner: Runner, lateness: bool, table: str | None = None) -> None:
         """The run ends. `lateness`: if its refresh was adopted, requests of the last minute are late. `table`: the
         failed one."""
-        late_after = instant(self.desk.now - timedelta(minutes=1)) if lateness and life.adopted else None
-        outcome = Outcome(status="Completed", refresh_id=life.refresh)
+        late_after = instant(self.desk.now - timedelta(minutes=1)) if lateness and runner.adopted else None
+        outcome = Outcome(status="Completed", refresh_id=runner.refresh)
         if table:
-            outcome = failed(refresh_id=life.refresh, table=table)
-        if any(run.is_held_by(life.holder) for run in self.desk.runs):
-            assert life.run not in self.outcomes
-            self.outcomes[life.run] = (life, late_after)
-        answer = self.tell(life, Finish(at=self.desk.at, holder=life.holder, outcome=outcome, late_after=late_after))
+            outcome = failed(refresh_id=runner.refresh, table=table)
+        if any(run.is_held_by(runner.holder) for run in self.desk.runs):
+            assert runner.run not in self.outcomes
+            self.outcomes[runner.run] = (runner, late_after)
+        answer = self.tell(
+            runner, Finish(at=self.desk.at, holder=runner.holder, outcome=outcome, late_after=late_after)
+        )
         assert isinstance(answer, Finished)
-        life.dead = True
+        runner.dead = True
         assert answer.next is None or answer.next.run == self.desk.runs[0].id
         # runs made for members of the ended run are ordered by the time of their enrolment
         runs = self.desk.runs
@@ -427,17 +434,17 @@ class Queue(RuleBasedStateMachine):
                 )
                 self.order.insert(len(self.order) if later is None else later, run.id)
         for caller in self.waiting():
-            stands = self.desk.queue.run_of(caller.name)
-            if stands is not None and caller.run == life.run and life.run in self.outcomes:
-                caller.run = stands.id
+            current = self.desk.queue.run_of(caller.name)
+            if current is not None and caller.run == runner.run and runner.run in self.outcomes:
+                caller.run = current.id
 
     @precondition(lambda self: self.awake())
     @rule(data=st.data())
     def a_run_dies(self, data: st.DataObject) -> None:
         """The orchestration of a run dies, and a request finds this out."""
-        life = data.draw(st.sampled_from(self.awake()))
-        life.dead = True
-        self.send(Restart(at=self.desk.at, turn=Turn(run=life.run, incarnation=life.incarnation)))
+        runner = data.draw(st.sampled_from(self.awake()))
+        runner.dead = True
+        self.send(Restart(at=self.desk.at, turn=Turn(run=runner.run, incarnation=runner.incarnation)))
 
     @precondition(lambda self: not self.waiting() and self.desk.runs)
     @rule()
@@ -445,7 +452,7 @@ class Queue(RuleBasedStateMachine):
         """The timer sweeps a queue without active requests, and without an orchestration that could continue its
         run."""
         active = self.desk.runs[0]
-        if any((life.run, life.incarnation) == (active.id, active.incarnation) for life in self.awake()):
+        if any((runner.run, runner.incarnation) == (active.id, active.incarnation) for runner in self.awake()):
             return
         members = tuple(request for run in self.desk.runs for request in run.members)
         self.send(Sweep(at=self.desk.at, requests=members, dead=active.turn))
@@ -481,16 +488,16 @@ class Queue(RuleBasedStateMachine):
     def at_most_one_orchestration_may_post(self) -> None:
         """With any tokens and permits, at most one orchestration may post."""
         queue = self.desk.queue
-        permitted = [life for life in self.lives if queue.permitted(life.holder, life.permit)]
+        permitted = [runner for runner in self.runners if queue.permitted(runner.holder, runner.permit)]
         assert len(permitted) <= 1
 
     @invariant()
     def no_request_joins_a_closed_run(self) -> None:
         """A request that joined a closed run could have come after the POST."""
         run = self.desk.runs[0] if self.desk.runs else None
-        for life in self.awake():
-            if run and life.closed and run.is_held_by(life.holder) and run.permit == life.permit:
-                assert {*run.members} <= life.shared
+        for runner in self.awake():
+            if run and runner.closed and run.is_held_by(runner.holder) and run.permit == runner.permit:
+                assert {*run.members} <= runner.shared
 
     @invariant()
     def runs_keep_their_order(self) -> None:
@@ -538,16 +545,16 @@ class Queue(RuleBasedStateMachine):
     def carry_through(self) -> None:
         """Takes the active run to its end."""
         active = self.desk.runs[0]
-        life = Incarnation(active.id, active.incarnation, f"last-{len(self.sent)}", claimed=True)
-        answer = self.tell(life, Claim(at=self.desk.at, holder=life.holder))
+        runner = Runner(active.id, active.incarnation, f"last-{len(self.sent)}", claimed=True)
+        answer = self.tell(runner, Claim(at=self.desk.at, holder=runner.holder))
         assert isinstance(answer, Claimed)
-        life.permit, life.refresh, life.scope = answer.permit, answer.refresh_id, answer.scope
-        life.closed, life.shared = answer.closed, {*active.members}
-        if not life.closed:
-            self.close(life)
-        if life.refresh is None:
-            self.record(life, adopted=False)
-        self.finish(life, lateness=False)
+        runner.permit, runner.refresh, runner.scope = answer.permit, answer.refresh_id, answer.scope
+        runner.closed, runner.shared = answer.closed, {*active.members}
+        if not runner.closed:
+            self.close(runner)
+        if runner.refresh is None:
+            self.record(runner, adopted=False)
+        self.finish(runner, lateness=False)
 
 
 def without_time(queue: Any) -> Any:
@@ -561,5 +568,5 @@ def without_next(answer: Ended | Left | None) -> Ended | Left | None:
     return replace(answer, next=None) if isinstance(answer, Left) else answer
 
 
-TestQueue = Queue.TestCase
+TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(stateful_step_count=30, phases=set(Phase) - {Phase.explain})

@@ -8,7 +8,7 @@ from tests.unit.refresh.queue.queues import LOOK, Desk
 BOTH = ModelNames(model="Sales", workspace="Finance")
 
 
-def named(desk: Desk, names: ModelNames = BOTH) -> None:
+def close_with_names(desk: Desk, names: ModelNames = BOTH) -> None:
     """The run of request `a` closes and reports these names."""
     desk.do(Close(at=desk.at, holder=desk.holder("a-r1"), permit=1, look=LOOK, names=names))
 
@@ -20,7 +20,7 @@ def test_every_answer_to_a_request_has_the_names() -> None:
     desk.enrolled("b")
     desk.enrolled("c")
     assert desk.claimed("a-r1").names == ModelNames()
-    named(desk)
+    close_with_names(desk)
     assert desk.enrolled("a").names == BOTH
     assert desk.left("b").names == BOTH
     assert desk.left("b").names == BOTH, "repeated"
@@ -35,7 +35,7 @@ def test_the_next_run_gets_them() -> None:
     desk.enrolled("a")
     assert desk.claim("a-r1")
     desk.do(WaitBehind(at=desk.at, holder=desk.holder("a-r1"), refresh=ExternalRefresh(refresh_id="x"), names=BOTH))
-    named(desk, ModelNames(model="Sales 2"))
+    close_with_names(desk, ModelNames(model="Sales 2"))
     desk.record("a-r1")
     desk.enrolled("b")
     desk.finish("a-r1")
@@ -47,7 +47,7 @@ def test_names_do_not_prevent_the_deletion_of_a_queue() -> None:
     desk = Desk()
     desk.enrolled("a")
     assert desk.claim("a-r1")
-    named(desk)
+    close_with_names(desk)
     desk.record("a-r1")
     desk.finish("a-r1")
     desk.ended("a")

@@ -97,10 +97,10 @@ def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) ->
                 fields: Any = {"at": desk.at, "holder": desk.holder(RUN), "permit": 1, "execution": name}
                 operation: Operation[Any] = TakePermit(**fields) if kind == "take" else ReturnPermit(**fields)
                 desk.do(operation)
-            has_it = desk.runs[0].execution
-            assert has_it not in returning
+            holder = desk.runs[0].execution
+            assert holder not in returning
             if len(returning) < 2 and twice:
-                assert has_it in {"first", "second"} - returning
+                assert holder in {"first", "second"} - returning
 
 
 def test_a_new_permit_is_free(desk: Desk) -> None:

@@ -100,11 +100,11 @@ def test_a_request_that_got_the_outcome_by_notification_has_collected_it(desk: D
     assert [*desk.queue.departed] == []
 
 
-@pytest.mark.parametrize("strange", [{"token": "another"}, {"attempt": 2}])
-def test_another_incarnation_collects_nothing(desk: Desk, strange: dict[str, Any]) -> None:
+@pytest.mark.parametrize("other_sender", [{"token": "another"}, {"attempt": 2}])
+def test_another_incarnation_collects_nothing(desk: Desk, other_sender: dict[str, Any]) -> None:
     """Another incarnation, or a late duplicate of an earlier attempt, does not collect the outcome of this attempt."""
     desk.finish(desk.posted("a"))
-    desk.collected("a", **strange)
+    desk.collected("a", **other_sender)
     assert [[*ended.uncollected] for ended in desk.queue.ended] == [["a"]]
 
 

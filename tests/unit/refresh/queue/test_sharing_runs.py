@@ -284,7 +284,7 @@ def test_objects_of_a_few_scopes_are_stored(desk: Desk) -> None:
     assert len(desk.queue.known_objects) == MAX_KNOWN_OBJECTS
 
 
-def known(desk: Desk, request: str) -> str:
+def store_objects(desk: Desk, request: str) -> str:
     """Stores the objects of a refresh, and lets all other entries of the queue expire."""
     run = desk.enrolled(request, scope=enhanced(request)).run
     desk.post(run)
@@ -295,9 +295,9 @@ def known(desk: Desk, request: str) -> str:
 
 def test_objects_are_stored_for_sixty_days(desk: Desk) -> None:
     """The sixty days are counted from the last enhanced refresh. Then the queue is deleted."""
-    known(desk, "a")
+    store_objects(desk, "a")
     desk.later(days=59)
-    at = known(desk, "b")
+    at = store_objects(desk, "b")
     desk.later(days=59).tidy()
     assert (len(desk.queue.known_objects), desk.queue.objects_at) == (2, at)
     desk.later(days=2).tidy()
@@ -308,7 +308,7 @@ def test_objects_are_stored_for_sixty_days(desk: Desk) -> None:
 def test_objects_that_older_code_kept_are_known_from_now_on(desk: Desk, at: str) -> None:
     """Older code stored no time with the objects, so their sixty days begin now. A time from a wrong clock does not
     count."""
-    known(desk, "a")
+    store_objects(desk, "a")
     desk.stored = {**desk.stored, "objects_at": at}
     desk.later(days=1).tidy()
     assert desk.queue.objects_at == desk.at

@@ -119,7 +119,7 @@ def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
     assert callback().failed(NOW).pause(99_999) == LONGEST_PAUSE
 
 
-AGAIN, ENDED, REFUSED = (NotDelivered(kind=kind, response="HTTP") for kind in ("again", "gone", "refused"))
+AGAIN, FINAL, REFUSED = (NotDelivered(kind=kind, response="HTTP") for kind in ("again", "gone", "refused"))
 
 
 def test_the_app_gives_up_after_a_day() -> None:
@@ -133,7 +133,7 @@ def test_the_app_gives_up_after_a_day() -> None:
 def test_a_refusal_ends_the_callback() -> None:
     """A refusal is retried only in the first five minutes, because a receiver may not listen yet."""
     state = callback().failed(NOW)
-    assert state.final(ENDED, NOW)
+    assert state.final(FINAL, NOW)
     assert not state.final(REFUSED, NOW + timedelta(minutes=4, seconds=59))
     assert state.final(REFUSED, NOW + timedelta(minutes=5))
     assert not state.final(AGAIN, NOW + timedelta(minutes=5))

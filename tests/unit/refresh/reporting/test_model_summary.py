@@ -14,7 +14,7 @@ from refresh.reporting.model_summary import span, summary
 from refresh.reporting.models import KnownModel
 from refresh.run.status import RunStatus
 from refresh.times import instant
-from tests.unit.refresh.models.news import MODEL, NOW, at, ended, entry_after
+from tests.unit.refresh.models.news import MODEL, NOW, at, entry_after, run_ended
 
 NOTHING = RunStatus()
 WAITING = Active(run_id="r", incarnation=1, since=at(12), status="WaitingForIdle", requests=1, at=at(0))
@@ -65,9 +65,9 @@ def test_refreshing() -> None:
     """The sentence has the duration, the usual duration, and whether the refresh is late. If there is an estimate, it
     is used."""
     assert sentence(active=REFRESHING) == "Refreshing for 12 min."
-    assert sentence(ended("a", 600, took=15), active=REFRESHING) == "Refreshing for 12 min (usually 15 min)."
+    assert sentence(run_ended("a", 600, took=15), active=REFRESHING) == "Refreshing for 12 min (usually 15 min)."
     estimate = RunStatus(expected_end=at(12 - 5))
-    assert sentence(ended("a", 600, took=15), active=REFRESHING, run=estimate) == (
+    assert sentence(run_ended("a", 600, took=15), active=REFRESHING, run=estimate) == (
         "Refreshing for 12 min (usually 5 min), so 7 min longer than usual."
     )
     assert sentence(active=REFRESHING, behind=1).endswith("12 min; 1 more request waits for the next refresh.")
@@ -80,28 +80,28 @@ def test_refreshing() -> None:
 def test_failing() -> None:
     """The sentence has the number of failures in a row, the time and the cause, even while the next refresh is
     running."""
-    assert sentence(ended("a", 60, "Failed")) == (
+    assert sentence(run_ended("a", 60, "Failed")) == (
         "The last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
     )
-    failures = [ended(f"f{number}", 400 - number, "Failed") for number in range(3)]
+    failures = [run_ended(f"f{number}", 400 - number, "Failed") for number in range(3)]
     assert sentence(*failures).startswith("3 refreshes in a row failed, the latest 6 h ago: Semantic model ")
     assert sentence(*failures, active=REFRESHING).startswith("Refreshing for 12 min; 3 refreshes in a row failed")
-    assert sentence(*failures, ended("c", 30, "Cancelled")) == (
+    assert sentence(*failures, run_ended("c", 30, "Cancelled")) == (
         "3 refreshes in a row failed; the most recent refresh was cancelled 30 min ago."
     )
-    assert sentence(failures[0], ended("c", 30, "Cancelled")) == (
+    assert sentence(failures[0], run_ended("c", 30, "Cancelled")) == (
         "A refresh failed; the most recent refresh was cancelled 30 min ago."
     )
 
 
 def test_overdue() -> None:
     """The sentence has the last success, if any, even while the model refreshes or fails."""
-    old = ended("a", 31 * 60)
+    old = run_ended("a", 31 * 60)
     assert sentence(old, expected=24) == "Overdue: expected every 24 h, last success 31 h ago."
     assert sentence(old, active=REFRESHING, expected=24) == (
         "Refreshing for 12 min (usually 10 min); overdue: expected every 24 h, last success 31 h ago."
     )
-    assert sentence(old, ended("b", 60, "Failed"), expected=24) == (
+    assert sentence(old, run_ended("b", 60, "Failed"), expected=24) == (
         "Overdue: expected every 24 h, last success 31 h ago; "
         "the last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
     )
@@ -113,14 +113,14 @@ def test_overdue() -> None:
 def test_fresh_and_unknown() -> None:
     """The sentence has the last event, and when the next success is due."""
     assert sentence() == "No refresh has ended yet."
-    assert sentence(ended("a", 60)) == "Fresh: the last success was 60 min ago, refreshes usually take 10 min."
-    assert sentence(ended("a", 60), expected=24) == (
+    assert sentence(run_ended("a", 60)) == "Fresh: the last success was 60 min ago, refreshes usually take 10 min."
+    assert sentence(run_ended("a", 60), expected=24) == (
         "Fresh: the last success was 60 min ago, refreshes usually take 10 min; the next success is due in 23 h."
     )
-    assert sentence(ended("a", 60), ended("b", 30, "Cancelled")) == (
+    assert sentence(run_ended("a", 60), run_ended("b", 30, "Cancelled")) == (
         "Fresh: the last success was 60 min ago; a refresh was cancelled 30 min ago."
     )
-    assert sentence(ended("b", 30, "Cancelled")) == (
+    assert sentence(run_ended("b", 30, "Cancelled")) == (
         "No refresh has loaded data yet; the last one ended 30 min ago as Cancelled."
     )
 
@@ -144,7 +144,7 @@ def test_spans(seconds: float, text: str) -> None:
 
 def test_a_clock_that_is_behind_causes_no_negative_age() -> None:
     """An age is at least zero, although Power BI's clock may be ahead of ours."""
-    entry = entry_after(ended("a", 0))
+    entry = entry_after(run_ended("a", 0))
     model = KnownModel(MODEL, entry, None, NOW - timedelta(seconds=5))
     assert summary(model, None, Queue(), NOTHING).startswith("Fresh: the last success was 0 s ago")
     assert instant(NOW) == entry.fresh_at

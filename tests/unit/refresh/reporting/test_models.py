@@ -19,18 +19,18 @@ from refresh.reporting.models import (
     model_json,
 )
 from refresh.times import instant
-from tests.unit.refresh.models.news import MODEL, NOW, WORKSPACE, at, ended, entry_after, refreshes, waits
+from tests.unit.refresh.models.news import MODEL, NOW, WORKSPACE, at, entry_after, run_ended, run_refreshes, run_waits
 
 OTHER = "22222222-aaaa-bbbb-cccc-000000000002"
 ENTRIES = {
-    "00000000-0000-4000-8000-000000000001": entry_after(ended("a", 600, took=5)),
-    "00000000-0000-4000-8000-000000000002": entry_after(ended("a", 50, took=30), waits("b", 5)),
-    "00000000-0000-4000-8000-000000000003": entry_after(ended("a", 90, "Failed"), refreshes("b", 5)),
+    "00000000-0000-4000-8000-000000000001": entry_after(run_ended("a", 600, took=5)),
+    "00000000-0000-4000-8000-000000000002": entry_after(run_ended("a", 50, took=30), run_waits("b", 5)),
+    "00000000-0000-4000-8000-000000000003": entry_after(run_ended("a", 90, "Failed"), run_refreshes("b", 5)),
     "00000000-0000-4000-8000-000000000004": entry_after(
-        ended("a", 900), ended("b", 80, "Failed"), ended("c", 70, "Failed")
+        run_ended("a", 900), run_ended("b", 80, "Failed"), run_ended("c", 70, "Failed")
     ),
-    "00000000-0000-4000-8000-000000000005": entry_after(ended("a", 300), waits("b", 299, expected=1)),
-    "00000000-0000-4000-8000-000000000006": entry_after(waits("b", 20)),
+    "00000000-0000-4000-8000-000000000005": entry_after(run_ended("a", 300), run_waits("b", 299, expected=1)),
+    "00000000-0000-4000-8000-000000000006": entry_after(run_waits("b", 20)),
 }
 
 
@@ -96,7 +96,7 @@ def test_other_continuations_give_none(text: str) -> None:
 
 def test_models_without_news_are_not_listed() -> None:
     """Models of the setting are listed even without news. The setting has priority over requests."""
-    entries = {MODEL: entry_after(waits("a", 100, expected=1), ended("a", 90))}
+    entries = {MODEL: entry_after(run_waits("a", 100, expected=1), run_ended("a", 90))}
     assert known_models(entries, {}, NOW, NOW - timedelta(minutes=60)) == []
     (kept,) = known_models(entries, {MODEL: 24.0}, NOW, NOW - timedelta(minutes=60))
     assert (kept.expected_every_hours, kept.health) == (24, "ok")

@@ -50,10 +50,10 @@ def test_the_outcome_of_a_run_is_that_of_its_requests() -> None:
     )
 
 
-def left(reason: LeaveReason, position: int = 0, refresh: str | None = None, by: str | None = None) -> Left:
+def left(reason: LeaveReason, position: int = 0, refresh: str | None = None, blocker_kind: str | None = None) -> Left:
     """The answer of the queue to a request that left a run."""
-    blocker = ExternalRefresh(refresh_id="theirs", refresh_type=by, started_at="2026-03-31T11:00:00.000Z")
-    waits_for = blocker if by is not None else None
+    blocker = ExternalRefresh(refresh_id="theirs", refresh_type=blocker_kind, started_at="2026-03-31T11:00:00.000Z")
+    waits_for = blocker if blocker_kind is not None else None
     return Left(
         reason=reason,
         run="a-r1",
@@ -69,10 +69,14 @@ LEFT: list[tuple[Left, bool | None, str]] = [
     (Left(reason="TimedOut"), None, "before its deadline; it was not in the queue yet"),
     (left("TimedOut", 1), None, "it was in the queue behind 1 other run."),
     (left("TimedOut", 2), None, "it was in the queue behind 2 other runs."),
-    (left("TimedOut", 2, by=""), None, "behind 2 other runs, with refresh theirs running since 2026-03-31T11:00"),
+    (
+        left("TimedOut", 2, blocker_kind=""),
+        None,
+        "behind 2 other runs, with refresh theirs running since 2026-03-31T11:00",
+    ),
     (left("TimedOut"), None, "its turn had come, but its refresh had not started yet."),
     (
-        left("TimedOut", by="Scheduled"),
+        left("TimedOut", blocker_kind="Scheduled"),
         None,
         "to be idle, with Scheduled refresh theirs running since 2026-03-31T11:00",
     ),

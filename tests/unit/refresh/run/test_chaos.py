@@ -52,11 +52,11 @@ from refresh.run.step import Ask, Do, End, Wait
 from refresh.times import instant
 from tests.unit.refresh.run.incarnations import LIMITS, MODEL, NOON, REFUSED, STANDARD
 
-SICK_FOR = timedelta(hours=4)
+FAULTS_END_AFTER = timedelta(hours=4)
 LONGEST_REFRESH = 2_400
 """The longest refresh in seconds: less than the hour after which a run posts anyway. So no refresh of ours is behind
 another one."""
-ALL_OVER = SICK_FOR + timedelta(hours=12)
+LIMIT = FAULTS_END_AFTER + timedelta(hours=12)
 DELAYED = timedelta(minutes=25)
 """The maximum delay of a duplicate: less than the time for which the queue stores its entries."""
 MAX_EVENTS = 60_000
@@ -70,14 +70,14 @@ class Refresh:
     kind: str
     start: datetime
     end: datetime
-    fate: str
+    result: str
     visible: datetime
     run: str | None = None
 
     def row(self, now: datetime) -> RefreshRow:
         """The row of the refresh in the history."""
         over = now >= self.end
-        status = self.fate if over else "Unknown"
+        status = self.result if over else "Unknown"
         return RefreshRow(self.id, self.kind, status, start=self.start, end=self.end if over else None)
 
 
@@ -122,9 +122,9 @@ class World:
 
     # ---- the world ----
 
-    def mishap(self, chance: float) -> bool:
+    def fault_occurs(self, chance: float) -> bool:
         """True with this probability, as long as faults occur."""
-        return self.now - NOON < SICK_FOR and self.random.random() < chance
+        return self.now - NOON < FAULTS_END_AFTER and self.random.random() < chance
 
     def name(self, kind: str) -> str:
         """An unused name."""
@@ -143,9 +143,9 @@ class World:
         """Sends an operation, which may be applied twice. Old operations may be applied again."""
         self.sent.append(operation)
         answer = self.applied(operation)
-        if self.mishap(0.1):
+        if self.fault_occurs(0.1):
             assert self.applied(operation) == answer
-        if self.mishap(0.05):
+        if self.fault_occurs(0.05):
             recent = [old for old in self.sent[-30:] if old.at >= instant(self.now - DELAYED)]
             self.applied(self.random.choice(recent))
         return answer
@@ -158,12 +158,12 @@ class World:
                 return
             if not (waiting or self.orchestrations):
                 # a run that died after all its members had left is found only by the next request
-                self.callers.append(Caller(self.name("next"), self.now, self.now + ALL_OVER))
+                self.callers.append(Caller(self.name("next"), self.now, self.now + LIMIT))
                 continue
             first = min([*waiting, *self.orchestrations.values()], key=lambda one: one.due)
             self.now = max(self.now, first.due)
-            assert self.now - NOON < ALL_OVER, "a request or a run is stuck"
-            if self.mishap(0.01):
+            assert self.now - NOON < LIMIT, "a request or a run is stuck"
+            if self.fault_occurs(0.01):
                 self.begin(self.random.choice(["Scheduled", "ViaXmlaEndpoint"]), None)
             if isinstance(first, Caller):
                 self.turn_of(first)
@@ -200,18 +200,18 @@ class World:
         refresh = next((one for one in self.refreshes if one.id == outcome.refresh_id), None)
         if outcome.status == "Completed":
             assert refresh is not None
-            assert refresh.fate == "Completed"
+            assert refresh.result == "Completed"
             assert refresh.end <= self.now
             assert instant(refresh.start) >= caller.since
             assert outcome.adopted or refresh.run is not None
         elif refresh is not None and outcome.error and outcome.error.code == "RefreshFailed":
-            assert refresh.fate == "Failed"
+            assert refresh.result == "Failed"
             assert refresh.run is not None, "the failure of an external refresh"
         else:
             assert outcome.error is not None
             exhausted = f"failed {MAX_INCARNATIONS} times" in outcome.error.message
             assert outcome.error.code != "InternalError" or exhausted, "too many exceptions of ours"
-            good = [one for one in self.refreshes if one.run == run and one.fate == "Completed"]
+            good = [one for one in self.refreshes if one.run == run and one.result == "Completed"]
             assert exhausted or not good, "a run fails although its refresh was good"
 
     # ---- runs ----
@@ -219,7 +219,7 @@ class World:
     def start(self, turn: Turn | None) -> Notified:
         """Starts an orchestration for an incarnation, unless one is active. The start may be lost. Each orchestration
         has a token of its own."""
-        if turn and not self.mishap(0.05):
+        if turn and not self.fault_occurs(0.05):
             token = self.name("token")
             run = RunState(run=turn.run, dataset_id=MODEL, incarnation=turn.incarnation, token=token, limits=LIMITS)
             self.orchestrations.setdefault(turn, Orchestration(run, self.now))
@@ -229,7 +229,7 @@ class World:
         """Plays one step of an orchestration, which may be its last."""
         run = orchestration.run
         step = next_step(run, instant(self.now))
-        if isinstance(step, End) or self.mishap(0.01):
+        if isinstance(step, End) or self.fault_occurs(0.01):
             del self.orchestrations[run.turn]
             return
         if isinstance(step, Wait):
@@ -241,7 +241,7 @@ class World:
         else:
             assert isinstance(step, Ask | Do), "a workspace without a limit asks no group"
             answer = self.ask(step.operation) if isinstance(step, Ask) else self.act(step)  # type: ignore[arg-type]
-            if self.mishap(0.01):
+            if self.fault_occurs(0.01):
                 del self.orchestrations[run.turn]
                 return
             after = step.then(answer, self.now).run
@@ -252,12 +252,12 @@ class World:
 
     def act(self, step: Do[Any]) -> object:
         """Runs an activity. It may fail before or after its effect, or run twice."""
-        if self.mishap(0.05):
+        if self.fault_occurs(0.05):
             return Broke(error="the host died")
         answer = self.carry_out(step.order)
-        if self.mishap(0.05):
+        if self.fault_occurs(0.05):
             return Broke(error="the host died")
-        return self.carry_out(step.order) if self.mishap(0.05) else answer
+        return self.carry_out(step.order) if self.fault_occurs(0.05) else answer
 
     def carry_out(self, order: Order[Any]) -> object:
         """The effect of the activity of an order."""
@@ -285,9 +285,9 @@ class World:
         if any(one.start <= self.now < one.end for one in self.refreshes):
             return None
         end = self.now + timedelta(seconds=self.random.uniform(1, LONGEST_REFRESH))
-        fate = self.random.choice(["Completed", "Completed", "Failed"])
-        hidden = timedelta(seconds=self.random.uniform(0, 60) if self.mishap(0.3) else 0)
-        refresh = Refresh(self.name("refresh"), kind, self.now, end, fate, self.now + hidden, run)
+        result = self.random.choice(["Completed", "Completed", "Failed"])
+        hidden = timedelta(seconds=self.random.uniform(0, 60) if self.fault_occurs(0.3) else 0)
+        refresh = Refresh(self.name("refresh"), kind, self.now, end, result, self.now + hidden, run)
         self.refreshes.append(refresh)
         return refresh
 
@@ -295,11 +295,11 @@ class World:
         """The history, newest first."""
         return [one.row(self.now) for one in reversed(self.refreshes) if one.visible <= self.now]
 
-    def unwell(self) -> Throttled | Unavailable | None:
+    def failing_answer(self) -> Throttled | Unavailable | None:
         """A bad answer to a call that had no effect."""
-        if self.mishap(0.04):
+        if self.fault_occurs(0.04):
             return Throttled(seconds=20, error="HTTP 429")
-        return Unavailable(error="HTTP 503") if self.mishap(0.08) else None
+        return Unavailable(error="HTTP 503") if self.fault_occurs(0.08) else None
 
     def adoptable(self, look: Look, lost: LostWindow | None) -> str | None:
         """A refresh that satisfies the scope."""
@@ -309,7 +309,7 @@ class World:
     def read_history(self, order: ReadHistory) -> HistoryRead | Throttled | Unavailable:
         """Like the activity `read_history`."""
         rows, running = self.rows(), blocker(self.rows(), self.now)
-        return self.unwell() or HistoryRead(
+        return self.failing_answer() or HistoryRead(
             look=look_at(rows, self.now.replace(microsecond=0), self.now),
             running=external_refresh(running) if running else None,
             adoptable=self.adoptable(order.look, order.lost) if order.look else None,
@@ -319,13 +319,13 @@ class World:
     def post(self, order: PostRefresh, execution: str) -> PostAnswer:
         """Like the activity `post_refresh`: a last look, the permit, and immediately after it the POST."""
         run = self.queue.permitted(order.holder, order.permit)
-        if run is None or self.mishap(0.05):
+        if run is None or self.fault_occurs(0.05):
             return Stale()
         if not run.members:
             return Unwanted(requests=())
-        if self.mishap(0.03):
+        if self.fault_occurs(0.03):
             return REFUSED
-        found, bad = self.adoptable(order.look, None), self.unwell()
+        found, bad = self.adoptable(order.look, None), self.failing_answer()
         if bad or found:
             return bad or Appeared(refresh_id=found or "")
         if any(row.state == "running" for row in new_rows(self.rows(), order.look)):
@@ -335,31 +335,31 @@ class World:
         run = self.queue.permitted(order.holder, order.permit)
         if run is None or run.execution != execution:
             return AnswerLost(error="another execution has the permit") if run else Stale()
-        if self.mishap(0.1):
+        if self.fault_occurs(0.1):
             # the connection was refused
             return Unavailable(error="no such host")
         return self.sent_to_power_bi(order)
 
     def sent_to_power_bi(self, order: PostRefresh) -> PostAnswer:
         """The result of a POST."""
-        if self.mishap(0.05):
+        if self.fault_occurs(0.05):
             return AnswerLost(error="reset")
-        if self.mishap(0.03):
+        if self.fault_occurs(0.03):
             return Accepted(refresh_id=self.name("dropped"))
         ours = [one for one in self.refreshes if one.run]
         assert not any(one.start <= self.now < one.end for one in ours), "a POST beside a refresh of ours"
-        good = [one for one in ours if one.run == order.holder.run and one.fate == "Completed"]
+        good = [one for one in ours if one.run == order.holder.run and one.result == "Completed"]
         assert not good, "a run makes a second refresh although the first was good"
         begun = self.begin("ViaApi", order.holder.run)
         if begun is None:
             return Busy()
-        return AnswerLost(error="reset") if self.mishap(0.2) else Accepted(refresh_id=begun.id)
+        return AnswerLost(error="reset") if self.fault_occurs(0.2) else Accepted(refresh_id=begun.id)
 
     def read(self, order: ReadRefresh) -> RefreshRead | RefreshAbsent | Throttled | Unavailable:
         """Like the activity `read_refresh`."""
         row = next((row for row in self.rows() if row.request_id == order.refresh_id), None)
-        bad = self.unwell()
-        if bad or row is None or self.mishap(0.02):
+        bad = self.failing_answer()
+        if bad or row is None or self.fault_occurs(0.02):
             return bad or RefreshAbsent(read_at=instant(self.now))
         return RefreshRead(began_at=instant(row.start) if row.start else None, outcome=judge(row, MODEL))
 
