@@ -43,8 +43,8 @@ LATER = instant(NOON + timedelta(hours=1))
 
 def ended(status: str) -> RefreshRead:
     """The refresh as it is read at its end."""
-    run = Incarnation().polling().reads(status)
-    return RefreshRead(outcome=run.asks.outcome)
+    run = Incarnation().until_polling().answer_read(status)
+    return RefreshRead(outcome=run.order.outcome)
 
 
 CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]] = [
@@ -65,11 +65,18 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
         CLAIMED,
         {"status": "Failed", "error": "InternalError"},
     ),
-    ("run.waiting", logging.INFO, lambda: Incarnation().claimed(), ReadHistory, BUSY, {"waitsFor": encode(BLOCKER)}),
+    (
+        "run.waiting",
+        logging.INFO,
+        lambda: Incarnation().answer_claim(),
+        ReadHistory,
+        BUSY,
+        {"waitsFor": encode(BLOCKER)},
+    ),
     (
         "run.read_failed",
         logging.WARNING,
-        lambda: Incarnation().claimed(),
+        lambda: Incarnation().answer_claim(),
         ReadHistory,
         DOWN,
         {"error": "HTTP 503", "waitSeconds": 5},
@@ -77,7 +84,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "run.read_failed",
         logging.WARNING,
-        lambda: Incarnation().polling(),
+        lambda: Incarnation().until_polling(),
         ReadRefresh,
         Broke(error="KeyError"),
         {"error": "KeyError", "waitSeconds": 5},
@@ -85,7 +92,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "run.ended",
         logging.WARNING,
-        lambda: Incarnation().claimed(),
+        lambda: Incarnation().answer_claim(),
         ReadHistory,
         REFUSED,
         {"status": "Failed", "error": "NotAuthorized"},
@@ -93,7 +100,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "run.closed",
         logging.INFO,
-        lambda: Incarnation().claimed().history().wait(),
+        lambda: Incarnation().answer_claim().answer_history().wait(),
         Close,
         Closed(scope=STANDARD),
         {"permit": 1},
@@ -101,7 +108,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "refresh.started",
         logging.INFO,
-        lambda: Incarnation().closed(),
+        lambda: Incarnation().until_permitted(),
         PostRefresh,
         Accepted(refresh_id="r"),
         {"refreshId": "r"},
@@ -109,7 +116,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "refresh.adopted",
         logging.INFO,
-        lambda: Incarnation().closed(),
+        lambda: Incarnation().until_permitted(),
         PostRefresh,
         Appeared(refresh_id="r"),
         {"refreshId": "r"},
@@ -117,7 +124,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "refresh.answer_lost",
         logging.WARNING,
-        lambda: Incarnation().closed(),
+        lambda: Incarnation().until_permitted(),
         PostRefresh,
         AnswerLost(error="reset", window=LostWindow(since=LATER)),
         {"error": "reset"},
@@ -125,17 +132,24 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "refresh.answer_lost",
         logging.WARNING,
-        lambda: Incarnation().closed(),
+        lambda: Incarnation().until_permitted(),
         PostRefresh,
         Broke(error="KeyError"),
         {"error": "KeyError"},
     ),
-    ("refresh.refused_busy", logging.WARNING, lambda: Incarnation().closed(), PostRefresh, Busy(), {}),
-    ("run.reopened", logging.INFO, lambda: Incarnation().closed(), PostRefresh, Blocked(), {"after": "posting"}),
+    ("refresh.refused_busy", logging.WARNING, lambda: Incarnation().until_permitted(), PostRefresh, Busy(), {}),
+    (
+        "run.reopened",
+        logging.INFO,
+        lambda: Incarnation().until_permitted(),
+        PostRefresh,
+        Blocked(),
+        {"after": "posting"},
+    ),
     (
         "run.read_failed",
         logging.WARNING,
-        lambda: Incarnation().closed(),
+        lambda: Incarnation().until_permitted(),
         PostRefresh,
         DOWN,
         {"error": "HTTP 503", "waitSeconds": 5},
@@ -143,7 +157,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "refresh.adopted",
         logging.INFO,
-        lambda: Incarnation().closed().posted(Busy()),
+        lambda: Incarnation().until_permitted().answer_post(Busy()),
         ReadHistory,
         HistoryRead(look=LOOK, adoptable="r"),
         {"refreshId": "r"},
@@ -151,7 +165,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "run.reopened",
         logging.INFO,
-        lambda: Incarnation().closed().posted(Busy()),
+        lambda: Incarnation().until_permitted().answer_post(Busy()),
         ReadHistory,
         BUSY,
         {"after": "reconciling"},
@@ -159,7 +173,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "run.ended",
         logging.INFO,
-        lambda: Incarnation().polling(),
+        lambda: Incarnation().until_polling(),
         ReadRefresh,
         ended("Completed"),
         {"status": "Completed", "refreshId": "r"},
@@ -167,7 +181,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "run.ended",
         logging.WARNING,
-        lambda: Incarnation().polling(),
+        lambda: Incarnation().until_polling(),
         ReadRefresh,
         ended("Failed"),
         {"status": "Failed", "refreshId": "r", "error": "RefreshFailed"},
@@ -175,7 +189,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "run.ended",
         logging.WARNING,
-        lambda: Incarnation().polling(),
+        lambda: Incarnation().until_polling(),
         ReadRefresh,
         RefreshAbsent(read_at=instant(NOON), rolled_over=True),
         {"status": "OutcomeUnknown", "refreshId": "r", "error": "HistoryRolledOver"},
@@ -183,7 +197,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "run.reopened",
         logging.INFO,
-        lambda: Incarnation().polling(adopted=True),
+        lambda: Incarnation().until_polling(adopted=True),
         ReadRefresh,
         ended("Failed"),
         {"after": "polling", "refreshId": "r"},
@@ -191,7 +205,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
     (
         "run.reopened",
         logging.INFO,
-        lambda: Incarnation().polling(),
+        lambda: Incarnation().until_polling(),
         ReadRefresh,
         RefreshAbsent(read_at=LATER),
         {"after": "polling", "refreshId": "r"},
@@ -211,7 +225,7 @@ def test_each_transition_has_an_event(
     """The event has its level, and the facts that explain why a model was not refreshed."""
     before = run()
     logged = len(before.events)
-    event = (before.posted(answer) if kind is PostRefresh else before.answer(kind, answer)).events[logged]
+    event = (before.answer_post(answer) if kind is PostRefresh else before.answer(kind, answer)).events[logged]
     assert (event.name, event.level) == (name, level)
     line = json.loads(event.line())
     error = line.get("error")
@@ -225,13 +239,13 @@ def test_each_transition_has_an_event(
 @pytest.mark.parametrize(
     ("run", "kind", "answer"),
     [
-        (lambda: Incarnation().claimed().history(BLOCKER).wait(), ReadHistory, BUSY),
-        (lambda: Incarnation().claimed(), ReadHistory, HistoryRead(look=LOOK)),
-        (lambda: Incarnation().closed().posted(AnswerLost()), ReadHistory, HistoryRead(look=LOOK)),
-        (lambda: Incarnation().polling(), ReadRefresh, RefreshRead()),
-        (lambda: Incarnation().polling(), ReadRefresh, RefreshAbsent(read_at=instant(NOON))),
-        (lambda: Incarnation().closed().posted(Accepted(refresh_id="r")), Record, Recorded()),
-        (lambda: Incarnation().polling().reads("Completed"), Finish, Finished(wake=WAKE)),
+        (lambda: Incarnation().answer_claim().answer_history(BLOCKER).wait(), ReadHistory, BUSY),
+        (lambda: Incarnation().answer_claim(), ReadHistory, HistoryRead(look=LOOK)),
+        (lambda: Incarnation().until_permitted().answer_post(AnswerLost()), ReadHistory, HistoryRead(look=LOOK)),
+        (lambda: Incarnation().until_polling(), ReadRefresh, RefreshRead()),
+        (lambda: Incarnation().until_polling(), ReadRefresh, RefreshAbsent(read_at=instant(NOON))),
+        (lambda: Incarnation().until_permitted().answer_post(Accepted(refresh_id="r")), Record, Recorded()),
+        (lambda: Incarnation().until_polling().answer_read("Completed"), Finish, Finished(wake=WAKE)),
     ],
     ids=["still busy", "idle", "searching", "still running", "not visible yet", "recorded", "finished"],
 )
@@ -244,29 +258,29 @@ def test_an_answer_without_a_change_has_no_event(run: Callable[[], Incarnation],
 
 def test_a_claim_after_continuing_has_no_event() -> None:
     """A run that continues in a new history does not log its claim, because a run of hours has dozens of histories."""
-    run = Incarnation().polling()
+    run = Incarnation().until_polling()
     logged = len(run.events)
     assert len(run.continued().events) == logged
 
 
 def test_a_superseded_orchestration_is_logged() -> None:
     """The line explains why the orchestration ended without an outcome."""
-    event = Incarnation().superseded(Claim).events[-1]
+    event = Incarnation().answer_superseded(Claim).events[-1]
     assert (event.name, event.level) == ("run.superseded", logging.INFO)
 
 
 def test_the_same_error_is_logged_once() -> None:
     """An error is logged again only when it changes."""
-    run = Incarnation().claimed().unavailable(ReadHistory, "HTTP 503").wait()
+    run = Incarnation().answer_claim().answer_unavailable(ReadHistory, "HTTP 503").wait()
     logged = len(run.events)
-    assert len(run.unavailable(ReadHistory, "HTTP 503").events) == logged
-    assert run.wait().unavailable(ReadHistory, "HTTP 502").events[logged].facts["error"] == "HTTP 502"
+    assert len(run.answer_unavailable(ReadHistory, "HTTP 503").events) == logged
+    assert run.wait().answer_unavailable(ReadHistory, "HTTP 502").events[logged].facts["error"] == "HTTP 502"
 
 
 def test_the_end_of_a_run_is_logged_even_with_a_new_error() -> None:
     """If a new error ends the run, the last line is that of the end, for which operators search."""
-    run = Incarnation().claimed()
-    while run.unavailable(ReadHistory).phase is Looking:
+    run = Incarnation().answer_claim()
+    while run.answer_unavailable(ReadHistory).phase is Looking:
         run.wait()
     assert run.events[-1].name == "run.ended"
     assert json.loads(run.events[-1].line())["error"]["code"] == "ServiceUnavailable"
@@ -274,8 +288,18 @@ def test_the_end_of_a_run_is_logged_even_with_a_new_error() -> None:
 
 def test_no_event_of_a_run_shows_its_token() -> None:
     """No line has the token, because it proves to the queue who holds the run."""
-    run = Incarnation().closed().posted(Busy()).history(BLOCKER).reopened().wait().history().wait().permitted()
-    run.posted(Accepted(refresh_id="r")).recorded().wait().reads("Completed")
+    run = (
+        Incarnation()
+        .until_permitted()
+        .answer_post(Busy())
+        .answer_history(BLOCKER)
+        .answer_reopen()
+        .wait()
+        .answer_history()
+        .wait()
+        .answer_close()
+    )
+    run.answer_post(Accepted(refresh_id="r")).answer_record().wait().answer_read("Completed")
     assert run.events
     assert all(run.run.token not in event.line() for event in run.events)
 

@@ -154,5 +154,5 @@ def test_whatever_times_a_history_has_an_end_can_be_estimated() -> None:
     ]
     longest = [row("ViaApi", LONGEST_SECONDS)] * 3
     for rows in (odd, longest, [*odd, *longest]):
-        run = Incarnation().polling(estimate=of_standard(rows)).reads("Unknown")
+        run = Incarnation().until_polling(estimate=of_standard(rows)).answer_read("Unknown")
         assert (run.status.expected_end is None) is (rows is odd)

@@ -71,7 +71,7 @@ class Incarnation:
         return next_step(self.run, instant(self.now))
 
     @property
-    def asks(self) -> Any:
+    def order(self) -> Any:
         """The order or operation of the step."""
         step = self.step
         if isinstance(step, Do):
@@ -132,19 +132,19 @@ class Incarnation:
         if isinstance(self.run.phase, Claiming):
             while isinstance(self.step, Wait):
                 self.wait()
-            self.claimed(self.run.scope or STANDARD)
+            self.answer_claim(self.run.scope or STANDARD)
         assert self.run.phase == phase
         return self
 
-    def claimed(self, scope: Scope = STANDARD, **facts: Any) -> "Incarnation":
+    def answer_claim(self, scope: Scope = STANDARD, **facts: Any) -> "Incarnation":
         """The queue gives the run to this orchestration."""
         return self.answer(Claim, Claimed(scope=scope, **facts), holder=self.run.holder)
 
-    def superseded(self, kind: type[Operation[Any]], next_run: Turn | None = None) -> "Incarnation":
+    def answer_superseded(self, kind: type[Operation[Any]], next_run: Turn | None = None) -> "Incarnation":
         """The queue answers that this orchestration must not continue."""
         return self.answer(kind, Superseded(next=next_run))
 
-    def history(
+    def answer_history(
         self,
         running: ExternalRefresh | None = None,
         adoptable: str | None = None,
@@ -180,57 +180,63 @@ class Incarnation:
             self.answer(WaitBehind, Done(), refresh=running, names=self.run.names)
         return self
 
-    def closed(self, scope: Scope = STANDARD, estimate: tuple[float, ...] = ()) -> "Incarnation":
+    def until_permitted(self, scope: Scope = STANDARD, estimate: tuple[float, ...] = ()) -> "Incarnation":
         """Continues until the run has the permit to POST."""
-        return self.claimed(scope).history(estimate=estimate).wait(2.0).permitted(permit=1)
+        return self.answer_claim(scope).answer_history(estimate=estimate).wait(2.0).answer_close(permit=1)
 
-    def permitted(self, **expected: Any) -> "Incarnation":
+    def answer_close(self, **expected: Any) -> "Incarnation":
         """The queue gives the permit; no request has added to the scope."""
         return self.answer(Close, Closed(scope=self.run.known_scope), **expected)
 
-    def posted(self, result: PostAnswer | Broke, **expected: Any) -> "Incarnation":
+    def answer_post(self, result: PostAnswer | Broke, **expected: Any) -> "Incarnation":
         """The result of an execution of the posting activity; an activity that raises has no result."""
         answer = result if isinstance(result, Broke) else PostResult(execution=EXECUTION, result=result)
         return self.answer(PostRefresh, answer, **expected)
 
-    def recorded(self, *, cancel: bool = False, **expected: Any) -> "Incarnation":
+    def answer_record(self, *, cancel: bool = False, **expected: Any) -> "Incarnation":
         """The queue stores the refresh."""
         return self.answer(Record, Recorded(cancel=cancel), **expected)
 
-    def reopened(self, **expected: Any) -> "Incarnation":
+    def answer_reopen(self, **expected: Any) -> "Incarnation":
         """The queue takes the permit back."""
         return self.answer(Reopen, Done(), **expected)
 
-    def polling(
+    def until_polling(
         self, scope: Scope = STANDARD, *, adopted: bool = False, estimate: tuple[float, ...] = ()
     ) -> "Incarnation":
         """Continues until the first read of a refresh with a known id."""
-        self.closed(scope, estimate).posted(Appeared(refresh_id="r") if adopted else Accepted(refresh_id="r"))
-        return self.recorded().wait(5)
+        self.until_permitted(scope, estimate).answer_post(
+            Appeared(refresh_id="r") if adopted else Accepted(refresh_id="r")
+        )
+        return self.answer_record().wait(5)
 
-    def reads(self, status: str, progress: Progress | None = None, start: datetime | None = NOON) -> "Incarnation":
+    def answer_read(
+        self, status: str, progress: Progress | None = None, start: datetime | None = NOON
+    ) -> "Incarnation":
         """The refresh is read, with this status of Power BI."""
         row = RefreshRow("r", "ViaApi", status, start=start, end=None if status == "Unknown" else self.now)
         answer = RefreshRead(began_at=instant(start) if start else None, outcome=judge(row, MODEL), progress=progress)
         return self.answer(ReadRefresh, answer, refresh_id="r")
 
-    def absent(self, read_at: datetime | None = None, *, rolled_over: bool = False, **expected: Any) -> "Incarnation":
+    def answer_absent(
+        self, read_at: datetime | None = None, *, rolled_over: bool = False, **expected: Any
+    ) -> "Incarnation":
         """The refresh is read and does not exist."""
         answer = RefreshAbsent(read_at=instant(read_at or self.now), rolled_over=rolled_over)
         return self.answer(ReadRefresh, answer, **expected)
 
-    def unavailable(self, kind: type[Order[Any]], error: str = "HTTP 503") -> "Incarnation":
+    def answer_unavailable(self, kind: type[Order[Any]], error: str = "HTTP 503") -> "Incarnation":
         """Power BI could not be reached."""
         answer = Unavailable(error=error)
-        return self.posted(answer) if kind is PostRefresh else self.answer(kind, answer)
+        return self.answer_post(answer) if kind is PostRefresh else self.answer(kind, answer)
 
-    def broke(self, kind: type[Order[Any]], error: str = "KeyError: 'x'") -> "Incarnation":
+    def answer_broke(self, kind: type[Order[Any]], error: str = "KeyError: 'x'") -> "Incarnation":
         """The activity raised an exception of ours."""
         return self.answer(kind, Broke(error=error))
 
-    def ended(self, status: str, code: str | None = None) -> Outcome:
-        """The outcome for the queue. Its status and the code of its error are checked."""
-        operation = self.asks
+    def check_outcome(self, status: str, code: str | None = None) -> Outcome:
+        """Checks status and error code of the outcome for the queue, and returns the outcome."""
+        operation = self.order
         assert isinstance(operation, Finish)
         outcome = operation.outcome
         assert (outcome.status, outcome.error.code if outcome.error else None) == (status, code)

@@ -35,44 +35,44 @@ from tests.unit.refresh.run.incarnations import (
 
 def test_a_changed_history_does_not_end_the_grace() -> None:
     """A new row may be an external refresh, and ours may appear later. So the run continues to search."""
-    run = Incarnation().closed().posted(AnswerLost()).history(changed=True)
+    run = Incarnation().until_permitted().answer_post(AnswerLost()).answer_history(changed=True)
     assert run.phase is Reconciling
-    assert run.wait().history(adoptable="r").recorded().run.followed.after_loss
+    assert run.wait().answer_history(adoptable="r").answer_record().run.followed.after_loss
 
 
 @pytest.mark.parametrize("answer", [AnswerLost(error="no answer"), Broke(error="no answer")])
 def test_a_lost_answer_is_searched_for_before_another_post(answer: PostAnswer | Broke) -> None:
     """The run does not post again while its refresh may still appear."""
-    run = Incarnation().closed()
+    run = Incarnation().until_permitted()
     look = run.run.look
-    run.posted(answer).history(lost=LostWindow(), look=look)
-    run.wait(5).history().wait()
-    run.history(adoptable="r").recorded()
+    run.answer_post(answer).answer_history(lost=LostWindow(), look=look)
+    run.wait(5).answer_history().wait()
+    run.answer_history(adoptable="r").answer_record()
     assert (run.run.refresh_id, run.run.followed.adopted, run.run.posts.lost) == ("r", True, 0)
 
 
 def test_after_a_lost_answer_and_the_grace_the_run_posts_again() -> None:
     """If no refresh appears within the grace, none was accepted, and the run posts again."""
-    run = Incarnation().closed().posted(AnswerLost(error="no answer"))
-    while run.history().phase is Reconciling:
+    run = Incarnation().until_permitted().answer_post(AnswerLost(error="no answer"))
+    while run.answer_history().phase is Reconciling:
         run.wait()
     assert timedelta(seconds=120) <= run.now - NOON <= timedelta(seconds=140)
-    run.reopened(permit=1).wait(5).history().wait(2.0).permitted(permit=2)
+    run.answer_reopen(permit=1).wait(5).answer_history().wait(2.0).answer_close(permit=2)
     assert run.phase is Posting
 
 
 def post_until_the_end(answer: PostAnswer | Broke) -> tuple[Incarnation, int]:
     """Plays a run whose POSTs all get this answer and whose refresh never appears. Returns the ended run and the number
     of POSTs."""
-    run, posts = Incarnation().closed(), 0
+    run, posts = Incarnation().until_permitted(), 0
     while run.phase is not Finishing:
         assert posts < NEVER
         posts += 1
-        run.posted(answer)
-        while run.history().phase is Reconciling:
+        run.answer_post(answer)
+        while run.answer_history().phase is Reconciling:
             run.wait()
         if run.phase is Reopening:
-            run.reopened().wait().history().wait().permitted()
+            run.answer_reopen().wait().answer_history().wait().answer_close()
     return run, posts
 
 
@@ -81,7 +81,7 @@ def test_repeatedly_lost_answers_end_the_run() -> None:
     run, posts = post_until_the_end(AnswerLost(error="connection reset"))
     assert posts >= MAX_TRIES
     assert run.now - NOON >= timedelta(seconds=900)
-    error = run.ended("Failed", "AnswerLost").error
+    error = run.check_outcome("Failed", "AnswerLost").error
     assert error is not None
     assert "no new refresh appeared. Last error: connection reset." in error.message
 
@@ -89,12 +89,12 @@ def test_repeatedly_lost_answers_end_the_run() -> None:
 def test_lost_answers_do_not_add_up_over_hours() -> None:
     """A refresh that never ends keeps the model busy, so POSTs are refused for hours. Some answers are lost in between.
     These are far apart, so they are not counted together."""
-    run = Incarnation().closed()
+    run = Incarnation().until_permitted()
     for number in range(3 * MAX_TRIES):
-        run.posted(AnswerLost(error=OTHER_EXECUTION) if number % 2 else Busy())
-        while run.history().phase is Reconciling:
+        run.answer_post(AnswerLost(error=OTHER_EXECUTION) if number % 2 else Busy())
+        while run.answer_history().phase is Reconciling:
             run.wait()
-        run.reopened().wait().history().wait().permitted()
+        run.answer_reopen().wait().answer_history().wait().answer_close()
     assert run.now - NOON >= timedelta(seconds=900)
     assert run.phase is Posting
 
@@ -103,7 +103,7 @@ def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
     """The error names the exception of the app, because Power BI may never have been called."""
     run, posts = post_until_the_end(Broke(error="KeyError: 'x'"))
     assert posts >= MAX_TRIES
-    error = run.ended("Failed", "InternalError").error
+    error = run.check_outcome("Failed", "InternalError").error
     assert error is not None
     assert "KeyError: 'x'" in error.message
 
@@ -111,11 +111,11 @@ def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
 def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> None:
     """An exception of the app before the POST has the same budget as an outage, because the host may be shutting
     down."""
-    run = Incarnation().claimed()
-    while run.broke(ReadHistory).phase is Looking:
+    run = Incarnation().answer_claim()
+    while run.answer_broke(ReadHistory).phase is Looking:
         run.wait()
     assert timedelta(seconds=900) <= run.now - NOON <= timedelta(seconds=960)
-    error = run.ended("Failed", "InternalError").error
+    error = run.check_outcome("Failed", "InternalError").error
     assert error is not None
     assert "KeyError" in error.message
     assert run.run.posts.lost == 0
@@ -125,15 +125,15 @@ def test_the_run_stores_when_its_lost_refresh_can_have_begun() -> None:
     """With the times between which its refresh can have begun, the run adopts no other refresh by mistake. After a POST
     with an exception, they are not known."""
     known = LostWindow(since="2026-03-31T12:00:05.000Z", until="2026-03-31T12:00:09.000Z")
-    Incarnation().closed().posted(AnswerLost(error="no answer", window=known)).history(lost=known)
-    Incarnation().closed().posted(Broke(error="x")).history(lost=LostWindow())
+    Incarnation().until_permitted().answer_post(AnswerLost(error="no answer", window=known)).answer_history(lost=known)
+    Incarnation().until_permitted().answer_post(Broke(error="x")).answer_history(lost=LostWindow())
 
 
 def test_a_lost_refresh_is_searched_for_by_the_objects_of_the_last_one() -> None:
     """The queue returns the objects with the claim, and again with the permit, because the scope may have changed."""
-    run = Incarnation().claimed(ENHANCED, objects="old").history().wait()
-    run.answer(Close, Closed(scope=ENHANCED, objects="new")).posted(AnswerLost()).history(objects="new")
-    again = Incarnation(number=2).claimed(
+    run = Incarnation().answer_claim(ENHANCED, objects="old").answer_history().wait()
+    run.answer(Close, Closed(scope=ENHANCED, objects="new")).answer_post(AnswerLost()).answer_history(objects="new")
+    again = Incarnation(number=2).answer_claim(
         ENHANCED, objects="old", permit=1, closed=True, look=LOOK, permit_taken_at=instant(NOON)
     )
-    again.history(objects="old", lost=LostWindow(since=LOOK.service_time))
+    again.answer_history(objects="old", lost=LostWindow(since=LOOK.service_time))

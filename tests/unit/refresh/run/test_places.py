@@ -69,10 +69,10 @@ class Limited(Incarnation):
 
     def refreshing(self) -> "Limited":
         """Continues up to the first read of the refresh."""
-        self.claimed()
+        self.answer_claim()
         self.looks().placed().wait(2.0)
-        self.answer(Close, Closed(scope=STANDARD), capacity_group="P1").posted(Accepted(refresh_id="r"))
-        self.recorded().wait(5)
+        self.answer(Close, Closed(scope=STANDARD), capacity_group="P1").answer_post(Accepted(refresh_id="r"))
+        self.answer_record().wait(5)
         assert self.is_in(Polling)
         return self
 
@@ -95,7 +95,7 @@ def finished(run: Limited, answer: Finished | None = None) -> Limited:
 def test_without_a_limit_the_run_asks_no_group() -> None:
     """Without a limit, the run goes directly from the look to the close."""
     run = Limited()
-    run.claimed()
+    run.answer_claim()
     run.looks(None)
     assert run.is_in(Closing)
     assert run.run.capacity is None
@@ -104,7 +104,7 @@ def test_without_a_limit_the_run_asks_no_group() -> None:
 def test_a_place_is_taken_before_the_close_and_returned_after_the_outcome() -> None:
     """The place is returned before the members are notified. The run that gets the place is also notified."""
     run = Limited().refreshing()
-    run.reads("Completed")
+    run.answer_read("Completed")
     finished(run)
     run.group(LeavePlace, PlacesFree(wake=NEXT_IN_LINE), completed=True, limit_reached=False, busy_until=None)
     run.answer(NotifyRequests, Notified(count=1), wake=NEXT_IN_LINE)
@@ -120,7 +120,7 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
     """Since its last message, the run may have been cancelled, it may have a higher priority, or the model may be
     busy."""
     run = Limited()
-    run.claimed()
+    run.answer_claim()
     run.looks()
     since = instant(run.now)
     run.group(TakePlace, Waits(since=since, position=3, seconds=60), priority="normal", wake="place-1", refreshes=2)
@@ -130,7 +130,7 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
     assert waits.text == f"a place in capacity group P1 (waiting since {since}, behind 3 other runs)"
     assert run.comes().seconds == 60
     run.now += timedelta(seconds=60)
-    run.claimed(priority="high")
+    run.answer_claim(priority="high")
     assert run.is_in(TakingPlace)
     run.group(
         TakePlace,
@@ -151,11 +151,11 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
 def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
     """The group knows when the run began to wait, and the run keeps that time when it gives its place back."""
     run = Limited()
-    run.claimed()
+    run.answer_claim()
     before = instant(run.now - timedelta(minutes=7))
     run.looks().group(TakePlace, Waits(since=before, position=1, seconds=60), since=instant(run.now))
     run.comes()
-    run.claimed()
+    run.answer_claim()
     run.group(TakePlace, Placed(since=instant(run.now), new=True), since=before)
     assert next(event for event in run.events if event.name == "capacity.place_taken").facts["waitedSeconds"] == 420
     run.looks(running=BLOCKER).group(LeavePlace, PlacesFree())
@@ -168,7 +168,7 @@ def test_a_waiting_run_without_requests_stops_waiting() -> None:
     """The queue does not have such a run any more. If another incarnation continues, that one keeps the place."""
     for over in (True, False):
         run = Limited()
-        run.claimed()
+        run.answer_claim()
         run.looks().group(TakePlace, Waits(since=instant(run.now), position=0, seconds=60))
         run.comes()
         run.answer(Claim, Superseded(over=over))
@@ -180,7 +180,7 @@ def test_a_waiting_run_without_requests_stops_waiting() -> None:
 def test_a_run_waits_for_a_place_over_many_histories() -> None:
     """The run claims itself in each history, and continues to wait."""
     run = Limited()
-    run.claimed()
+    run.answer_claim()
     run.looks().group(TakePlace, Waits(since=instant(run.now), position=0, seconds=60))
     run.continued()
     run.comes()
@@ -189,11 +189,11 @@ def test_a_run_waits_for_a_place_over_many_histories() -> None:
 def test_behind_an_external_refresh_the_place_is_returned() -> None:
     """Each look reports the external refresh to the group. The run keeps the time since which it has waited."""
     run = Limited()
-    run.claimed()
+    run.answer_claim()
     since = instant(run.now)
     run.looks().group(TakePlace, Waits(since=since, position=0, seconds=60))
     run.comes()
-    run.claimed()
+    run.answer_claim()
     run.placed()
     until = instant(run.now + timedelta(minutes=10))
     run.looks(running=BLOCKER).group(LeavePlace, PlacesFree(), busy_until=until)
@@ -220,7 +220,7 @@ def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
     """The run returns its permit and its place, and asks for a place again. The group is closed for a while."""
     run = Limited().refreshing()
     run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
-    run.reopened()
+    run.answer_reopen()
     run.group(LeavePlace, PlacesFree(closed_until=instant(run.now + timedelta(seconds=60))), limit_reached=True)
     assert run.is_in(Looking)
     run.looks()
@@ -230,18 +230,18 @@ def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
 
 def test_without_a_limit_the_capacity_fails_the_request() -> None:
     """Without a limit, the request fails. A caller that wants retries has to set them."""
-    run = Incarnation().polling()
+    run = Incarnation().until_polling()
     run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
-    run.ended("Failed", "CapacityLimitReached")
+    run.check_outcome("Failed", "CapacityLimitReached")
 
 
 def test_a_post_that_the_capacity_refuses_closes_the_group() -> None:
     """The group is closed for the pause that Power BI gives."""
     run = Limited()
-    run.claimed()
+    run.answer_claim()
     run.looks().placed().wait(2.0)
-    run.permitted().posted(Throttled(seconds=20, error="x", capacity=True))
-    run.reopened()
+    run.answer_close().answer_post(Throttled(seconds=20, error="x", capacity=True))
+    run.answer_reopen()
     run.group(LeavePlace, PlacesFree(), limit_reached=True, retry_after=20)
     run.wait(20)
     assert run.is_in(Looking)
@@ -251,10 +251,10 @@ def test_a_run_that_has_to_wait_for_long_gives_its_place_back() -> None:
     """A run that has to wait for more than a minute gives its place back; otherwise it keeps its place."""
     for seconds, kept in ((60.0, True), (600.0, False)):
         run = Limited()
-        run.claimed()
+        run.answer_claim()
         run.looks().placed().wait(2.0)
-        run.permitted().posted(Throttled(seconds=seconds))
-        run.reopened()
+        run.answer_close().answer_post(Throttled(seconds=seconds))
+        run.answer_reopen()
         if not kept:
             run.group(LeavePlace, PlacesFree(), limit_reached=False)
         run.wait(seconds)
@@ -265,9 +265,9 @@ def test_a_run_that_has_to_wait_for_long_gives_its_place_back() -> None:
 def test_the_next_incarnation_gives_the_place_back() -> None:
     """The queue stores the group in which the run has its place. So the next incarnation can give the place back."""
     run = Limited(number=2)
-    run.claimed(closed=True, look=LOOK, permit=1, refresh_id="r", posted_at=instant(NOON), capacity_group="P1")
+    run.answer_claim(closed=True, look=LOOK, permit=1, refresh_id="r", posted_at=instant(NOON), capacity_group="P1")
     assert run.is_in(Polling)
-    run.reads("Completed")
+    run.answer_read("Completed")
     finished(run, Finished()).group(LeavePlace, PlacesFree())
     assert run.over
 
@@ -276,16 +276,16 @@ def test_a_place_is_kept_while_the_refresh_may_be_running() -> None:
     """If the outcome is unknown, the run keeps its place. A timer frees it when the model is idle."""
     run = Limited().refreshing()
     for _ in range(20):
-        run.broke(ReadRefresh)
+        run.answer_broke(ReadRefresh)
         while run.is_in(Polling) and run.run.wait:
             run.wait()
-    run.ended("OutcomeUnknown", "InternalError")
+    run.check_outcome("OutcomeUnknown", "InternalError")
     finished(run, Finished())
     assert run.over
     lost = Limited()
-    lost.claimed()
+    lost.answer_claim()
     lost.looks().placed().wait(2.0)
-    lost.permitted().posted(AnswerLost(error="x")).answer(ReadHistory, REFUSED)
+    lost.answer_close().answer_post(AnswerLost(error="x")).answer(ReadHistory, REFUSED)
     finished(lost, Finished())
     assert lost.over
 
@@ -295,10 +295,10 @@ def test_settings_that_change_move_the_run() -> None:
     group, if there is one."""
     for limit in (None, CapacityLimit(group="P2", refreshes=1)):
         run = Limited()
-        run.claimed()
+        run.answer_claim()
         run.looks().group(TakePlace, Waits(since=instant(run.now), position=0, seconds=60))
         run.comes()
-        run.claimed()
+        run.answer_claim()
         run.placed()
         run.looks(limit).group(LeavePlace, PlacesFree())
         run.looks(limit)
@@ -310,9 +310,9 @@ def test_settings_that_change_move_the_run() -> None:
 def test_a_message_that_came_too_late_is_sent_again_with_a_new_number() -> None:
     """The run sends the message again after the queue has confirmed that this incarnation continues."""
     run = Limited()
-    run.claimed()
+    run.answer_claim()
     run.looks().group(TakePlace, Outdated(number=7))
-    run.claimed()
+    run.answer_claim()
     step = run.step
     assert isinstance(step, AskGroup)
     assert isinstance(step.operation, TakePlace)

@@ -49,18 +49,20 @@ from tests.unit.refresh.run.incarnations import (
 
 def test_an_idle_model_is_refreshed_after_a_pause() -> None:
     """The pause is needed because the refresh must start in a later second than the look, by the service's clock."""
-    run = Incarnation().claimed()
-    order = run.asks
+    run = Incarnation().answer_claim()
+    order = run.order
     assert order == ReadHistory(
         model=ModelRef(workspace_id="w", dataset_id=MODEL), turn=Turn(run="a-r1", incarnation=1), scope=STANDARD
     )
-    run.history().wait(2.0)
+    run.answer_history().wait(2.0)
     look = run.run.look
-    run.permitted(permit=1, look=look)
-    run.posted(Accepted(refresh_id="r"), permit=1, holder=run.run.holder, scope=STANDARD, look=look)
-    run.recorded(permit=1, refresh_id="r", adopted=False, posted_at=instant(run.now)).wait(5).reads("Unknown").wait()
-    run.reads("Completed")
-    assert run.ended("Completed").adopted is False
+    run.answer_close(permit=1, look=look)
+    run.answer_post(Accepted(refresh_id="r"), permit=1, holder=run.run.holder, scope=STANDARD, look=look)
+    run.answer_record(permit=1, refresh_id="r", adopted=False, posted_at=instant(run.now)).wait(5).answer_read(
+        "Unknown"
+    ).wait()
+    run.answer_read("Completed")
+    assert run.check_outcome("Completed").adopted is False
     run.answer(Finish, Finished(next=NEXT, wake=WAKE), late_after=None)
     run.answer(StartRun, Notified(), dataset_id=MODEL, turn=NEXT)
     run.answer(NotifyRequests, Notified(count=1), wake=WAKE)
@@ -69,46 +71,46 @@ def test_an_idle_model_is_refreshed_after_a_pause() -> None:
 
 def test_no_request_is_notified_before_the_end() -> None:
     """Members read the refresh from the queue. A notification would cost each of them a turn."""
-    run = Incarnation().closed().posted(Accepted(refresh_id="r")).recorded()
+    run = Incarnation().until_permitted().answer_post(Accepted(refresh_id="r")).answer_record()
     kinds: list[type] = []
     for _ in range(20):
         if isinstance(run.step, Wait):
             run.wait()
-        kinds.append(type(run.asks))
-        run.reads("Unknown")
+        kinds.append(type(run.order))
+        run.answer_read("Unknown")
     assert set(kinds) == {ReadRefresh}
-    run.wait().reads("Completed").answer(Finish, Finished(wake=WAKE)).answer(NotifyRequests, Notified(count=1))
+    run.wait().answer_read("Completed").answer(Finish, Finished(wake=WAKE)).answer(NotifyRequests, Notified(count=1))
     assert run.over
 
 
 def test_a_run_without_members_notifies_none() -> None:
     """If all members have left a run, it notifies no request."""
-    assert Incarnation().polling().reads("Completed").answer(Finish, Finished()).over
+    assert Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished()).over
 
 
 def test_a_failed_start_of_the_next_run_and_failed_notifications_do_not_stop_a_run() -> None:
     """The run ends nevertheless, because the members recheck by themselves."""
-    run = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
-    assert run.broke(StartRun).broke(NotifyRequests).over
+    run = Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
+    assert run.answer_broke(StartRun).answer_broke(NotifyRequests).over
 
 
 def test_a_run_that_the_queue_refuses_ends_at_once() -> None:
     """The queue refuses a duplicate, a superseded run, and a run that has ended."""
-    assert Incarnation().superseded(Claim).over
+    assert Incarnation().answer_superseded(Claim).over
 
 
 def test_a_run_waits_for_a_busy_model() -> None:
     """The waits grow with the elapsed time, and the status shows the external refresh."""
-    run = Incarnation().claimed().history(BLOCKER).wait(5).history(BLOCKER)
+    run = Incarnation().answer_claim().answer_history(BLOCKER).wait(5).answer_history(BLOCKER)
     assert (run.status.waits_for, run.status.waits_since) == (BLOCKER, instant(NOON))
     assert run.status.next_look_at == instant(run.now + timedelta(seconds=run.seconds))
     waits: list[float] = []
     while len(waits) < 40:
         waits.append(run.seconds)
-        run.wait().history(BLOCKER)
+        run.wait().answer_history(BLOCKER)
     assert waits == sorted(waits)
     assert waits[-1] == 60
-    run.wait().history().wait(2.0)
+    run.wait().answer_history().wait(2.0)
     assert run.phase is Closing
     assert run.status.waits_for is None
 
@@ -116,23 +118,23 @@ def test_a_run_waits_for_a_busy_model() -> None:
 def test_behind_one_refresh_for_an_hour_the_run_posts_anyway() -> None:
     """The row of a refresh may never end, so after an hour the run posts. If Power BI refuses the POST, the next hour
     begins."""
-    run = Incarnation().claimed()
-    while run.history(BLOCKER).phase is Looking:
+    run = Incarnation().answer_claim()
+    while run.answer_history(BLOCKER).phase is Looking:
         run.wait()
     assert timedelta(minutes=60) <= run.now - NOON <= timedelta(minutes=61)
-    run.wait(2.0).permitted().posted(Busy()).history(BLOCKER, lost=None)
-    run.reopened().wait(5)
+    run.wait(2.0).answer_close().answer_post(Busy()).answer_history(BLOCKER, lost=None)
+    run.answer_reopen().wait(5)
     probed = run.now
-    while run.history(BLOCKER).phase is Looking:
+    while run.answer_history(BLOCKER).phase is Looking:
         run.wait()
     assert timedelta(minutes=59) <= run.now - probed <= timedelta(minutes=61)
 
 
 def test_the_hour_starts_again_for_each_external_refresh() -> None:
     """The hour begins again with each external refresh: a model that is refreshed again and again is not stuck."""
-    run = Incarnation().claimed()
+    run = Incarnation().answer_claim()
     for number in range(600):
-        run.history(ExternalRefresh(refresh_id=f"theirs-{number // 40}", started_at=BLOCKER.started_at))
+        run.answer_history(ExternalRefresh(refresh_id=f"theirs-{number // 40}", started_at=BLOCKER.started_at))
         assert run.phase is Looking
         run.wait()
     assert run.now - NOON > timedelta(minutes=61)
@@ -140,10 +142,10 @@ def test_the_hour_starts_again_for_each_external_refresh() -> None:
 
 def test_after_an_accepted_probe_the_run_ignores_the_stuck_row() -> None:
     """If a POST behind a stuck row is accepted, only the run's own refresh matters."""
-    run = Incarnation().claimed()
-    while run.history(BLOCKER).phase is Looking:
+    run = Incarnation().answer_claim()
+    while run.answer_history(BLOCKER).phase is Looking:
         run.wait()
-    run.wait(2.0).permitted().posted(Accepted(refresh_id="r")).recorded()
+    run.wait(2.0).answer_close().answer_post(Accepted(refresh_id="r")).answer_record()
     assert (run.status.waits_for, run.status.waits_since) == (None, None)
     assert (run.status.phase, run.status.refresh_id) == ("polling", "r")
 
@@ -151,7 +153,7 @@ def test_after_an_accepted_probe_the_run_ignores_the_stuck_row() -> None:
 @pytest.mark.parametrize("next_run", [NEXT, None])
 def test_a_run_that_may_not_close_ends_and_starts_the_next(next_run: Turn | None) -> None:
     """A run may not close if all members have left it, or if another incarnation has taken over."""
-    run = Incarnation().claimed().history().wait().superseded(Close, next_run)
+    run = Incarnation().answer_claim().answer_history().wait().answer_superseded(Close, next_run)
     if next_run:
         run.answer(StartRun, Notified(), turn=next_run)
     assert run.over
@@ -162,117 +164,140 @@ def test_a_run_includes_all_requests_until_its_close() -> None:
     scope."""
     wider = Scope(workspace_id="w", refresh=RefreshOptions(objects=(TableRef("A"), TableRef("B"))))
     alone = Scope(workspace_id="w", refresh=RefreshOptions(objects=(TableRef("A"),)))
-    run = Incarnation().claimed(alone).history(estimate=(60.0, 61.0, 62.0)).wait().answer(Close, Closed(scope=wider))
-    run.posted(Accepted(refresh_id="r"), scope=wider)
+    run = (
+        Incarnation()
+        .answer_claim(alone)
+        .answer_history(estimate=(60.0, 61.0, 62.0))
+        .wait()
+        .answer(Close, Closed(scope=wider))
+    )
+    run.answer_post(Accepted(refresh_id="r"), scope=wider)
     assert run.run.followed.durations == ()
-    same = Incarnation().claimed(alone).history(estimate=(60.0, 61.0, 62.0)).wait().answer(Close, Closed(scope=alone))
-    assert same.posted(Accepted(refresh_id="r"), scope=alone).run.followed.durations == (60.0, 61.0, 62.0)
+    same = (
+        Incarnation()
+        .answer_claim(alone)
+        .answer_history(estimate=(60.0, 61.0, 62.0))
+        .wait()
+        .answer(Close, Closed(scope=alone))
+    )
+    assert same.answer_post(Accepted(refresh_id="r"), scope=alone).run.followed.durations == (60.0, 61.0, 62.0)
 
 
 def test_a_refresh_that_appeared_meanwhile_is_adopted() -> None:
     """An adopted refresh serves the requests from before the look. Later requests are late for it."""
-    run = Incarnation().polling(adopted=True).reads("Completed")
-    assert run.ended("Completed").adopted is True
-    assert run.asks.late_after == instant(NOON)
+    run = Incarnation().until_polling(adopted=True).answer_read("Completed")
+    assert run.check_outcome("Completed").adopted is True
+    assert run.order.late_after == instant(NOON)
 
 
 @pytest.mark.parametrize("status", ["Failed", "Cancelled", "Disabled"])
 def test_an_adopted_refresh_that_ends_badly_fails_no_request(status: str) -> None:
     """An adopted refresh is not known to be ours. If it fails, the run waits again and starts its own refresh."""
-    run = Incarnation().polling(adopted=True).reads(status).reopened(permit=1)
-    run.history().wait(2.0).permitted(permit=2).posted(Accepted(refresh_id="r")).recorded().wait().reads(status)
-    assert run.asks.outcome.status == ("Cancelled" if status == "Cancelled" else "Failed")
-    assert run.asks.late_after is None
+    run = Incarnation().until_polling(adopted=True).answer_read(status).answer_reopen(permit=1)
+    run.answer_history().wait(2.0).answer_close(permit=2).answer_post(
+        Accepted(refresh_id="r")
+    ).answer_record().wait().answer_read(status)
+    assert run.order.outcome.status == ("Cancelled" if status == "Cancelled" else "Failed")
+    assert run.order.late_after is None
 
 
 def test_a_run_waits_for_another_kind_of_refresh_in_between() -> None:
     """If a refresh of another kind began before the POST, the run posts nothing, and waits."""
-    run = Incarnation().closed().posted(Blocked()).reopened(permit=1).wait(5)
-    assert run.history(BLOCKER).phase is Looking
+    run = Incarnation().until_permitted().answer_post(Blocked()).answer_reopen(permit=1).wait(5)
+    assert run.answer_history(BLOCKER).phase is Looking
 
 
 def test_after_a_refusal_as_busy_the_run_searches_for_a_new_refresh() -> None:
     """A parallel execution of the activity may have posted. If a new refresh appears, it is adopted; otherwise the run
     waits."""
-    adopted = Incarnation().closed().posted(Busy()).history(adoptable="r", lost=None).recorded().run.followed
+    adopted = (
+        Incarnation()
+        .until_permitted()
+        .answer_post(Busy())
+        .answer_history(adoptable="r", lost=None)
+        .answer_record()
+        .run.followed
+    )
     assert (adopted.adopted, adopted.after_loss) == (True, False)
-    run = Incarnation().closed().posted(Busy()).history(BLOCKER, lost=None)
-    run.reopened().wait(5).history(BLOCKER)
+    run = Incarnation().until_permitted().answer_post(Busy()).answer_history(BLOCKER, lost=None)
+    run.answer_reopen().wait(5).answer_history(BLOCKER)
     assert run.phase is Looking
-    hidden = Incarnation().closed().posted(Busy())
-    while hidden.history().phase is Reconciling:
+    hidden = Incarnation().until_permitted().answer_post(Busy())
+    while hidden.answer_history().phase is Reconciling:
         hidden.wait()
     assert hidden.now - NOON >= timedelta(seconds=120)
-    hidden.reopened().wait(60)
+    hidden.answer_reopen().wait(60)
     assert hidden.phase is Looking
 
 
 def test_a_run_does_not_wait_for_an_ended_blocker() -> None:
     """If the history shows that the refresh that caused the refusal has ended, the run does not wait. The grace is only
     for hidden refreshes."""
-    run = Incarnation().closed().posted(Busy()).history(changed=True)
+    run = Incarnation().until_permitted().answer_post(Busy()).answer_history(changed=True)
     assert run.phase is Reopening
     assert run.now - NOON < timedelta(seconds=5)
-    run.reopened().wait(5).history().wait(2.0).permitted(permit=2)
+    run.answer_reopen().wait(5).answer_history().wait(2.0).answer_close(permit=2)
 
 
 def test_a_refused_probe_does_not_wait_for_the_grace() -> None:
     """If a POST behind a stuck row is refused, this row was the cause, even if it has disappeared. So there is no
     hidden refresh to wait for."""
-    run = Incarnation().claimed()
-    while run.history(BLOCKER).phase is Looking:
+    run = Incarnation().answer_claim()
+    while run.answer_history(BLOCKER).phase is Looking:
         run.wait()
-    run.wait(2.0).permitted()
-    assert run.asks.look.running == "theirs"
-    assert run.posted(Busy()).history().phase is Reopening
-    run.reopened().wait(5)
+    run.wait(2.0).answer_close()
+    assert run.order.look.running == "theirs"
+    assert run.answer_post(Busy()).answer_history().phase is Reopening
+    run.answer_reopen().wait(5)
 
 
 @pytest.mark.parametrize("more", [True, False])
 def test_a_run_whose_members_have_all_ended_is_dropped(more: bool) -> None:
     """The run ends. If the queue has further members for it, the run looks again instead."""
-    run = Incarnation().closed().posted(Unwanted(requests=("a",)))
+    run = Incarnation().until_permitted().answer_post(Unwanted(requests=("a",)))
     if more:
-        run.answer(Drop, Done(), permit=1, requests=("a",), execution=EXECUTION).history().wait().permitted(permit=2)
+        run.answer(Drop, Done(), permit=1, requests=("a",), execution=EXECUTION).answer_history().wait().answer_close(
+            permit=2
+        )
     else:
-        run.superseded(Drop, NEXT).answer(StartRun, Notified(), turn=NEXT)
+        run.answer_superseded(Drop, NEXT).answer(StartRun, Notified(), turn=NEXT)
         assert run.over
 
 
 def test_a_timer_that_fires_early_counts_as_due() -> None:
     """When a timer has fired, the run continues, whatever the clock shows."""
-    run = Incarnation().claimed().history()
+    run = Incarnation().answer_claim().answer_history()
     step = run.step
     assert isinstance(step, Wait)
     run.run = step.then
-    assert isinstance(run.asks, Close)
+    assert isinstance(run.order, Close)
 
 
 def test_the_kind_of_refresh_decides_how_it_is_read() -> None:
     """Enhanced refreshes are read by their id. For others this is not possible."""
-    assert Incarnation().polling(ENHANCED).asks.enhanced is True
-    assert Incarnation().polling().asks.enhanced is False
+    assert Incarnation().until_polling(ENHANCED).order.enhanced is True
+    assert Incarnation().until_polling().order.enhanced is False
 
 
 def test_the_objects_of_an_enhanced_refresh_of_ours_go_to_the_queue() -> None:
     """These objects identify the next refresh of the same scope if its answer is lost."""
     done = judge(RefreshRow("r", "ViaEnhancedApi", "Completed"), MODEL)
     read = RefreshRead(outcome=done, objects="digest")
-    assert Incarnation().polling(ENHANCED).answer(ReadRefresh, read).asks.objects == "digest"
-    assert Incarnation().polling(ENHANCED, adopted=True).answer(ReadRefresh, read).asks.objects is None
-    assert Incarnation().polling().answer(ReadRefresh, read).asks.objects is None
+    assert Incarnation().until_polling(ENHANCED).answer(ReadRefresh, read).order.objects == "digest"
+    assert Incarnation().until_polling(ENHANCED, adopted=True).answer(ReadRefresh, read).order.objects is None
+    assert Incarnation().until_polling().answer(ReadRefresh, read).order.objects is None
     failed_one = RefreshRead(outcome=judge(RefreshRow("r", "x", "Failed"), MODEL), objects="digest")
-    assert Incarnation().polling(ENHANCED).answer(ReadRefresh, failed_one).asks.objects is None
+    assert Incarnation().until_polling(ENHANCED).answer(ReadRefresh, failed_one).order.objects is None
 
 
 def test_members_that_came_too_late_for_an_adopted_refresh_do_not_get_its_outcome() -> None:
     """Members that came too late get a run of their own, even if this run ends after too many incarnations."""
     run = Incarnation(number=MAX_INCARNATIONS + 1)
-    run.claimed(permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), adopted=True)
-    assert run.ended("OutcomeUnknown", "InternalError").adopted is True
-    assert run.asks.late_after == LOOK.read_at
+    run.answer_claim(permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), adopted=True)
+    assert run.check_outcome("OutcomeUnknown", "InternalError").adopted is True
+    assert run.order.late_after == LOOK.read_at
 
 
 def test_a_refresh_that_appeared_is_recorded_as_adopted() -> None:
     """The record says whether the refresh is known to be ours."""
-    Incarnation().closed().posted(Appeared(refresh_id="r")).recorded(adopted=True, refresh_id="r")
+    Incarnation().until_permitted().answer_post(Appeared(refresh_id="r")).answer_record(adopted=True, refresh_id="r")

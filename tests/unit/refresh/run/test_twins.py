@@ -39,8 +39,8 @@ class Entity:
 
 def operation_after(result: PostAnswer) -> AnyOperation:
     """The operation of a run after the execution `mine`, which started nothing."""
-    run = Incarnation().closed()
-    step = run.posted(result).step
+    run = Incarnation().until_permitted()
+    step = run.answer_post(result).step
     assert isinstance(step, Ask)
     operation: AnyOperation = step.operation  # type: ignore[assignment]
     return operation
@@ -79,7 +79,7 @@ def test_an_outcome_of_the_run_itself_is_accepted() -> None:
     """The outcome names no execution: the refresh is known, no matter which execution started it."""
     entity = Entity()
     entity.ask(Record(at=AT, holder=HOLDER, permit=1, refresh_id="r", posted_at=AT))
-    run = Incarnation().polling().reads("Completed")
-    assert run.ended("Completed").refresh_id == "r"
-    entity.ask(run.asks)
+    run = Incarnation().until_polling().answer_read("Completed")
+    assert run.check_outcome("Completed").refresh_id == "r"
+    entity.ask(run.order)
     assert not entity.queue.runs
