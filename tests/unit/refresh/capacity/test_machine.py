@@ -20,13 +20,13 @@ from refresh.times import instant
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
-class Desk:
+class CheckedGroup:
     """A group, its clock, and messages of runs. After each operation, the state is stored and loaded, and the operation
     is repeated."""
 
     def __init__(self, refreshes: int = 1) -> None:
         self.refreshes = refreshes
-        self.group = Group()
+        self.state = Group()
         self.now = NOON
         self.numbers: dict[str, int] = {}
         self.since: dict[str, str] = {}
@@ -76,290 +76,290 @@ class Desk:
 
     def apply(self, operation: TakePlace | LeavePlace | FreePlaces) -> object:
         """The answer to an operation. A repeat of it must not change the group."""
-        before = msgspec.json.encode(self.group)
-        after, answer = apply(self.group, operation, self.now)
-        assert msgspec.json.encode(self.group) == before
-        self.group = load(json.loads(json.dumps(dump(after)))) if after else Group()
-        again, _ = apply(self.group, operation, self.now)
+        before = msgspec.json.encode(self.state)
+        after, answer = apply(self.state, operation, self.now)
+        assert msgspec.json.encode(self.state) == before
+        self.state = load(json.loads(json.dumps(dump(after)))) if after else Group()
+        again, _ = apply(self.state, operation, self.now)
         repeated = again or Group()
-        assert (repeated.places, [*repeated.waiting]) == (self.group.places, [*self.group.waiting])
+        assert (repeated.places, [*repeated.waiting]) == (self.state.places, [*self.state.waiting])
         return answer
 
     @property
     def holders(self) -> list[str]:
         """The runs that have a place."""
-        return list(self.group.places)
+        return list(self.state.places)
 
 
 def test_no_more_runs_than_the_limit() -> None:
     """When all places are taken, the next run waits and learns which runs are ahead of it."""
-    desk = Desk(2)
-    assert desk.take("a") == Placed(since=instant(NOON), new=True)
-    desk.pass_time(seconds=1)
-    assert isinstance(desk.take("b"), Placed)
-    desk.pass_time(seconds=1)
-    waits = desk.take("c")
+    group = CheckedGroup(2)
+    assert group.take("a") == Placed(since=instant(NOON), new=True)
+    group.pass_time(seconds=1)
+    assert isinstance(group.take("b"), Placed)
+    group.pass_time(seconds=1)
+    waits = group.take("c")
     assert isinstance(waits, Waits)
-    assert (waits.position, waits.seconds, waits.since) == (0, RECHECK_SECONDS, instant(desk.now))
+    assert (waits.position, waits.seconds, waits.since) == (0, RECHECK_SECONDS, instant(group.now))
     behind = [(other.run_id, other.model_name, other.holds_place) for other in waits.behind]
     assert behind == [("a", "model a", True), ("b", "model b", True)]
-    last = desk.take("d")
+    last = group.take("d")
     assert isinstance(last, Waits)
     assert (last.position, last.behind[-1].run_id, last.behind[-1].holds_place) == (1, "c", False)
 
 
 def test_a_place_that_is_given_back_goes_to_the_first_in_line() -> None:
     """The first run in line is notified. A later run that asks before it does not overtake it."""
-    desk = Desk()
+    group = CheckedGroup()
     for run in "abc":
-        desk.take(run)
-        desk.pass_time(seconds=1)
-    (wake,) = desk.leave("a", completed=True).wake
+        group.take(run)
+        group.pass_time(seconds=1)
+    (wake,) = group.leave("a", completed=True).wake
     assert (wake.request, wake.event) == ("b-g1", "place-1")
-    assert isinstance(desk.take("c"), Waits)
-    assert isinstance(desk.take("b"), Placed)
-    assert desk.holders == ["b"]
+    assert isinstance(group.take("c"), Waits)
+    assert isinstance(group.take("b"), Placed)
+    assert group.holders == ["b"]
 
 
 def test_a_run_that_holds_a_place_gets_it_again() -> None:
     """A run that has a place keeps it when it asks again, in any incarnation."""
-    desk = Desk()
-    assert desk.take("a") == Placed(since=instant(NOON), new=True)
-    desk.pass_time(hours=1)
-    assert desk.take("a") == Placed(since=instant(NOON))
-    desk.numbers["a"] = 0
-    assert desk.take("a", incarnation=2) == Placed(since=instant(NOON))
-    assert desk.group.places["a"].stamp == (2, 1)
+    group = CheckedGroup()
+    assert group.take("a") == Placed(since=instant(NOON), new=True)
+    group.pass_time(hours=1)
+    assert group.take("a") == Placed(since=instant(NOON))
+    group.numbers["a"] = 0
+    assert group.take("a", incarnation=2) == Placed(since=instant(NOON))
+    assert group.state.places["a"].stamp == (2, 1)
 
 
 def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
     """The incarnation does not know when the run began to wait. The group does, so the run precedes later runs."""
-    desk = Desk()
-    desk.take("a")
-    desk.pass_time(seconds=1)
-    desk.take("b")
-    began = desk.since.pop("b")
-    desk.pass_time(seconds=1)
-    desk.take("c")
-    desk.pass_time(seconds=1)
-    waits = desk.take("b", incarnation=2)
+    group = CheckedGroup()
+    group.take("a")
+    group.pass_time(seconds=1)
+    group.take("b")
+    began = group.since.pop("b")
+    group.pass_time(seconds=1)
+    group.take("c")
+    group.pass_time(seconds=1)
+    waits = group.take("b", incarnation=2)
     assert isinstance(waits, Waits)
     assert (waits.since, waits.position) == (began, 0)
-    desk.leave("a")
-    assert isinstance(desk.take("c"), Waits)
-    assert desk.take("b", incarnation=2) == Placed(since=instant(desk.now), new=True)
+    group.leave("a")
+    assert isinstance(group.take("c"), Waits)
+    assert group.take("b", incarnation=2) == Placed(since=instant(group.now), new=True)
 
 
 def test_several_free_places_are_given_out_at_once() -> None:
     """If several places are free, several waiting runs are notified at once."""
-    desk = Desk(2)
+    group = CheckedGroup(2)
     for run in "abcd":
-        desk.take(run)
-        desk.pass_time(seconds=1)
-    desk.leave("a")
-    assert [wake.request for wake in desk.leave("b").wake] == ["d-g1"], "c was notified when a left"
-    placed = desk.take("d")
+        group.take(run)
+        group.pass_time(seconds=1)
+    group.leave("a")
+    assert [wake.request for wake in group.leave("b").wake] == ["d-g1"], "c was notified when a left"
+    placed = group.take("d")
     assert isinstance(placed, Placed)
-    assert isinstance(desk.take("c"), Placed)
-    assert desk.holders == ["d", "c"]
+    assert isinstance(group.take("c"), Placed)
+    assert group.holders == ["d", "c"]
 
 
 def test_priority_counts_as_half_an_hour_of_waiting() -> None:
     """A later run of high priority goes first, but not before a run that has waited long enough. So no run starves."""
-    desk = Desk()
-    desk.take("holder")
-    desk.take("low", "low")
-    desk.pass_time(minutes=29)
-    desk.take("normal")
-    desk.take("high", "high")
-    assert desk.group.line() == ["high", "normal", "low"]
-    desk.pass_time(minutes=32)
-    desk.take("higher", "high")
-    desk.pass_time(minutes=1)
-    desk.take("highest", "high")
-    assert desk.group.line() == ["high", "normal", "low", "higher", "highest"]
+    group = CheckedGroup()
+    group.take("holder")
+    group.take("low", "low")
+    group.pass_time(minutes=29)
+    group.take("normal")
+    group.take("high", "high")
+    assert group.state.line() == ["high", "normal", "low"]
+    group.pass_time(minutes=32)
+    group.take("higher", "high")
+    group.pass_time(minutes=1)
+    group.take("highest", "high")
+    assert group.state.line() == ["high", "normal", "low", "higher", "highest"]
 
 
 def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
     """A run to which a request of high priority is added moves up in the line."""
-    desk = Desk()
+    group = CheckedGroup()
     for run in ("holder", "first", "second"):
-        desk.take(run)
-        desk.pass_time(seconds=1)
-    assert desk.group.line() == ["first", "second"]
-    desk.take("second", "high")
-    assert desk.group.line() == ["second", "first"]
+        group.take(run)
+        group.pass_time(seconds=1)
+    assert group.state.line() == ["first", "second"]
+    group.take("second", "high")
+    assert group.state.line() == ["second", "first"]
 
 
 def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
     """A run without messages keeps its position for an hour, and is then dropped."""
-    desk = Desk()
+    group = CheckedGroup()
     for run in ("holder", "dead"):
-        desk.take(run)
-    desk.pass_time(seconds=RECHECK_SECONDS)
-    desk.take("alive")
-    desk.leave("holder")
-    assert isinstance(desk.take("alive"), Waits), "the message of the first run may be late"
-    desk.pass_time(seconds=LATE.total_seconds() + 1)
-    assert isinstance(desk.take("alive"), Placed)
-    assert desk.group.line() == ["dead"]
-    desk.pass_time(hours=2)
-    desk.take("other")
-    assert desk.group.line() == ["other"]
+        group.take(run)
+    group.pass_time(seconds=RECHECK_SECONDS)
+    group.take("alive")
+    group.leave("holder")
+    assert isinstance(group.take("alive"), Waits), "the message of the first run may be late"
+    group.pass_time(seconds=LATE.total_seconds() + 1)
+    assert isinstance(group.take("alive"), Placed)
+    assert group.state.line() == ["dead"]
+    group.pass_time(hours=2)
+    group.take("other")
+    assert group.state.line() == ["other"]
 
 
 def test_late_messages_change_nothing() -> None:
     """An old request for a place does not bring a run back, and an old return does not take its place away."""
-    desk = Desk()
-    desk.take("a", number=1)
-    desk.leave("a", number=2)
-    assert desk.take("a", number=1) == Outdated(number=2)
-    assert desk.holders == []
-    desk.take("a", number=3)
-    desk.leave("a", number=2)
-    assert desk.take("a", number=1) == Outdated(number=3)
-    assert desk.holders == ["a"]
-    desk.take("a", incarnation=2, number=1)
-    assert desk.leave("a", number=99) == PlacesFree()
-    assert desk.holders == ["a"]
+    group = CheckedGroup()
+    group.take("a", number=1)
+    group.leave("a", number=2)
+    assert group.take("a", number=1) == Outdated(number=2)
+    assert group.holders == []
+    group.take("a", number=3)
+    group.leave("a", number=2)
+    assert group.take("a", number=1) == Outdated(number=3)
+    assert group.holders == ["a"]
+    group.take("a", incarnation=2, number=1)
+    assert group.leave("a", number=99) == PlacesFree()
+    assert group.holders == ["a"]
 
 
 def test_a_run_that_left_is_known_for_half_an_hour() -> None:
     """The engine cannot delay a duplicate for more than half an hour, so a run that left is known for that long."""
-    desk = Desk()
-    desk.take("a", number=1)
-    desk.leave("a", number=2)
-    desk.pass_time(minutes=29)
-    assert isinstance(desk.take("a", number=1), Outdated)
-    desk.pass_time(minutes=2)
-    assert isinstance(desk.take("a", number=1), Placed)
+    group = CheckedGroup()
+    group.take("a", number=1)
+    group.leave("a", number=2)
+    group.pass_time(minutes=29)
+    assert isinstance(group.take("a", number=1), Outdated)
+    group.pass_time(minutes=2)
+    assert isinstance(group.take("a", number=1), Placed)
 
 
 def test_places_of_runs_that_are_over_are_free() -> None:
     """The place of a run that has ended is free, unless the run has sent a message since it was checked."""
-    desk = Desk(2)
-    desk.take("a")
-    desk.take("b")
-    desk.take("c")
-    (wake,) = desk.free(Asker(run="a", incarnation=1, number=1)).wake
+    group = CheckedGroup(2)
+    group.take("a")
+    group.take("b")
+    group.take("c")
+    (wake,) = group.free(Asker(run="a", incarnation=1, number=1)).wake
     assert wake.request == "c-g1"
-    desk.take("b")
-    desk.free(Asker(run="b", incarnation=1, number=1))
-    assert desk.holders == ["b"]
+    group.take("b")
+    group.free(Asker(run="b", incarnation=1, number=1))
+    assert group.holders == ["b"]
 
 
 def test_an_external_refresh_counts_while_it_is_seen() -> None:
     """An external refresh takes a place until the run of its own model asks for a place or has one, and until
     `busy_until` at the latest."""
-    desk = Desk()
-    desk.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
-    assert isinstance(desk.take("b"), Waits)
-    placed = desk.take("a")
+    group = CheckedGroup()
+    group.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
+    assert isinstance(group.take("b"), Waits)
+    placed = group.take("a")
     assert isinstance(placed, Placed), "the run of the model found it idle"
-    desk.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
-    desk.pass_time(minutes=11)
-    assert isinstance(desk.take("b"), Placed)
+    group.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
+    group.pass_time(minutes=11)
+    assert isinstance(group.take("b"), Placed)
 
 
 def test_a_capacity_that_has_reached_its_limits_is_left_alone() -> None:
     """The pauses are one minute, two minutes, up to fifteen minutes. A completed refresh resets them."""
-    desk = Desk()
+    group = CheckedGroup()
     pauses = []
     for _ in range(6):
-        desk.take("a")
-        closed_until = desk.leave("a", limit_reached=True).closed_until
+        group.take("a")
+        closed_until = group.leave("a", limit_reached=True).closed_until
         assert closed_until is not None
-        pauses.append((datetime.fromisoformat(closed_until) - desk.now).total_seconds())
-        waits = desk.take("a")
+        pauses.append((datetime.fromisoformat(closed_until) - group.now).total_seconds())
+        waits = group.take("a")
         assert isinstance(waits, Waits)
         assert waits.closed_until == closed_until
-        desk.leave("a")
-        desk.now = datetime.fromisoformat(closed_until)
+        group.leave("a")
+        group.now = datetime.fromisoformat(closed_until)
     assert pauses == [60, 120, 240, 480, 900, 900]
-    desk.take("a")
-    desk.leave("a", completed=True)
-    desk.take("a")
-    closed_until = desk.leave("a", limit_reached=True).closed_until
-    assert closed_until == instant(desk.now + timedelta(seconds=60))
+    group.take("a")
+    group.leave("a", completed=True)
+    group.take("a")
+    closed_until = group.leave("a", limit_reached=True).closed_until
+    assert closed_until == instant(group.now + timedelta(seconds=60))
 
 
 def test_a_group_can_close_any_number_of_times_in_a_row() -> None:
     """The pause stays at its maximum, no matter how often the capacity has reached its limits."""
-    desk = Desk()
-    desk.take("a")
-    desk.group.closings = 1024
-    closed_until = desk.leave("a", limit_reached=True).closed_until
-    assert closed_until == instant(desk.now + timedelta(seconds=LONGEST_CLOSED_SECONDS))
+    group = CheckedGroup()
+    group.take("a")
+    group.state.closings = 1024
+    closed_until = group.leave("a", limit_reached=True).closed_until
+    assert closed_until == instant(group.now + timedelta(seconds=LONGEST_CLOSED_SECONDS))
 
 
 def test_refusals_of_refreshes_that_ran_together_close_the_group_once() -> None:
     """Refusals of refreshes that ran together do not make the pause longer. Power BI may give the pause, within a
     limit."""
-    desk = Desk(3)
+    group = CheckedGroup(3)
     for run in "abc":
-        desk.take(run)
-    first = desk.leave("a", limit_reached=True).closed_until
-    desk.pass_time(seconds=1)
-    assert desk.leave("b", limit_reached=True).closed_until == first
-    assert desk.leave("c", limit_reached=True, retry_after=1800.0).closed_until == instant(
-        desk.now + timedelta(seconds=1800)
+        group.take(run)
+    first = group.leave("a", limit_reached=True).closed_until
+    group.pass_time(seconds=1)
+    assert group.leave("b", limit_reached=True).closed_until == first
+    assert group.leave("c", limit_reached=True, retry_after=1800.0).closed_until == instant(
+        group.now + timedelta(seconds=1800)
     )
-    desk.pass_time(hours=2)
-    desk.take("a")
-    longest = desk.leave("a", limit_reached=True, retry_after=1e9).closed_until
-    assert longest == instant(desk.now + timedelta(hours=1))
+    group.pass_time(hours=2)
+    group.take("a")
+    longest = group.leave("a", limit_reached=True, retry_after=1e9).closed_until
+    assert longest == instant(group.now + timedelta(hours=1))
 
 
 def test_a_smaller_limit_applies_to_the_next_message() -> None:
     """If the limit becomes smaller, runs that already have places keep them."""
-    desk = Desk(3)
+    group = CheckedGroup(3)
     for run in "abc":
-        desk.take(run)
-    desk.refreshes = 1
-    desk.take("d")
+        group.take(run)
+    group.refreshes = 1
+    group.take("d")
     for run in "ab":
-        assert desk.leave(run).wake == ()
-    assert isinstance(desk.take("d"), Waits)
-    desk.leave("c")
-    assert isinstance(desk.take("d"), Placed)
+        assert group.leave(run).wake == ()
+    assert isinstance(group.take("d"), Waits)
+    group.leave("c")
+    assert isinstance(group.take("d"), Placed)
 
 
 def test_a_very_long_line_is_bounded() -> None:
     """Runs beyond the limit of the line are not stored. They ask again later, and none is refused."""
-    desk = Desk()
-    desk.take("holder")
-    late = Group(at=instant(NOON), places=desk.group.places)
-    waiter = desk.take("w")
+    group = CheckedGroup()
+    group.take("holder")
+    late = Group(at=instant(NOON), places=group.state.places)
+    waiter = group.take("w")
     assert isinstance(waiter, Waits)
-    late.waiting = {f"w{number}": desk.group.waiting["w"] for number in range(MAX_WAITING)}
-    desk.group = late
-    answer = desk.take("more")
+    late.waiting = {f"w{number}": group.state.waiting["w"] for number in range(MAX_WAITING)}
+    group.state = late
+    answer = group.take("more")
     assert isinstance(answer, Waits)
-    assert (answer.position, len(desk.group.waiting)) == (MAX_WAITING, MAX_WAITING)
-    assert "packed" in dump(desk.group)
+    assert (answer.position, len(group.state.waiting)) == (MAX_WAITING, MAX_WAITING)
+    assert "packed" in dump(group.state)
 
 
 def test_a_group_with_nothing_to_remember_is_deleted() -> None:
     """An unused group is deleted after half an hour without a message."""
-    desk = Desk()
-    desk.take("a")
-    desk.leave("a")
-    desk.pass_time(minutes=31)
-    after, _ = apply(desk.group, FreePlaces(at=instant(desk.now), askers=()), desk.now)
+    group = CheckedGroup()
+    group.take("a")
+    group.leave("a")
+    group.pass_time(minutes=31)
+    after, _ = apply(group.state, FreePlaces(at=instant(group.now), askers=()), group.now)
     assert after is None
 
 
 def test_a_clock_that_is_wrong_closes_nothing_for_long() -> None:
     """A wrong clock of a sender or a wrong stored time does not close the group for long."""
-    desk = Desk()
+    group = CheckedGroup()
     far = instant(NOON + timedelta(days=300))
-    group = Group(at=instant(NOON), closed_until=far)
+    state = Group(at=instant(NOON), closed_until=far)
     operation = FreePlaces(at=far, askers=())
-    after, answer = apply(group, operation, NOON)
+    after, answer = apply(state, operation, NOON)
     assert after is None
     assert answer == PlacesFree()
     with pytest.raises(ValueError, match="is not a time"):
-        apply(desk.group, FreePlaces(at="x", askers=()), NOON)
+        apply(group.state, FreePlaces(at="x", askers=()), NOON)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def failed(*objects: TableRef, refresh_id: str | None = "r", code: str = "Refres
     return Outcome(status="Failed", refresh_id=refresh_id, error=failure, failed_objects=objects)
 
 
-class Desk:
+class CheckedQueue:
     """A queue. Each call applies an operation as the entity does, and checks that nothing else has changed."""
 
     def __init__(self, now: datetime = NOON) -> None:
@@ -97,14 +97,14 @@ class Desk:
         return instant(self.now)
 
     @property
-    def queue(self) -> Queue:
+    def state(self) -> Queue:
         """The current queue."""
         return load(self.stored)
 
     @property
     def runs(self) -> list[Run]:
         """The runs of the queue, the active one first."""
-        return self.queue.runs
+        return self.state.runs
 
     @property
     def members(self) -> list[list[str]]:
@@ -114,17 +114,17 @@ class Desk:
     @property
     def scopes(self) -> list[Scope]:
         """The scope of each run."""
-        queue = self.queue
+        queue = self.state
         return [queue.scope_of(run) for run in queue.runs]
 
-    def later(self, **span: float) -> "Desk":
-        """This desk, with a later time."""
+    def later(self, **span: float) -> "CheckedQueue":
+        """This queue, with a later time."""
         self.now += timedelta(**span)
         return self
 
     def do(self, operation: Operation[A]) -> A:
         """The answer to any operation."""
-        before, stored = self.queue, json.dumps(self.stored)
+        before, stored = self.state, json.dumps(self.stored)
         kept = msgspec.json.encode(before)
         now = self.clock or self.now
         after, expected = apply(before, operation, now)  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ class Desk:
         assert handled.problem is None
         assert handled.state == (None if after is None else dump(after))
         self.stored = json.loads(json.dumps(handled.state))
-        assert self.queue == (after or Queue()), "the stored queue differs from the queue"
+        assert self.state == (after or Queue()), "the stored queue differs from the queue"
         answer = typed(json.loads(json.dumps(handled.answer)), AnyAnswer)
         assert answer == expected
         return answer  # type: ignore[no-any-return]
@@ -146,20 +146,20 @@ class Desk:
         fields = {"at": self.at, "token": "t", "wake": "wake-1", **more}
         return self.do(Enroll(request=request, scope=scope, share=share, **fields))
 
-    def enrolled(self, request: str, **more: Any) -> Enrolled:
-        """The state of an enrolled request."""
+    def enroll_ok(self, request: str, **more: Any) -> Enrolled:
+        """A request enrolls, or asks for its state. The answer must be that it is enrolled."""
         answer = self.enroll(request, **more)
         assert isinstance(answer, Enrolled)
         return answer
 
-    def ended(self, request: str, **more: Any) -> Ended:
-        """The outcome for a request whose run has ended."""
+    def outcome_of(self, request: str, **more: Any) -> Ended:
+        """A request asks for its state. The answer must be its outcome."""
         answer = self.enroll(request, **more)
         assert isinstance(answer, Ended)
         return answer
 
-    def collected(self, request: str, **more: Any) -> None:
-        """A request has its outcome."""
+    def collect(self, request: str, **more: Any) -> None:
+        """A request reports that it has its outcome."""
         self.do(Collect(**{"at": self.at, "request": request, "token": "t", **more}))
 
     def leave(
@@ -169,8 +169,8 @@ class Desk:
         fields = {"at": self.at, "token": "t", **more}
         return self.do(Leave(request=request, cancel=cancel, reason=reason, **fields))
 
-    def left(self, request: str, **more: Any) -> Left:
-        """The answer to a request that has left."""
+    def leave_ok(self, request: str, **more: Any) -> Left:
+        """A request leaves. The answer must be that it has left."""
         answer = self.leave(request, **more)
         assert isinstance(answer, Left)
         return answer
@@ -198,11 +198,11 @@ class Desk:
         return self.do(Restart(at=self.at, turn=Turn(run=run, incarnation=incarnation))).next
 
     def claim(self, run: str, **holder: Any) -> bool:
-        """Whether an orchestration gets its run."""
+        """An orchestration claims its run. Returns whether it gets the run."""
         return isinstance(self.do(Claim(at=self.at, holder=self.holder(run, **holder))), Claimed)
 
-    def claimed(self, run: str, **holder: Any) -> Claimed:
-        """The answer to the orchestration that gets the run."""
+    def claim_ok(self, run: str, **holder: Any) -> Claimed:
+        """An orchestration claims its run. The answer must be that it gets the run."""
         answer = self.do(Claim(at=self.at, holder=self.holder(run, **holder)))
         assert isinstance(answer, Claimed)
         return answer
@@ -271,17 +271,17 @@ class Desk:
         self.record(run)
         return run
 
-    def posted(self, *requests: str) -> str:
-        """The id of a run of these requests that has posted."""
-        (run,) = {self.enrolled(request).run for request in requests}
+    def enroll_and_post(self, *requests: str) -> str:
+        """These requests enroll, and their run posts. Returns the id of the run."""
+        (run,) = {self.enroll_ok(request).run for request in requests}
         return self.post(run)
 
 
 class Crowd:
     """Many requests with idempotency keys in one queue.
 
-    A crowd has none of the checks of a Desk, which would take too long. The ids have 79 characters, 43 of which are
-    unique, and the tokens 32. Each operation comes a moment later than the last one.
+    A crowd has none of the checks of a CheckedQueue, which would take too long. The ids have 79 characters, 43 of which
+    are unique, and the tokens 32. Each operation comes a moment later than the last one.
     """
 
     def __init__(self, size: int, scope: Callable[[int], Scope] = lambda _: WHOLE) -> None:

@@ -44,7 +44,7 @@ from refresh.queue.operations import (
 )
 from refresh.scope.scope import Scope, TableRef
 from refresh.times import instant
-from tests.unit.refresh.queue.queues import DATES, LOOK, MODEL, NOON, SALES, WHOLE, Desk, failed
+from tests.unit.refresh.queue.queues import DATES, LOOK, MODEL, NOON, SALES, WHOLE, CheckedQueue, failed
 
 A = TypeVar("A")
 
@@ -106,7 +106,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = Desk()
+        self.queue = CheckedQueue()
         self.callers: list[Caller] = []
         self.runners: list[Runner] = []
         self.to_start: list[Turn] = []
@@ -119,11 +119,11 @@ class QueueMachine(RuleBasedStateMachine):
 
     def send(self, operation: Operation[A]) -> A:
         """Sends an operation twice in a row. The second time, answer and state must be the same."""
-        answer = self.desk.do(operation)
-        once = self.desk.stored
-        assert self.desk.do(operation) == answer
-        assert self.desk.stored == once, operation
-        self.sent.append((self.desk.now, operation))
+        answer = self.queue.do(operation)
+        once = self.queue.stored
+        assert self.queue.do(operation) == answer
+        assert self.queue.stored == once, operation
+        self.sent.append((self.queue.now, operation))
         turn = getattr(answer, "next", None)
         if turn is not None:
             self.to_start.append(turn)
@@ -133,7 +133,7 @@ class QueueMachine(RuleBasedStateMachine):
         """A caller enrolls or asks again."""
         answer = self.send(
             Enroll(
-                at=self.desk.at,
+                at=self.queue.at,
                 request=caller.name,
                 token=caller.name,
                 scope=SCOPES[caller.scope],
@@ -155,7 +155,7 @@ class QueueMachine(RuleBasedStateMachine):
     def collected(self, caller: Caller, answer: Ended) -> None:
         """Checks that the outcome is one for this caller, and that the caller enrolled in time for it."""
         assert caller.end is None
-        caller.end, caller.over, caller.ended_at = answer, True, self.desk.now
+        caller.end, caller.over, caller.ended_at = answer, True, self.queue.now
         runner, late_after = self.outcomes[answer.run]
         assert answer.run == caller.run == runner.run
         assert caller.name in runner.shared
@@ -188,7 +188,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(scope=st.sampled_from(sorted(SCOPES)), share=st.booleans() | st.just(True))
     def a_request_arrives(self, scope: str, share: bool) -> None:
         """A new request enrolls."""
-        caller = Caller(f"q{len(self.callers)}", scope, share, self.desk.at)
+        caller = Caller(f"q{len(self.callers)}", scope, share, self.queue.at)
         self.callers.append(caller)
         self.ask(caller)
 
@@ -204,13 +204,13 @@ class QueueMachine(RuleBasedStateMachine):
         """A request leaves, or gets its outcome if there is one."""
         caller = data.draw(st.sampled_from(self.waiting()))
         answer = self.send(
-            Leave(at=self.desk.at, request=caller.name, token=caller.name, cancel=cancel, reason="TimedOut")
+            Leave(at=self.queue.at, request=caller.name, token=caller.name, cancel=cancel, reason="TimedOut")
         )
         if isinstance(answer, Ended):
             self.collected(caller, answer)
             return
         assert isinstance(answer, Left)
-        caller.over, caller.end, caller.ended_at = True, answer, self.desk.now
+        caller.over, caller.end, caller.ended_at = True, answer, self.queue.now
         assert answer.shared_with == 0 or answer.cancel_refresh_id is None
 
     @precondition(lambda self: any(isinstance(caller.end, Ended) for caller in self.callers))
@@ -220,7 +220,7 @@ class QueueMachine(RuleBasedStateMachine):
         this."""
         caller = data.draw(st.sampled_from([caller for caller in self.callers if isinstance(caller.end, Ended)]))
         caller.end, caller.over, caller.attempt = None, False, caller.attempt + 1
-        caller.since = self.desk.at
+        caller.since = self.queue.at
         self.ask(caller)
 
     @precondition(lambda self: self.waiting())
@@ -234,9 +234,9 @@ class QueueMachine(RuleBasedStateMachine):
     def a_caller_cancels(self, data: st.DataObject) -> None:
         """A caller cancels a request, which may have ended."""
         caller = data.draw(st.sampled_from(self.callers))
-        self.send(AskToLeave(at=self.desk.at, request=caller.name))
+        self.send(AskToLeave(at=self.queue.at, request=caller.name))
         if not caller.over:
-            run = self.desk.queue.run_of(caller.name)
+            run = self.queue.state.run_of(caller.name)
             assert run is None or run.members[caller.name].leaving
 
     @precondition(lambda self: self.waiting())
@@ -244,11 +244,11 @@ class QueueMachine(RuleBasedStateMachine):
     def a_second_incarnation_of_a_request_leaves(self, data: st.DataObject) -> None:
         """A second incarnation that leaves gets an outcome only if the request already has one."""
         caller = data.draw(st.sampled_from(self.waiting()))
-        queue = self.desk.queue
-        answer = self.desk.leave(caller.name, token="twin")
+        queue = self.queue.state
+        answer = self.queue.leave(caller.name, token="twin")
         assert isinstance(answer, Taken | Ended)
         if isinstance(answer, Taken):
-            assert without_time(self.desk.queue) == without_time(queue)
+            assert without_time(self.queue.state) == without_time(queue)
 
     @precondition(lambda self: self.over_lately())
     @rule(data=st.data(), attempt=st.integers(1, 3))
@@ -256,7 +256,7 @@ class QueueMachine(RuleBasedStateMachine):
         """A second incarnation of an ended request gets the same outcome, and is not enrolled."""
         caller = data.draw(st.sampled_from(self.over_lately()))
         members = self.members()
-        answer = self.desk.enroll(caller.name, token="twin", scope=SCOPES[caller.scope], attempt=attempt)
+        answer = self.queue.enroll(caller.name, token="twin", scope=SCOPES[caller.scope], attempt=attempt)
         assert isinstance(answer, Ended | Left)
         assert without_next(answer) == without_next(caller.end)
         assert self.members() == members
@@ -266,7 +266,7 @@ class QueueMachine(RuleBasedStateMachine):
         return [
             caller
             for caller in self.callers
-            if caller.over and caller.end and self.desk.now - caller.ended_at < REMEMBERED - timedelta(minutes=1)
+            if caller.over and caller.end and self.queue.now - caller.ended_at < REMEMBERED - timedelta(minutes=1)
         ]
 
     # ---- runs ----
@@ -288,9 +288,9 @@ class QueueMachine(RuleBasedStateMachine):
     def the_active_run_goes_on(self, steps: int, adopted: bool, lateness: bool, table: str | None) -> None:
         """The active run takes up to five steps from its claim to its outcome."""
         for _ in range(steps):
-            if not self.desk.runs:
+            if not self.queue.runs:
                 return
-            run = self.desk.runs[0]
+            run = self.queue.runs[0]
             runner = next((runner for runner in self.awake() if runner.run == run.id), None)
             if runner is None:
                 if run.token is None:
@@ -318,36 +318,36 @@ class QueueMachine(RuleBasedStateMachine):
         state of it."""
         if runner not in self.runners:
             self.runners.append(runner)
-        answer = self.tell(runner, Claim(at=self.desk.at, holder=runner.holder))
+        answer = self.tell(runner, Claim(at=self.queue.at, holder=runner.holder))
         runner.claimed = True
         if isinstance(answer, Claimed):
             rivals = [other for other in self.awake() if other is not runner and other.run == runner.run]
             assert [rival for rival in rivals if rival.incarnation == runner.incarnation] == []
-            assert not self.desk.claim(runner.run, incarnation=runner.incarnation, token="twin")
+            assert not self.queue.claim(runner.run, incarnation=runner.incarnation, token="twin")
             runner.permit, runner.closed = answer.permit, answer.closed
             runner.refresh, runner.adopted = answer.refresh_id, answer.adopted
-            runner.shared = {*self.desk.runs[0].members} if runner.closed else set()
+            runner.shared = {*self.queue.runs[0].members} if runner.closed else set()
             runner.scope = answer.scope
 
     def close(self, runner: Runner) -> None:
         """The run closes, so no request joins any more."""
-        operation = Close(at=self.desk.at, holder=runner.holder, permit=runner.permit + 1, look=LOOK)
+        operation = Close(at=self.queue.at, holder=runner.holder, permit=runner.permit + 1, look=LOOK)
         answer = self.tell(runner, operation)
         if isinstance(answer, Closed):
             runner.permit, runner.closed, runner.scope = runner.permit + 1, True, answer.scope
-            runner.shared = {*self.desk.runs[0].members}
+            runner.shared = {*self.queue.runs[0].members}
             assert runner.shared
 
     def record(self, runner: Runner, *, adopted: bool) -> None:
         """The run reports its refresh."""
         name = f"refresh-{len(self.sent)}"
         operation = Record(
-            at=self.desk.at,
+            at=self.queue.at,
             holder=runner.holder,
             permit=runner.permit,
             refresh_id=name,
             adopted=adopted,
-            posted_at=self.desk.at,
+            posted_at=self.queue.at,
         )
         if isinstance(self.tell(runner, operation), Recorded):
             runner.refresh, runner.adopted = name, adopted
@@ -355,7 +355,7 @@ class QueueMachine(RuleBasedStateMachine):
     def drop(self, runner: Runner) -> None:
         """The run reports that none of its requests is active."""
         requests = tuple(sorted(runner.shared))
-        operation = Drop(at=self.desk.at, holder=runner.holder, permit=runner.permit, requests=requests)
+        operation = Drop(at=self.queue.at, holder=runner.holder, permit=runner.permit, requests=requests)
         assert isinstance(self.tell(runner, operation), Superseded)
 
     @precondition(lambda self: any(runner.closed for runner in self.awake()))
@@ -363,7 +363,7 @@ class QueueMachine(RuleBasedStateMachine):
     def a_run_reopens(self, data: st.DataObject) -> None:
         """The run opens again. Its POST was refused, its refresh was dropped, or an external refresh failed."""
         runner = data.draw(st.sampled_from([runner for runner in self.awake() if runner.closed]))
-        if self.tell(runner, Reopen(at=self.desk.at, holder=runner.holder, permit=runner.permit)) == Done():
+        if self.tell(runner, Reopen(at=self.queue.at, holder=runner.holder, permit=runner.permit)) == Done():
             runner.closed, runner.refresh, runner.adopted, runner.shared = False, None, False, set()
 
     @precondition(lambda self: any(runner.closed and not runner.refresh for runner in self.awake()))
@@ -373,12 +373,12 @@ class QueueMachine(RuleBasedStateMachine):
         its refresh."""
         runner = data.draw(st.sampled_from([runner for runner in self.awake() if runner.closed and not runner.refresh]))
         execution = data.draw(st.sampled_from(["x1", "x2", "x3"]))
-        before = self.desk.runs[0]
-        operation = Reopen(at=self.desk.at, holder=runner.holder, permit=runner.permit, execution=execution)
+        before = self.queue.runs[0]
+        operation = Reopen(at=self.queue.at, holder=runner.holder, permit=runner.permit, execution=execution)
         answer = self.tell(runner, operation)
         if isinstance(answer, PermitTaken):
             assert before.execution not in (None, execution)
-            assert self.desk.runs[0] == before
+            assert self.queue.runs[0] == before
         elif answer == Done():
             runner.closed, runner.shared = False, set()
 
@@ -389,9 +389,9 @@ class QueueMachine(RuleBasedStateMachine):
         runner = data.draw(st.sampled_from([runner for runner in self.runners if runner.closed]))
         name = data.draw(st.sampled_from(["x1", "x2", "x3"]))
         unique = f"{runner.run}/{runner.permit}/{name}"
-        before = self.desk.runs[0].execution if self.desk.runs else None
+        before = self.queue.runs[0].execution if self.queue.runs else None
         fields: dict[str, Any] = {
-            "at": self.desk.at,
+            "at": self.queue.at,
             "holder": runner.holder,
             "permit": runner.permit,
             "execution": name,
@@ -401,9 +401,9 @@ class QueueMachine(RuleBasedStateMachine):
             self.returned.add(unique)
         else:
             self.send(TakePermit(**fields))
-        if not self.desk.runs:
+        if not self.queue.runs:
             return
-        run = self.desk.runs[0]
+        run = self.queue.runs[0]
         assert run.execution is None or f"{run.id}/{run.permit}/{run.execution}" not in self.returned
         assert run.execution in ({before, None} if returns else {before, name})
         assert (run.execution is None) == (run.permit_taken_at is None)
@@ -411,21 +411,21 @@ class QueueMachine(RuleBasedStateMachine):
     def finish(self, runner: Runner, lateness: bool, table: str | None = None) -> None:
         """The run ends. `lateness`: if its refresh was adopted, requests of the last minute are late. `table`: the
         failed one."""
-        late_after = instant(self.desk.now - timedelta(minutes=1)) if lateness and runner.adopted else None
+        late_after = instant(self.queue.now - timedelta(minutes=1)) if lateness and runner.adopted else None
         outcome = Outcome(status="Completed", refresh_id=runner.refresh)
         if table:
             outcome = failed(refresh_id=runner.refresh, table=table)
-        if any(run.is_held_by(runner.holder) for run in self.desk.runs):
+        if any(run.is_held_by(runner.holder) for run in self.queue.runs):
             assert runner.run not in self.outcomes
             self.outcomes[runner.run] = (runner, late_after)
         answer = self.tell(
-            runner, Finish(at=self.desk.at, holder=runner.holder, outcome=outcome, late_after=late_after)
+            runner, Finish(at=self.queue.at, holder=runner.holder, outcome=outcome, late_after=late_after)
         )
         assert isinstance(answer, Finished)
         runner.dead = True
-        assert answer.next is None or answer.next.run == self.desk.runs[0].id
+        assert answer.next is None or answer.next.run == self.queue.runs[0].id
         # runs made for members of the ended run are ordered by the time of their enrolment
-        runs = self.desk.runs
+        runs = self.queue.runs
         for place, run in enumerate(runs):
             if run.id not in self.order:
                 assert all(other.since <= run.since for other in runs[:place])
@@ -434,7 +434,7 @@ class QueueMachine(RuleBasedStateMachine):
                 )
                 self.order.insert(len(self.order) if later is None else later, run.id)
         for caller in self.waiting():
-            current = self.desk.queue.run_of(caller.name)
+            current = self.queue.state.run_of(caller.name)
             if current is not None and caller.run == runner.run and runner.run in self.outcomes:
                 caller.run = current.id
 
@@ -444,57 +444,57 @@ class QueueMachine(RuleBasedStateMachine):
         """The orchestration of a run dies, and a request finds this out."""
         runner = data.draw(st.sampled_from(self.awake()))
         runner.dead = True
-        self.send(Restart(at=self.desk.at, turn=Turn(run=runner.run, incarnation=runner.incarnation)))
+        self.send(Restart(at=self.queue.at, turn=Turn(run=runner.run, incarnation=runner.incarnation)))
 
-    @precondition(lambda self: not self.waiting() and self.desk.runs)
+    @precondition(lambda self: not self.waiting() and self.queue.runs)
     @rule()
     def the_timer_sweeps(self) -> None:
         """The timer sweeps a queue without active requests, and without an orchestration that could continue its
         run."""
-        active = self.desk.runs[0]
+        active = self.queue.runs[0]
         if any((runner.run, runner.incarnation) == (active.id, active.incarnation) for runner in self.awake()):
             return
-        members = tuple(request for run in self.desk.runs for request in run.members)
-        self.send(Sweep(at=self.desk.at, requests=members, dead=active.turn))
-        assert self.desk.runs == []
+        members = tuple(request for run in self.queue.runs for request in run.members)
+        self.send(Sweep(at=self.queue.at, requests=members, dead=active.turn))
+        assert self.queue.runs == []
 
     # ---- time and the engine ----
 
     @rule(seconds=st.sampled_from([0.001, 1, 40, 61, 300]))
     def time_passes(self, seconds: float) -> None:
         """Lets time pass for all."""
-        self.desk.later(seconds=seconds)
+        self.queue.later(seconds=seconds)
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def an_old_operation_comes_again(self, data: st.DataObject) -> None:
         """An operation comes again up to half an hour later. It changes neither the runs nor their members."""
-        old = [operation for at, operation in self.sent if self.desk.now - at < REMEMBERED - timedelta(minutes=1)]
+        old = [operation for at, operation in self.sent if self.queue.now - at < REMEMBERED - timedelta(minutes=1)]
         if not old:
             return
         operation = data.draw(st.sampled_from(old))
-        runs, members = [run.id for run in self.desk.runs], self.members()
-        self.desk.do(operation)
-        assert [run.id for run in self.desk.runs] == runs
+        runs, members = [run.id for run in self.queue.runs], self.members()
+        self.queue.do(operation)
+        assert [run.id for run in self.queue.runs] == runs
         assert self.members() == members
 
     def members(self) -> list[set[str]]:
         """The enrolled requests by run."""
-        return [{*run.members} for run in self.desk.runs]
+        return [{*run.members} for run in self.queue.runs]
 
     # ---- invariants ----
 
     @invariant()
     def at_most_one_orchestration_may_post(self) -> None:
         """With any tokens and permits, at most one orchestration may post."""
-        queue = self.desk.queue
+        queue = self.queue.state
         permitted = [runner for runner in self.runners if queue.permitted(runner.holder, runner.permit)]
         assert len(permitted) <= 1
 
     @invariant()
     def no_request_joins_a_closed_run(self) -> None:
         """A request that joined a closed run could have come after the POST."""
-        run = self.desk.runs[0] if self.desk.runs else None
+        run = self.queue.runs[0] if self.queue.runs else None
         for runner in self.awake():
             if run and runner.closed and run.is_held_by(runner.holder) and run.permit == runner.permit:
                 assert {*run.members} <= runner.shared
@@ -502,13 +502,13 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def runs_keep_their_order(self) -> None:
         """Runs are first in, first out. Those for members of an ended run are in the order of their enrolments."""
-        runs = [run.id for run in self.desk.runs]
+        runs = [run.id for run in self.queue.runs]
         assert runs == sorted(runs, key=self.order.index)
 
     @invariant()
     def every_active_request_has_a_place(self) -> None:
         """A request is in one run, or among those that have not collected an outcome."""
-        queue = self.desk.queue
+        queue = self.queue.state
         places = [request for run in queue.runs for request in run.members]
         places += [request for ended in queue.ended for request in ended.uncollected]
         # a late duplicate may have collected an outcome in the name of its request
@@ -519,7 +519,7 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def only_used_scopes_are_stored(self) -> None:
         """Each scope in use is stored once, and no others."""
-        queue = self.desk.queue
+        queue = self.queue.state
         used = {run.scope for run in queue.runs}
         used |= {member.scope for run in queue.runs for member in run.members.values() if member.scope is not None}
         kept = [place for place, extent in enumerate(queue.scopes.extents) if extent is not None]
@@ -529,24 +529,24 @@ class QueueMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Checks that no request is stuck: each ends if it asks again, and then the entries of the queue expire."""
         for _ in range(3 * len(self.callers) + 3):
-            self.desk.later(minutes=5)
+            self.queue.later(minutes=5)
             for caller in self.waiting():
                 self.ask(caller)
-            if not self.desk.runs:
+            if not self.queue.runs:
                 break
-            self.send(Restart(at=self.desk.at, turn=self.desk.runs[0].turn))
+            self.send(Restart(at=self.queue.at, turn=self.queue.runs[0].turn))
             self.carry_through()
         assert self.waiting() == []
-        if self.desk.stored is not None:
-            self.desk.later(hours=UNCOLLECTED.total_seconds() / 3600 + 1).tidy()
-            self.desk.later(hours=1).tidy()
-        assert self.desk.stored is None
+        if self.queue.stored is not None:
+            self.queue.later(hours=UNCOLLECTED.total_seconds() / 3600 + 1).tidy()
+            self.queue.later(hours=1).tidy()
+        assert self.queue.stored is None
 
     def carry_through(self) -> None:
         """Takes the active run to its end."""
-        active = self.desk.runs[0]
+        active = self.queue.runs[0]
         runner = Runner(active.id, active.incarnation, f"last-{len(self.sent)}", claimed=True)
-        answer = self.tell(runner, Claim(at=self.desk.at, holder=runner.holder))
+        answer = self.tell(runner, Claim(at=self.queue.at, holder=runner.holder))
         assert isinstance(answer, Claimed)
         runner.permit, runner.refresh, runner.scope = answer.permit, answer.refresh_id, answer.scope
         runner.closed, runner.shared = answer.closed, {*active.members}

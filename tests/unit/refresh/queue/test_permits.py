@@ -8,78 +8,78 @@ import pytest
 from refresh.queue.answers import Done, PermitTaken
 from refresh.queue.operations import Drop, Finish, Operation, Reopen, ReturnPermit, TakePermit
 from refresh.queue.runs import MAX_RETURNED
-from tests.unit.refresh.queue.queues import Desk, failed
+from tests.unit.refresh.queue.queues import CheckedQueue, failed
 
 RUN = "a-r1"
 
 
 @pytest.fixture
-def desk() -> Desk:
+def queue() -> CheckedQueue:
     """A queue whose only run is closed."""
-    desk = Desk()
-    desk.enroll("a")
-    desk.claim(RUN)
-    desk.close(RUN)
-    return desk
+    queue = CheckedQueue()
+    queue.enroll("a")
+    queue.claim(RUN)
+    queue.close(RUN)
+    return queue
 
 
-def test_one_execution_gets_the_permit(desk: Desk) -> None:
+def test_one_execution_gets_the_permit(queue: CheckedQueue) -> None:
     """Parallel and later executions learn which execution has the permit. The next permit is free again."""
-    assert desk.take(RUN, "other orchestration", token="other") is None
-    assert desk.take(RUN, "first") == "first"
-    assert desk.take(RUN, "twin") == "first"
-    assert desk.runs[0].permit_taken_at == desk.at
-    desk.reopen(RUN)
-    desk.close(RUN, permit=2)
-    assert desk.take(RUN, "late", permit=1) is None
-    assert desk.take(RUN, "second", permit=2) == "second"
+    assert queue.take(RUN, "other orchestration", token="other") is None
+    assert queue.take(RUN, "first") == "first"
+    assert queue.take(RUN, "twin") == "first"
+    assert queue.runs[0].permit_taken_at == queue.at
+    queue.reopen(RUN)
+    queue.close(RUN, permit=2)
+    assert queue.take(RUN, "late", permit=1) is None
+    assert queue.take(RUN, "second", permit=2) == "second"
 
 
-def test_a_returned_permit_is_free_for_the_next_execution(desk: Desk) -> None:
+def test_a_returned_permit_is_free_for_the_next_execution(queue: CheckedQueue) -> None:
     """The execution that returned the permit has not posted and never will, so its duplicates change nothing."""
-    desk.take(RUN, "first")
-    assert desk.give_back(RUN, "first") is None
-    assert desk.runs[0].permit_taken_at is None
-    assert desk.claimed(RUN).permit_taken_at is None
-    assert desk.take(RUN, "first") is None
-    assert desk.take(RUN, "second") == "second"
-    assert desk.give_back(RUN, "first") == "second"
-    assert desk.take(RUN, "first") == "second"
+    queue.take(RUN, "first")
+    assert queue.give_back(RUN, "first") is None
+    assert queue.runs[0].permit_taken_at is None
+    assert queue.claim_ok(RUN).permit_taken_at is None
+    assert queue.take(RUN, "first") is None
+    assert queue.take(RUN, "second") == "second"
+    assert queue.give_back(RUN, "first") == "second"
+    assert queue.take(RUN, "first") == "second"
 
 
-def test_a_permit_that_is_returned_before_it_is_taken_is_not_taken(desk: Desk) -> None:
+def test_a_permit_that_is_returned_before_it_is_taken_is_not_taken(queue: CheckedQueue) -> None:
     """Signals can arrive in any order, so a return also counts before the permit is taken."""
-    assert desk.give_back(RUN, "first") is None
-    assert desk.take(RUN, "first") is None
-    assert desk.take(RUN, "second") == "second"
+    assert queue.give_back(RUN, "first") is None
+    assert queue.take(RUN, "first") is None
+    assert queue.take(RUN, "second") == "second"
 
 
-def test_the_permit_of_another_execution_is_not_returned(desk: Desk) -> None:
+def test_the_permit_of_another_execution_is_not_returned(queue: CheckedQueue) -> None:
     """An execution can return only its own permit."""
-    desk.take(RUN, "first")
-    assert desk.give_back(RUN, "second") == "first"
-    assert desk.take(RUN, "second") == "first"
+    queue.take(RUN, "first")
+    assert queue.give_back(RUN, "second") == "first"
+    assert queue.take(RUN, "second") == "first"
 
 
-def test_a_permit_can_be_returned_after_a_restart(desk: Desk) -> None:
+def test_a_permit_can_be_returned_after_a_restart(queue: CheckedQueue) -> None:
     """An execution that has not posted may return it in any incarnation of the run."""
-    desk.take(RUN, "first")
-    desk.restart(RUN)
-    assert desk.claimed(RUN, incarnation=2, token="new").permit_taken_at == desk.at
-    assert desk.give_back(RUN, "first") is None
-    assert desk.claimed(RUN, incarnation=2, token="new").permit_taken_at is None
+    queue.take(RUN, "first")
+    queue.restart(RUN)
+    assert queue.claim_ok(RUN, incarnation=2, token="new").permit_taken_at == queue.at
+    assert queue.give_back(RUN, "first") is None
+    assert queue.claim_ok(RUN, incarnation=2, token="new").permit_taken_at is None
 
 
-def test_a_return_applies_to_one_permit_of_one_run(desk: Desk) -> None:
+def test_a_return_applies_to_one_permit_of_one_run(queue: CheckedQueue) -> None:
     """A late return changes neither the next permit nor another run."""
-    desk.take(RUN, "first")
-    assert desk.give_back("z-r1", "first") == "first"
-    assert desk.give_back(RUN, "first", permit=2) == "first"
-    desk.reopen(RUN)
-    desk.close(RUN, permit=2)
-    desk.take(RUN, "first", permit=2)
-    assert desk.give_back(RUN, "first", permit=1) == "first"
-    assert desk.give_back(RUN, "first", permit=2) is None
+    queue.take(RUN, "first")
+    assert queue.give_back("z-r1", "first") == "first"
+    assert queue.give_back(RUN, "first", permit=2) == "first"
+    queue.reopen(RUN)
+    queue.close(RUN, permit=2)
+    queue.take(RUN, "first", permit=2)
+    assert queue.give_back(RUN, "first", permit=1) == "first"
+    assert queue.give_back(RUN, "first", permit=2) is None
 
 
 @pytest.mark.parametrize("returning", [set(), {"first"}, {"second"}, {"first", "second"}])
@@ -89,79 +89,79 @@ def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) ->
     operations = [("take", "first"), ("take", "second"), *(("return", name) for name in sorted(returning))]
     for order in permutations(operations):
         for twice in (False, True):
-            desk = Desk()
-            desk.enroll("a")
-            desk.claim(RUN)
-            desk.close(RUN)
+            queue = CheckedQueue()
+            queue.enroll("a")
+            queue.claim(RUN)
+            queue.close(RUN)
             for kind, name in (*order, *(order if twice else ())):
-                fields: Any = {"at": desk.at, "holder": desk.holder(RUN), "permit": 1, "execution": name}
+                fields: Any = {"at": queue.at, "holder": queue.holder(RUN), "permit": 1, "execution": name}
                 operation: Operation[Any] = TakePermit(**fields) if kind == "take" else ReturnPermit(**fields)
-                desk.do(operation)
-            holder = desk.runs[0].execution
+                queue.do(operation)
+            holder = queue.runs[0].execution
             assert holder not in returning
             if len(returning) < 2 and twice:
                 assert holder in {"first", "second"} - returning
 
 
-def test_a_new_permit_is_free(desk: Desk) -> None:
+def test_a_new_permit_is_free(queue: CheckedQueue) -> None:
     """A new permit is free even if the run never returned the previous one."""
-    desk.give_back(RUN, "zeroth")
-    desk.take(RUN, "first")
-    desk.close(RUN, permit=2)
-    assert desk.claimed(RUN).permit_taken_at is None
-    assert desk.take(RUN, "zeroth", permit=2) == "zeroth"
+    queue.give_back(RUN, "zeroth")
+    queue.take(RUN, "first")
+    queue.close(RUN, permit=2)
+    assert queue.claim_ok(RUN).permit_taken_at is None
+    assert queue.take(RUN, "zeroth", permit=2) == "zeroth"
 
 
-def test_the_number_of_stored_returns_is_limited(desk: Desk) -> None:
+def test_the_number_of_stored_returns_is_limited(queue: CheckedQueue) -> None:
     """Only the last returns of a permit are stored."""
     for number in range(MAX_RETURNED + 5):
-        desk.give_back(RUN, f"e{number}")
-    assert len(desk.runs[0].returned) == MAX_RETURNED
-    assert desk.take(RUN, f"e{MAX_RETURNED + 4}") is None
+        queue.give_back(RUN, f"e{number}")
+    assert len(queue.runs[0].returned) == MAX_RETURNED
+    assert queue.take(RUN, f"e{MAX_RETURNED + 4}") is None
 
 
 @pytest.mark.parametrize("operation", ["reopen", "drop", "finish"])
-def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operation: str) -> None:
+def test_a_permit_that_another_execution_took_is_not_given_up(queue: CheckedQueue, operation: str) -> None:
     """The other execution posts or has posted. The run has to search for its refresh, and its members stay."""
 
     def tell(execution: str | None) -> Any:
-        fields: Any = {"at": desk.at, "holder": desk.holder(RUN), "execution": execution}
+        fields: Any = {"at": queue.at, "holder": queue.holder(RUN), "execution": execution}
         match operation:
             case "reopen":
-                return desk.do(Reopen(**fields, permit=1))
+                return queue.do(Reopen(**fields, permit=1))
             case "drop":
-                return desk.do(Drop(**fields, permit=1, requests=("a",)))
+                return queue.do(Drop(**fields, permit=1, requests=("a",)))
             case _:
-                return desk.do(Finish(**fields, permit=1, outcome=failed(refresh_id=None)))
+                return queue.do(Finish(**fields, permit=1, outcome=failed(refresh_id=None)))
 
-    taken_at = desk.at
-    desk.take(RUN, "second")
-    desk.later(seconds=1)
+    taken_at = queue.at
+    queue.take(RUN, "second")
+    queue.later(seconds=1)
     for _ in range(2):
         assert tell("first") == PermitTaken(at=taken_at)
-    assert desk.members == [["a"]]
-    assert desk.queue.permitted(desk.holder(RUN), 1)
-    desk.give_back(RUN, "second")
+    assert queue.members == [["a"]]
+    assert queue.state.permitted(queue.holder(RUN), 1)
+    queue.give_back(RUN, "second")
     assert not isinstance(tell("first"), PermitTaken)
 
 
-def test_the_execution_that_took_the_permit_gives_it_up(desk: Desk) -> None:
+def test_the_execution_that_took_the_permit_gives_it_up(queue: CheckedQueue) -> None:
     """The run itself also gives the permit up, if it has searched for the refresh of any execution, or if no execution
     took the permit."""
-    desk.take(RUN, "first")
-    assert desk.reopen(RUN, execution="first") == Done()
-    desk.close(RUN, permit=2)
-    desk.take(RUN, "second", permit=2)
-    assert desk.reopen(RUN, permit=2) == Done()
-    desk.close(RUN, permit=3)
-    assert desk.reopen(RUN, permit=3, execution="third") == Done()
-    assert desk.take(RUN, "fourth", permit=3) is None
+    queue.take(RUN, "first")
+    assert queue.reopen(RUN, execution="first") == Done()
+    queue.close(RUN, permit=2)
+    queue.take(RUN, "second", permit=2)
+    assert queue.reopen(RUN, permit=2) == Done()
+    queue.close(RUN, permit=3)
+    assert queue.reopen(RUN, permit=3, execution="third") == Done()
+    assert queue.take(RUN, "fourth", permit=3) is None
 
 
-def test_a_late_reopen_of_an_execution_finds_the_next_permit_untouched(desk: Desk) -> None:
+def test_a_late_reopen_of_an_execution_finds_the_next_permit_untouched(queue: CheckedQueue) -> None:
     """A late reopen of an execution with an earlier permit leaves the next permit unchanged."""
-    desk.reopen(RUN, execution="first")
-    desk.close(RUN, permit=2)
-    desk.take(RUN, "second", permit=2)
-    assert desk.reopen(RUN, execution="first") == Done()
-    assert desk.runs[0].execution == "second"
+    queue.reopen(RUN, execution="first")
+    queue.close(RUN, permit=2)
+    queue.take(RUN, "second", permit=2)
+    assert queue.reopen(RUN, execution="first") == Done()
+    assert queue.runs[0].execution == "second"

@@ -6,84 +6,88 @@ from refresh.queue import room
 from refresh.queue.answers import Ended, Enrolled, QueueFull
 from refresh.queue.machine import apply
 from refresh.queue.operations import Enroll
-from tests.unit.refresh.queue.queues import COMPLETED, DATES, MODEL, SALES, Desk, enhanced
+from tests.unit.refresh.queue.queues import COMPLETED, DATES, MODEL, SALES, CheckedQueue, enhanced
 
 FULL = QueueFull(retry_after=room.RETRY_AFTER_SECONDS)
 
 
 @pytest.fixture
-def desk() -> Desk:
+def queue() -> CheckedQueue:
     """An empty queue at noon."""
-    return Desk()
+    return CheckedQueue()
 
 
-def test_the_number_of_runs_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_runs_is_limited(queue: CheckedQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that joins a run still has room, and an enrolled request keeps its place."""
     monkeypatch.setattr(room, "MAX_RUNS", 2)
-    desk.enroll("a", share=False)
-    desk.enroll("b")
-    before = desk.queue
-    assert desk.enroll("c", share=False) == FULL
-    assert desk.enroll("c", scope=MODEL) == FULL
-    assert desk.queue == before
-    assert desk.enrolled("d").run == "b-r1"
-    assert desk.enrolled("a", share=False).run == "a-r1"
-    desk.leave("a")
-    assert desk.enrolled("c", share=False).run == "c-r1"
+    queue.enroll("a", share=False)
+    queue.enroll("b")
+    before = queue.state
+    assert queue.enroll("c", share=False) == FULL
+    assert queue.enroll("c", scope=MODEL) == FULL
+    assert queue.state == before
+    assert queue.enroll_ok("d").run == "b-r1"
+    assert queue.enroll_ok("a", share=False).run == "a-r1"
+    queue.leave("a")
+    assert queue.enroll_ok("c", share=False).run == "c-r1"
 
 
-def test_the_number_of_members_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_members_is_limited(queue: CheckedQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of members is limited even if they share one run."""
     monkeypatch.setattr(room, "MAX_MEMBERS", 2)
-    desk.enroll("a")
-    desk.enroll("b")
-    assert desk.enroll("c") == FULL
-    assert isinstance(desk.enroll("b"), Enrolled)
+    queue.enroll("a")
+    queue.enroll("b")
+    assert queue.enroll("c") == FULL
+    assert isinstance(queue.enroll("b"), Enrolled)
 
 
 @pytest.mark.parametrize(("bound", "most"), [("MAX_OBJECTS_WAITING", 2), ("MAX_NAMES", len("DimDateSales"))])
-def test_the_number_of_objects_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int) -> None:
+def test_the_number_of_objects_is_limited(
+    queue: CheckedQueue, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
     """The number of objects and the characters of their names are limited. A scope whose objects already wait adds
     none."""
     monkeypatch.setattr(room, bound, most)
-    desk.enroll("a", scope=SALES)
-    desk.enroll("b", scope=DATES, share=False)
-    assert desk.enroll("c", scope=enhanced("Stores")) == FULL
-    assert isinstance(desk.enroll("d", scope=enhanced("DimDate", "Sales")), Enrolled)
+    queue.enroll("a", scope=SALES)
+    queue.enroll("b", scope=DATES, share=False)
+    assert queue.enroll("c", scope=enhanced("Stores")) == FULL
+    assert isinstance(queue.enroll("d", scope=enhanced("DimDate", "Sales")), Enrolled)
     for request in ("a", "b", "d"):
-        desk.leave(request)
-    assert isinstance(desk.enroll("c", scope=enhanced("Stores")), Enrolled)
+        queue.leave(request)
+    assert isinstance(queue.enroll("c", scope=enhanced("Stores")), Enrolled)
 
 
-def test_refused_objects_do_not_fill_the_queue(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_objects_do_not_fill_the_queue(queue: CheckedQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that are refused leave no objects in the queue, no matter how often they come."""
     monkeypatch.setattr(room, "MAX_OBJECTS_WAITING", 2)
-    desk.enroll("a", scope=SALES)
+    queue.enroll("a", scope=SALES)
     for number in range(20):
-        assert desk.enroll("b", scope=enhanced(*(f"T{number}-{each}" for each in range(3)))) == FULL
-        assert len(desk.queue.scopes.objects) <= 2
-    assert isinstance(desk.enroll("c", scope=DATES), Enrolled)
+        assert queue.enroll("b", scope=enhanced(*(f"T{number}-{each}" for each in range(3)))) == FULL
+        assert len(queue.state.scopes.objects) <= 2
+    assert isinstance(queue.enroll("c", scope=DATES), Enrolled)
 
 
-def test_a_refused_request_is_not_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_request_is_not_forgotten(queue: CheckedQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cancellation of a refused request and the outcome of its previous attempt stay."""
-    desk.finish(desk.posted("a"))
-    desk.ended("a")
+    queue.finish(queue.enroll_and_post("a"))
+    queue.outcome_of("a")
     monkeypatch.setattr(room, "MAX_RUNS", 0)
-    desk.ask_to_leave("a")
-    assert desk.enroll("a", attempt=2) == FULL
-    assert desk.enroll("a", attempt=1) == Ended(run="a-r1", outcome=COMPLETED, shared_with=0, served_by="own")
+    queue.ask_to_leave("a")
+    assert queue.enroll("a", attempt=2) == FULL
+    assert queue.enroll("a", attempt=1) == Ended(run="a-r1", outcome=COMPLETED, shared_with=0, served_by="own")
     monkeypatch.undo()
-    assert desk.enrolled("a", attempt=2).leaving
+    assert queue.enroll_ok("a", attempt=2).leaving
 
 
-def test_a_start_can_check_in_advance_whether_the_queue_is_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_can_check_in_advance_whether_the_queue_is_full(
+    queue: CheckedQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A start applies the enrolment to its copy of the queue. The stored queue is not changed."""
     monkeypatch.setattr(room, "MAX_RUNS", 1)
-    desk.enroll("a")
-    operation = Enroll(at=desk.at, request="b", token="t", scope=SALES)
-    assert apply(desk.queue, operation, desk.now)[1] == FULL
-    assert desk.members == [["a"]]
+    queue.enroll("a")
+    operation = Enroll(at=queue.at, request="b", token="t", scope=SALES)
+    assert apply(queue.state, operation, queue.now)[1] == FULL
+    assert queue.members == [["a"]]
 
 
 def test_the_limits_leave_room_for_large_requests() -> None:

@@ -12,7 +12,7 @@ from refresh.queue import sharing
 from refresh.queue.scopes import Extent, ScopeTable
 from refresh.scope.options import MAX_OBJECTS
 from refresh.scope.scope import Scope, TableRef, canonical_objects
-from tests.unit.refresh.queue.queues import BOTH, DATES, MODEL, SALES, WHOLE, Desk, enhanced, failed
+from tests.unit.refresh.queue.queues import BOTH, DATES, MODEL, SALES, WHOLE, CheckedQueue, enhanced, failed
 
 SALES_2026 = TableRef("Sales", "2026")
 ELSEWHERE = "33333333-3333-4333-8333-333333333333"
@@ -239,17 +239,17 @@ SPARED = {
 def test_which_members_a_failure_spares(case: str) -> None:
     """No request fails because of the mistake of another, and none is spared its own failure."""
     narrow, outcome, expected = SPARED[case]
-    desk = Desk()
+    queue = CheckedQueue()
     for request, scope in (("all", MODEL), ("part", narrow)):
-        desk.enroll(request, scope=scope)
-    assert desk.members == [["all", "part"]]
-    desk.finish(desk.post("all-r1"), outcome)
-    assert desk.members == ([["part"]] if expected else [])
+        queue.enroll(request, scope=scope)
+    assert queue.members == [["all", "part"]]
+    queue.finish(queue.post("all-r1"), outcome)
+    assert queue.members == ([["part"]] if expected else [])
 
 
 def test_a_member_with_all_objects_of_the_run_is_never_spared() -> None:
     """A member with all objects of the run is not spared, because it would also have failed on its own."""
-    desk = Desk()
-    desk.enroll("a", scope=SALES)
-    desk.finish(desk.post("a-r1"), failed(TableRef("DimDate")))
-    assert desk.ended("a", scope=SALES).outcome.status == "Failed"
+    queue = CheckedQueue()
+    queue.enroll("a", scope=SALES)
+    queue.finish(queue.post("a-r1"), failed(TableRef("DimDate")))
+    assert queue.outcome_of("a", scope=SALES).outcome.status == "Failed"

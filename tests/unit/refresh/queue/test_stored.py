@@ -20,32 +20,43 @@ from refresh.queue.operations import AnyOperation, Enroll, Finish, Leave, Tidy
 from refresh.queue.state import Queue
 from refresh.queue.stored import dump, handle, load
 from refresh.scope.scope import Scope, TableRef
-from tests.unit.refresh.queue.queues import BOTH, COMPLETED, DATES, NOON, SALES, WHOLE, Crowd, Desk, enhanced, failed
+from tests.unit.refresh.queue.queues import (
+    BOTH,
+    COMPLETED,
+    DATES,
+    NOON,
+    SALES,
+    WHOLE,
+    CheckedQueue,
+    Crowd,
+    enhanced,
+    failed,
+)
 
 NOT_UNDERSTOOD = {"answer": "not_understood"}
 BLOB_CHARACTERS = 30_000
 """Above this size the engine moves a state to a blob. It stores the state's JSON as a text in JSON."""
 
 
-def rich() -> Desk:
+def rich() -> CheckedQueue:
     """A queue with every kind of content."""
-    desk = Desk()
+    queue = CheckedQueue()
     for request in "abcd":
-        desk.enroll(request, scope=(SALES, DATES, SALES, BOTH)[ord(request) - ord("a")])
-    desk.finish(desk.post("a-r1"), failed(TableRef("Sales", "2026")))
-    desk.ended("a")
-    assert desk.members == [["b"]]
-    desk.enroll("e", share=False)
-    desk.enroll("f", share=False)
-    desk.enroll("g", share=False)
-    desk.leave("f")
-    desk.ask_to_leave("h")
-    desk.claim("b-r1")
-    desk.wait_behind("b-r1", ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled"))
-    desk.close("b-r1", look=Look(service_time=desk.at, read_at=desk.at, known=("x",), durations=(1.5,)))
-    desk.give_back("b-r1", "one")
-    desk.take("b-r1", "two")
-    return desk
+        queue.enroll(request, scope=(SALES, DATES, SALES, BOTH)[ord(request) - ord("a")])
+    queue.finish(queue.post("a-r1"), failed(TableRef("Sales", "2026")))
+    queue.outcome_of("a")
+    assert queue.members == [["b"]]
+    queue.enroll("e", share=False)
+    queue.enroll("f", share=False)
+    queue.enroll("g", share=False)
+    queue.leave("f")
+    queue.ask_to_leave("h")
+    queue.claim("b-r1")
+    queue.wait_behind("b-r1", ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled"))
+    queue.close("b-r1", look=Look(service_time=queue.at, read_at=queue.at, known=("x",), durations=(1.5,)))
+    queue.give_back("b-r1", "one")
+    queue.take("b-r1", "two")
+    return queue
 
 
 def objects_in(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -72,15 +83,15 @@ ARRAYS = {
 
 def test_pending_cancellations_keep_their_stored_key() -> None:
     """Pending cancellations are stored under the key `asked`, as in queues that earlier code stored."""
-    desk = rich()
-    assert list(desk.stored["asked"]) == list(desk.queue.pending_cancellations) == ["h"]
+    queue = rich()
+    assert list(queue.stored["asked"]) == list(queue.state.pending_cancellations) == ["h"]
 
 
 def test_additions_of_newer_code_are_ignored() -> None:
     """Additions are ignored at every level, in objects and in arrays: newer code was rolled back, or runs at the same
     time."""
-    desk = rich()
-    newer = copy.deepcopy(desk.stored)
+    queue = rich()
+    newer = copy.deepcopy(queue.stored)
     changed = set()
     for path, value in [*objects_in(newer)]:
         if isinstance(value, dict) and path[-1:] not in [("members",), ("uncollected",), ("departed",), ("asked",)]:
@@ -100,13 +111,13 @@ def test_additions_of_newer_code_are_ignored() -> None:
         ("scopes", "frames", "*", "refresh"),
         ("lefts", "*", "active"),
     }
-    assert load(newer) == desk.queue
-    assert load(json.loads(json.dumps(newer))) == desk.queue
+    assert load(newer) == queue.state
+    assert load(json.loads(json.dumps(newer))) == queue.state
 
 
 def test_additions_of_newer_senders_are_ignored() -> None:
     """Additions to an operation are ignored at every level."""
-    operation = Finish(at="2026-03-31T12:00:00.000Z", holder=Desk().holder("a-r1"), outcome=COMPLETED)
+    operation = Finish(at="2026-03-31T12:00:00.000Z", holder=CheckedQueue().holder("a-r1"), outcome=COMPLETED)
     value = msgspec.to_builtins(operation)
     for part in (value, value["holder"], value["outcome"]):
         part["newer"] = 1
@@ -189,8 +200,8 @@ NOT_OPERATIONS: dict[str, tuple[str, Any]] = {
 def test_an_unknown_operation_changes_nothing(case: str) -> None:
     """An operation of newer or other code changes nothing. Its sender gets no exception and tries again later."""
     name, value = NOT_OPERATIONS[case]
-    desk = rich()
-    handled = handle(desk.stored, name, value, NOON)
+    queue = rich()
+    handled = handle(queue.stored, name, value, NOON)
     assert (handled.answer, handled.state) == (NOT_UNDERSTOOD, "keep")
     assert handled.problem
     for nothing in (None, ""):
@@ -254,11 +265,11 @@ def test_two_hundred_members_that_left_fit_in_the_row() -> None:
 
 def test_only_a_large_queue_is_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small queue is stored as readable JSON. Small and large queues are read in the same way."""
-    desk = rich()
-    assert desk.stored["departed"]
+    queue = rich()
+    assert queue.stored["departed"]
     monkeypatch.setattr(packed_states, "PACKED_ABOVE", 0)
-    packed = dump(desk.queue)
+    packed = dump(queue.state)
     assert set(packed) == {"schema", "packed"}
-    assert load(packed) == load(desk.stored)
-    desk.stored = packed
-    assert desk.do(Tidy(at=desk.at)) == Done()
+    assert load(packed) == load(queue.stored)
+    queue.stored = packed
+    assert queue.do(Tidy(at=queue.at)) == Done()

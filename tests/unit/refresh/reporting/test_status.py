@@ -29,7 +29,7 @@ from refresh.request.state import Final, RequestOutcome, RequestState, Retry, St
 from refresh.request.stored import StoredRequest
 from refresh.run.status import RunStatus
 from refresh.scope.scope import Scope
-from tests.unit.refresh.queue.queues import Desk
+from tests.unit.refresh.queue.queues import CheckedQueue
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 MODEL = "00000000-1111-2222-3333-444444444444"
@@ -121,20 +121,20 @@ def test_a_waiting_run_names_the_external_refresh() -> None:
 )
 def test_a_model_waits_only_while_another_refresh_or_its_group_is_in_the_way(status: RunStatus, text: str) -> None:
     """The pause before the POST is not a wait for another refresh, in the answer about a model, too."""
-    desk = Desk()
-    desk.enroll("a")
-    active = active_of(desk.queue, status, "now")
+    queue = CheckedQueue()
+    queue.enroll("a")
+    active = active_of(queue.state, status, "now")
     assert active is not None
     assert active.status == text
 
 
 def test_the_status_of_a_waiting_request_comes_from_the_queue() -> None:
     """The queue has the position of a request, and the refresh that keeps the model busy."""
-    desk = Desk()
-    desk.posted("other", "another")
-    desk.enroll("a")
+    queue = CheckedQueue()
+    queue.enroll_and_post("other", "another")
+    queue.enroll("a")
     standing = Standing(status="Queued", position=5, run_id="a-r1")
-    body = checked_report(request(standing=standing), live_by_queue("a", standing, desk.queue)).body
+    body = checked_report(request(standing=standing), live_by_queue("a", standing, queue.state)).body
     assert (body["status"], body["position"], body["runId"], body["sharedWith"]) == ("Queued", 1, "a-r1", 0)
     assert body["waitsFor"]["refreshId"] == "r"
     assert live_by_queue("a", standing, Queue()).position == 5, "a queue without the request adds nothing"

@@ -9,7 +9,7 @@ from refresh.queue.answers import QueueFull
 from refresh.request.decision import Full, New, admit
 from refresh.request.spec import RequestSpec
 from refresh.scope.scope import Scope
-from tests.unit.refresh.queue.queues import DATES, MODEL, NOON, SALES, WHOLE, Desk, enhanced
+from tests.unit.refresh.queue.queues import DATES, MODEL, NOON, SALES, WHOLE, CheckedQueue, enhanced
 
 DATASET = "22222222-aaaa-bbbb-cccc-000000000001"
 
@@ -20,12 +20,12 @@ def spec(scope: Scope, *, share: bool = True) -> RequestSpec:
 
 
 @pytest.fixture
-def desk() -> Desk:
+def queue() -> CheckedQueue:
     """A queue with two runs."""
-    desk = Desk()
-    desk.enroll("a", scope=SALES)
-    desk.enroll("b", scope=MODEL, share=False)
-    return desk
+    queue = CheckedQueue()
+    queue.enroll("a", scope=SALES)
+    queue.enroll("b", scope=MODEL, share=False)
+    return queue
 
 
 @pytest.mark.parametrize(("bound", "most"), [("MAX_RUNS", 2), ("MAX_MEMBERS", 2), ("MAX_OBJECTS_WAITING", 1),
@@ -33,19 +33,19 @@ def desk() -> Desk:
 @pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize("scope", [WHOLE, MODEL, SALES, DATES, enhanced("Sales", "DimDate")])
 def test_a_start_gets_the_answer_of_its_request(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, scope: Scope, *, share: bool
+    queue: CheckedQueue, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, scope: Scope, *, share: bool
 ) -> None:
     """At each limit and for each scope, a start gets the answer that its request would get. The queue is not
     changed."""
     monkeypatch.setattr(room, bound, most)
-    before = desk.queue
-    answer = admit(New(3), spec(scope, share=share), desk.queue, NOON + timedelta(seconds=1))
-    assert desk.queue == before
-    enrolled = desk.later(seconds=1).enroll("c", scope=scope, share=share)
+    before = queue.state
+    answer = admit(New(3), spec(scope, share=share), queue.state, NOON + timedelta(seconds=1))
+    assert queue.state == before
+    enrolled = queue.later(seconds=1).enroll("c", scope=scope, share=share)
     assert answer == (Full(enrolled.retry_after) if isinstance(enrolled, QueueFull) else New(3))
 
 
-def test_a_queue_with_room_costs_only_a_look(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_with_room_costs_only_a_look(queue: CheckedQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a queue has room for any request, the enrolment is not applied to it."""
     monkeypatch.setattr("refresh.request.decision.apply", None)
-    assert admit(New(), spec(SALES), desk.queue, NOON) == New()
+    assert admit(New(), spec(SALES), queue.state, NOON) == New()

@@ -12,7 +12,7 @@ from refresh.queue.stored import handle
 from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome, RequestState
 from refresh.run.orders import CancelAccepted, Notified
-from tests.unit.refresh.queue.queues import MODEL, NOON, Desk
+from tests.unit.refresh.queue.queues import MODEL, NOON, CheckedQueue
 
 ANSWERS = {"cancel_refresh": CancelAccepted(), "start_run": Notified(count=1)}
 
@@ -24,8 +24,8 @@ class Context:
     current_utc_datetime = NOON
     is_replaying = True
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, queue: CheckedQueue) -> None:
+        self.queue = queue
         self.activities: list[str] = []
 
     def set_custom_status(self, _status: object) -> None:
@@ -33,9 +33,9 @@ class Context:
 
     def call_entity(self, _entity: object, operation: str, message: Any) -> Any:
         """The answer of the queue."""
-        handled = handle(self.desk.stored, operation, message, NOON)
+        handled = handle(self.queue.stored, operation, message, NOON)
         assert handled.problem is None
-        self.desk.stored = handled.state
+        self.queue.stored = handled.state
         return handled.answer
 
     def call_activity(self, name: str, _order: object) -> Any:
@@ -67,11 +67,11 @@ def turn(context: Any) -> tuple[RequestOutcome | None, RequestState]:
 def test_a_request_that_left_keeps_its_outcome(reason: LeaveReason) -> None:
     """The engine may lose the episode in which a request left, after its messages were sent. The outcome is then the
     same."""
-    desk = Desk()
-    desk.enroll("a", scope=MODEL)
-    desk.post("a-r1")
-    desk.leave("a", cancel=True, reason=reason)
-    context = Context(desk)
+    queue = CheckedQueue()
+    queue.enroll("a", scope=MODEL)
+    queue.post("a-r1")
+    queue.leave("a", cancel=True, reason=reason)
+    context = Context(queue)
     outcome, _ = turn(context)
     assert outcome is not None
     assert (outcome.status, outcome.refresh_id) == (reason, "r")
@@ -83,16 +83,16 @@ def test_a_request_that_left_keeps_its_outcome(reason: LeaveReason) -> None:
 def test_the_run_of_a_cancelled_refresh_gets_a_new_incarnation() -> None:
     """The old incarnation may sleep for up to an hour before its next look, and the next run waits for it. So a new one
     starts."""
-    desk = Desk()
-    desk.enroll("a", scope=MODEL)
-    desk.post("a-r1")
-    desk.enroll("b")
-    assert desk.runs[0].incarnation == 1
-    context = Context(desk)
-    desk.ask_to_leave("a")
+    queue = CheckedQueue()
+    queue.enroll("a", scope=MODEL)
+    queue.post("a-r1")
+    queue.enroll("b")
+    assert queue.runs[0].incarnation == 1
+    context = Context(queue)
+    queue.ask_to_leave("a")
     outcome, _ = turn(context)
     assert outcome is not None
     assert outcome.status == "Cancelled"
     assert context.activities == ["cancel_refresh", "start_run"]
-    first = desk.runs[0]
+    first = queue.runs[0]
     assert (first.incarnation, first.refresh_id) == (2, "r")
