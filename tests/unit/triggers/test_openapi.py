@@ -194,7 +194,7 @@ def test_the_keys_of_a_status() -> None:
     assert {*ended, *going_on, *OF_TRIGGERS} == keys(status)
     assert set(ended["output"]) == keys(status["properties"]["output"])
     assert set(going_on["retry"]) == keys(status["properties"]["retry"])
-    assert set(going_on["waitsFor"]) == keys(SCHEMAS["RefreshInTheWay"])
+    assert set(going_on["waitsFor"]) == keys(SCHEMAS["BlockingRefresh"])
     assert set(going_on["waitsForPlace"]) == keys(SCHEMAS["WaitsForPlace"])
     in_front = SCHEMAS["WaitsForPlace"]["properties"]["behind"]["items"]
     assert set(going_on["waitsForPlace"]["behind"][0]) == keys(in_front)
