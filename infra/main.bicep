@@ -19,6 +19,9 @@ param location string
 @maxLength(90)
 param resourceGroupName string = 'rg-${environmentName}'
 
+@description('Further tags of all resources, for example {"cost-center": "4711"}.')
+param tags object = {}
+
 @description('Hosting plan. Use ElasticPremium where Flex Consumption is not offered, as in Azure Government.')
 @allowed(['FlexConsumption', 'ElasticPremium'])
 param plan string = 'FlexConsumption'
@@ -122,12 +125,12 @@ param budgetStartDate string = utcNow('yyyy-MM-01')
 @description('App settings that most deployments leave at their defaults.')
 param tuning tuningType = {}
 
-var tags = { 'azd-env-name': environmentName }
+var allTags = union(tags, { 'azd-env-name': environmentName })
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: resourceGroupName
   location: location
-  tags: tags
+  tags: allTags
 }
 
 module resources 'resources.bicep' = {
@@ -136,7 +139,7 @@ module resources 'resources.bicep' = {
   params: {
     token: toLower(uniqueString(subscription().id, environmentName, location))
     location: location
-    tags: tags
+    tags: allTags
     plan: plan
     pythonVersion: pythonVersion
     authMode: authMode

@@ -10,6 +10,8 @@ var readerPairs = listOf(readEnvironmentVariable('READERS', ''))
 param environmentName = valueOr(readEnvironmentVariable('AZURE_ENV_NAME', ''), 'refresh')
 param location = valueOr(readEnvironmentVariable('AZURE_LOCATION', ''), 'westeurope')
 param resourceGroupName = valueOr(readEnvironmentVariable('RESOURCE_GROUP_NAME', ''), 'rg-${environmentName}')
+// for example {"cost-center": "4711"}
+param tags = json(valueOr(readEnvironmentVariable('TAGS', ''), '{}'))
 param plan = any(valueOr(readEnvironmentVariable('PLAN', ''), 'FlexConsumption'))
 param pythonVersion = any(valueOr(readEnvironmentVariable('PYTHON_VERSION', ''), '3.12'))
 param authMode = any(valueOr(readEnvironmentVariable('AUTH_MODE', ''), 'entra'))

@@ -125,6 +125,8 @@ var admittedCallers = authMode == 'entra' && empty(callers)
   ? fail('authMode entra needs callers: without an entry, no caller could call the app.')
   : callers
 
+var dailyCapGb = logDailyCapGb == 0 ? fail('logDailyCapGb 0 would keep no log: use -1 for no cap.') : logDailyCapGb
+
 module identity 'modules/identity.bicep' = {
   name: 'identity'
   params: { name: 'id-refresh-${token}', location: location, tags: tags }
@@ -166,7 +168,7 @@ module monitoring 'modules/monitoring.bicep' = {
     location: location
     tags: tags
     retentionDays: logRetentionDays
-    dailyCapGb: logDailyCapGb
+    dailyCapGb: dailyCapGb
     appPrincipalId: identity.outputs.principalId
   }
 }

@@ -266,7 +266,8 @@ def _end(context: df.DurableOrchestrationContext, state: BatchState, outcome: Ba
     history."""
     context.set_custom_status(encode(outcome))
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
-    facts = {"status": outcome.status, "counts": outcome.counts, "error": outcome.error}
+    workspace_id = state.spec.all_models.workspace_id if state.spec.all_models else None
+    facts = {"status": outcome.status, "counts": outcome.counts, "error": outcome.error, "workspaceId": workspace_id}
     while True:
         kept = yield from call(context, KeepEnd(batch=context.instance_id, state=encode(pack(state))))
         if not isinstance(kept, Broke):

@@ -37,6 +37,8 @@ type ruleType = {
   window: string
   @description('How often the query runs.')
   every: string
+  @description('Whether the query runs; if not given, it does.')
+  enabled: bool?
   @description('Columns of the query that split the alert and are shown in the mail.')
   dimensions: string[]
   scope: string
@@ -66,13 +68,24 @@ var rules ruleType[] = [
     scope: componentId
   }
   {
-    name: 'needs-a-person'
-    title: 'The refresh service needs attention'
-    description: 'The app has logged an error: a callback was abandoned, a request was not started, a step failed unexpectedly, or the engine does not answer.'
-    query: loadTextContent('../queries/alerts/needs-a-person.kql')
+    name: 'engine-unavailable'
+    title: 'The refresh service cannot accept or answer calls'
+    description: 'The app could not store or read requests: its storage account or its host has a problem, and callers get 503.'
+    query: loadTextContent('../queries/alerts/engine-unavailable.kql')
     severity: 1
     window: 'PT15M'
     every: 'PT5M'
+    dimensions: ['datasetId', 'cause', 'whatToDo']
+    scope: componentId
+  }
+  {
+    name: 'needs-a-person'
+    title: 'The refresh service needs a person'
+    description: 'The app has logged an error that it cannot repair: a callback was abandoned, a step failed unexpectedly, or stored values are from newer code.'
+    query: loadTextContent('../queries/alerts/needs-a-person.kql')
+    severity: 2
+    window: 'PT15M'
+    every: 'PT15M'
     dimensions: ['datasetId', 'cause', 'whatToDo']
     scope: componentId
   }
@@ -148,6 +161,8 @@ var freshnessRule ruleType = {
   name: 'model-stale'
   title: 'A model is not fresh'
   description: 'An expected model has had no completed refresh for freshnessHours.'
+  // deployed without expected models, too, so that a deployment without them disables the rule
+  enabled: !empty(expectedDatasets)
   query: replace(
     replace(loadTextContent('../queries/alerts/model-stale.kql'), '{expectedDatasets}', join(map(expectedDatasets, id => '"${toLower(id)}"'), ', ')),
     '{freshnessHours}',
@@ -172,7 +187,7 @@ resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(mailAddr
 }
 
 resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
-  for rule in concat(rules, empty(expectedDatasets) ? [] : [freshnessRule]): {
+  for rule in concat(rules, [freshnessRule]): {
     name: rule.name
     location: location
     tags: tags
@@ -180,7 +195,7 @@ resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
     properties: {
       displayName: rule.title
       description: '${rule.description} Runbook: docs/operations.md, section ${rule.name}.'
-      enabled: true
+      enabled: rule.?enabled ?? true
       severity: rule.severity
       scopes: [rule.scope]
       windowSize: rule.window

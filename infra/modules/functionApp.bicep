@@ -68,6 +68,12 @@ param callers callerType[]
 param ownSettings object
 
 var flex = plan == 'FlexConsumption'
+// Elastic Premium spreads its instances across zones only if there are enough of them; Flex Consumption adds its own
+var zoneInstances = 3
+var leastInstances = zoneRedundant ? zoneInstances : 1
+var mostInstances = !flex && maximumInstances < leastInstances
+  ? fail('zoneRedundant with plan ElasticPremium needs maximumInstances 3 or more.')
+  : maximumInstances
 var packageUrl = '${storage.properties.primaryEndpoints.blob}${packageContainerName}'
 
 // the settings that the Functions host reads: addresses and names of identities, and no secrets
@@ -100,6 +106,36 @@ var hostSettings = union(
       }
 )
 
+var signInSettings = {
+  platform: { enabled: true, runtimeVersion: '~1' }
+  globalValidation: {
+    // Not RedirectToLoginPage or Return401: statusUri and cancelUri contain their own token, and callers that poll, such
+    // as Data Factory and Logic Apps, send no other token. The app answers 401 on all other routes that start or show
+    // anything. The platform still refuses invalid tokens, and removes its own headers from incoming calls.
+    requireAuthentication: false
+    unauthenticatedClientAction: 'AllowAnonymous'
+  }
+  httpSettings: { requireHttps: true }
+  login: { tokenStore: { enabled: false } }
+  identityProviders: {
+    azureActiveDirectory: {
+      enabled: true
+      registration: {
+        clientId: signInClientId
+        openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+      }
+      validation: {
+        allowedAudiences: ['api://${signInClientId}', signInClientId]
+        // the first check; ALLOWED_CALLERS and ALLOWED_READERS in settings.bicep are the second, from the same parameters
+        defaultAuthorizationPolicy: {
+          allowedApplications: map(callers, caller => caller.applicationId)
+          allowedPrincipals: { identities: map(callers, caller => caller.objectId) }
+        }
+      }
+    }
+  }
+}
+
 resource storage 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
   name: storageAccountName
 }
@@ -114,18 +150,21 @@ resource servicePlan 'Microsoft.Web/serverfarms@2025-03-01' = {
   location: location
   tags: tags
   kind: flex ? 'functionapp' : 'elastic'
-  sku: flex ? { name: 'FC1', tier: 'FlexConsumption' } : { name: 'EP1', tier: 'ElasticPremium' }
+  sku: flex
+    ? { name: 'FC1', tier: 'FlexConsumption' }
+    : { name: 'EP1', tier: 'ElasticPremium', capacity: zoneRedundant ? zoneInstances : null }
   properties: {
     reserved: true
     zoneRedundant: zoneRedundant
     elasticScaleEnabled: flex ? null : true
-    maximumElasticWorkerCount: flex ? null : maximumInstances
+    maximumElasticWorkerCount: flex ? null : mostInstances
   }
 }
 
 resource app 'Microsoft.Web/sites@2025-03-01' = {
   // checkov:skip=CKV_AZURE_222: data factories and logic apps without a private network call the app; sign-in is the boundary
   // checkov:skip=CKV_AZURE_17: callers are managed identities, which have tokens and no client certificates
+  // checkov:skip=CKV_AZURE_78: FTP is disabled on ElasticPremium; Flex Consumption has none, and refuses the property
   // checkov:skip=CKV_AZURE_212: the number of instances follows the load; alwaysReadyInstances is the lower bound
   name: name
   location: location
@@ -160,16 +199,20 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         }
       : null
     siteConfig: {
-      ftpsState: 'Disabled'
       http20Enabled: true
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       remoteDebuggingEnabled: false
-      vnetRouteAllEnabled: empty(appSubnetId) ? null : true
+      // In some regions, Flex Consumption refuses such properties (null omits them). It has no FTP and no health check, and
+      // routes all traffic into its network.
+      ftpsState: flex ? null : 'Disabled'
       linuxFxVersion: flex ? null : 'Python|${pythonVersion}'
       healthCheckPath: flex ? null : '/api/health'
-      minimumElasticInstanceCount: flex ? null : max(1, alwaysReadyInstances)
-      functionAppScaleLimit: flex ? null : maximumInstances
+      minimumElasticInstanceCount: flex ? null : max(leastInstances, alwaysReadyInstances)
+      functionAppScaleLimit: flex ? null : mostInstances
+      vnetRouteAllEnabled: flex ? null : !empty(appSubnetId)
+      // without it, only HTTP calls add instances if the storage account is private
+      functionsRuntimeScaleMonitoringEnabled: flex ? null : !empty(appSubnetId)
       appSettings: map(items(union(hostSettings, ownSettings)), setting => { name: setting.key, value: setting.value })
     }
   }
@@ -190,7 +233,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     properties: { appSettingNames: ['TASKHUB_NAME', 'PUBLIC_BASE_URL'] }
   }
 
-  resource signIn 'config' = if (authMode == 'entra') {
+  resource signIn 'config' = {
     // checkov treats every resource of the type sites/config as a separate web app:
     // checkov:skip=CKV_AZURE_13: this resource is the sign-in that the check looks for
     // checkov:skip=CKV_AZURE_80: the app is Python
@@ -199,35 +242,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     // checkov:skip=CKV_AZURE_65: errors are in Application Insights; detailed pages would only show them to callers
     // checkov:skip=CKV_AZURE_66: the same reason as for CKV_AZURE_65
     name: 'authsettingsV2'
-    properties: {
-      platform: { enabled: true, runtimeVersion: '~1' }
-      globalValidation: {
-        // Not RedirectToLoginPage or Return401: statusUri and cancelUri contain their own token, and callers that poll,
-        // such as Data Factory and Logic Apps, send no other token. The app answers 401 on all other routes that start
-        // or show anything. The platform still refuses invalid tokens, and removes its own headers from incoming calls.
-        requireAuthentication: false
-        unauthenticatedClientAction: 'AllowAnonymous'
-      }
-      httpSettings: { requireHttps: true }
-      login: { tokenStore: { enabled: false } }
-      identityProviders: {
-        azureActiveDirectory: {
-          enabled: true
-          registration: {
-            clientId: signInClientId
-            openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
-          }
-          validation: {
-            allowedAudiences: ['api://${signInClientId}', signInClientId]
-            // the first check; ALLOWED_CALLERS and ALLOWED_READERS in settings.bicep are the second, from the same parameters
-            defaultAuthorizationPolicy: {
-              allowedApplications: map(callers, caller => caller.applicationId)
-              allowedPrincipals: { identities: map(callers, caller => caller.objectId) }
-            }
-          }
-        }
-      }
-    }
+    // also with keys, so that a deployment that changes entra to key disables the sign-in
+    properties: authMode == 'entra' ? signInSettings : { platform: { enabled: false } }
   }
 }
 

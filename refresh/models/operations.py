@@ -35,7 +35,7 @@ class AboutRun(AboutModel, frozen=True, kw_only=True):
 
 
 class RunWaits(AboutRun, frozen=True, kw_only=True, tag="run_waits"):
-    """The active run waits until the model is idle. `since`: when its first request enrolled.
+    """The refresh of the active run is not known yet. `since`: when its first request enrolled.
 
     `requests`: the number of its requests; None if it has not changed since the previous operation.
     """

@@ -162,13 +162,18 @@ def standing_between(state: RequestState, until: datetime) -> Standing:
 
 
 def phase_of(position: int, refresh_id: str | None, waits_for: ExternalRefresh | None) -> Progressing:
-    """What a request waits for: its turn, the end of another refresh, or the start or the end of its own refresh.
+    """What a request waits for: its turn, the end of another refresh, or the start or the end of its own refresh."""
+    return "Queued" if position else phase_in_turn(refresh_id, waits_for)
+
+
+def phase_in_turn(
+    refresh_id: str | None, waits_for: ExternalRefresh | None
+) -> Literal["WaitingForIdle", "Starting", "Refreshing"]:
+    """What the active run and its requests wait for.
 
     Starting lasts for a look at the model, the pause in which other requests can still join, and the POST: some
     seconds, longer while Power BI cannot be reached.
     """
-    if position:
-        return "Queued"
     if refresh_id:
         return "Refreshing"
     return "WaitingForIdle" if waits_for else "Starting"

@@ -121,7 +121,8 @@ def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
     assert row["active"]["requests"] == 2
     assert row["summary"].startswith("Waits behind a scheduled refresh that began ")
     assert row["expectedEveryHours"] == 24
-    assert listed(world, dataset_id, lambda one: one["activity"] == "waiting")["workspaceId"] == WORKSPACE
+    waiting = listed(world, dataset_id, lambda one: one["activity"] == "waiting")
+    assert (waiting["workspaceId"], waiting["active"]["status"]) == (WORKSPACE, "Waiting")
     assert {one["caller"]["pipeline"] for one in row["requests"]} == {"Nightly load", "Other"}
     assert all(one["status"] == "WaitingForIdle" and one["shared"] for one in row["requests"])
 

@@ -73,6 +73,7 @@ def recorded() -> tuple[Row, ...]:
         log.place("refused", {"auth.caller_refused": 7.5 - index / 2}, instead={stranger: REFUSED})
     for _ in range(3):
         log.place("refused", {"auth.caller_refused": 4}, instead={stranger: OTHER})
+    log.place("batch_without_models", {"batch.ended": 7})
     log.place("not_started", {"request.not_started": 6}, model=PRICES)
     log.place("overdue", {"model.overdue": 9}, model=STOCK)
     log.place("activity_failed", {"activity.failed": 5}, model=SALES, only=["activity.failed"])

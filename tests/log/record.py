@@ -191,6 +191,13 @@ def callbacks(play: Stage) -> None:
             receiver.called(len(answers))
 
 
+def batches(play: Stage) -> None:
+    """A batch that ends before it has requests, because its workspace has no models."""
+    body = {"workspaceId": str(uuid.uuid4()), "all": True, "caller": CALLER}
+    with play.story("batch_without_models", "batch.ended"):
+        assert requests.post(f"{play.world.app}/api/batches", json=body, timeout=30).status_code == 202
+
+
 def timers(play: Stage) -> None:
     """The three timers that clean up, after some refreshes."""
     for timer, last in (("tidy_queues", "housekeeping.queues_tidied"), ("purge_ended", "housekeeping.purged")):
@@ -255,7 +262,7 @@ def faults(folder: Path) -> None:
             play.start(play.world.model())
 
 
-PLAYS: tuple[Callable[[Stage], None], ...] = (refreshes, callbacks, timers, not_understood, overdue)
+PLAYS: tuple[Callable[[Stage], None], ...] = (refreshes, callbacks, batches, timers, not_understood, overdue)
 
 
 def main() -> int:

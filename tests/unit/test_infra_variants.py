@@ -24,6 +24,8 @@ OTHER_APPLICATION, OTHER_OBJECT = "33333333-3333-3333-3333-333333333333", "44444
 REGISTRATION = "55555555-5555-5555-5555-555555555555"
 ENTRA = {"CALLERS": f"{APPLICATION}:{OBJECT},{OTHER_APPLICATION}:{OTHER_OBJECT}", "SIGN_IN_CLIENT_ID": REGISTRATION}
 KEY = {"AUTH_MODE": "key"}
+FLEX_CONFIG = {"appSettings", "http20Enabled", "minTlsVersion", "remoteDebuggingEnabled", "scmMinTlsVersion"}
+"""The properties of siteConfig on Flex Consumption. Azure refuses a deployment with others, such as ftpsState."""
 SOURCE = "using 'main.bicep'"
 
 Json = dict[str, Any]
@@ -101,7 +103,9 @@ def test_the_default_admits_the_listed_callers_at_both_access_controls(tmp_path:
     assert own["POLL_MAX_SECONDS"] == "120"
     assert own["TASKHUB_NAME"] == "refreshhub"
     assert "POLL_MIN_SECONDS" not in own, "an unset value gets the default of the code"
-    flex = one(resources, "Microsoft.Web/sites")["properties"]["functionAppConfig"]
+    app = one(resources, "Microsoft.Web/sites")["properties"]
+    assert {name for name, value in app["siteConfig"].items() if value is not None} == FLEX_CONFIG
+    flex = app["functionAppConfig"]
     assert flex["scaleAndConcurrency"]["alwaysReady"] == [{"name": "durable", "instanceCount": 1}]
     assert flex["scaleAndConcurrency"]["triggers"]["http"]["perInstanceConcurrency"] == 32
     # no optional resource that costs money
@@ -118,16 +122,22 @@ def test_the_default_admits_the_listed_callers_at_both_access_controls(tmp_path:
     [
         ({"SIGN_IN_CLIENT_ID": REGISTRATION}, "authMode entra needs callers"),
         ({"CALLERS": ENTRA["CALLERS"]}, "authMode entra needs signInClientId"),
+        ({**KEY, "LOG_DAILY_CAP_GB": "0"}, "logDailyCapGb 0 would keep no log"),
+        (
+            {**KEY, "PLAN": "ElasticPremium", "ZONE_REDUNDANT": "true", "MAXIMUM_INSTANCES": "2"},
+            "needs maximumInstances 3 or more",
+        ),
     ],
 )
-def test_a_deployment_without_possible_callers_stops(values: dict[str, str], sentence: str, tmp_path: Path) -> None:
+def test_a_deployment_that_could_not_work_stops(values: dict[str, str], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=sentence):
         snapshot(tmp_path, values)
 
 
 def test_keys_need_no_sign_in(with_keys: list[Json]) -> None:
     resources = with_keys
-    assert "Microsoft.Web/sites/config" not in kinds(resources)
+    sign_in = one(resources, "Microsoft.Web/sites/config", "authsettingsV2")["properties"]
+    assert sign_in == {"platform": {"enabled": False}}, "a deployment that changes entra to key disables the sign-in"
     own = settings(resources)
     assert own["AUTH_MODE"] == "key"
     assert own["ALLOWED_WORKSPACES"] == f"{APPLICATION},{OBJECT}"
@@ -136,6 +146,16 @@ def test_keys_need_no_sign_in(with_keys: list[Json]) -> None:
         one(resources, "Microsoft.Web/sites")["properties"]["functionAppConfig"]["scaleAndConcurrency"]["alwaysReady"]
         == []
     )
+
+
+def test_elastic_premium_has_an_instance_for_each_zone(tmp_path: Path) -> None:
+    resources = snapshot(
+        tmp_path, {**KEY, "PLAN": "ElasticPremium", "ZONE_REDUNDANT": "true", "TAGS": '{"team": "bi"}'}
+    )
+    plan = one(resources, "Microsoft.Web/serverfarms")
+    assert (plan["sku"]["capacity"], plan["properties"]["zoneRedundant"]) == (3, True)
+    assert one(resources, "Microsoft.Web/sites")["properties"]["siteConfig"]["minimumElasticInstanceCount"] == 3
+    assert plan["tags"] == {"azd-env-name": "refresh", "team": "bi"}
 
 
 def test_every_switch_at_once(tmp_path: Path) -> None:
@@ -158,7 +178,9 @@ def test_every_switch_at_once(tmp_path: Path) -> None:
     app = one(resources, "Microsoft.Web/sites")
     assert "azd-service-name" not in app["tags"], "infra/publish.py deploys"
     assert app["properties"]["functionAppConfig"] is None
-    assert app["properties"]["siteConfig"]["linuxFxVersion"] == "Python|3.12"
+    config = app["properties"]["siteConfig"]
+    assert (config["linuxFxVersion"], config["ftpsState"]) == ("Python|3.12", "Disabled")
+    assert config["functionsRuntimeScaleMonitoringEnabled"] is True, "the storage account is private"
     own = settings(resources)
     assert (own["FUNCTIONS_WORKER_RUNTIME"], own["POWER_BI_CLOUD"]) == ("python", "gcchigh")
     assert "CONTENTAZUREFILE" not in json.dumps(app), "no file share, no key"
@@ -181,7 +203,8 @@ def test_every_switch_at_once(tmp_path: Path) -> None:
     assert budget["timePeriod"]["startDate"] == "2026-11-01"
     assert {notice["threshold"] for notice in budget["notifications"].values()} == {80, 100}
     rules = [one for one in resources if one["type"] == "Microsoft.Insights/scheduledQueryRules"]
-    assert len(rules) == 10
+    assert len(rules) == 11
+    assert all(rule["properties"]["enabled"] for rule in rules)
     assert all(rule["properties"]["actions"]["actionGroups"] for rule in rules)
     stale = one(resources, "Microsoft.Insights/scheduledQueryRules", "model-stale")
     query = stale["properties"]["criteria"]["allOf"][0]["query"]
@@ -195,7 +218,9 @@ def test_every_rule_looks_back_as_far_as_azure_allows(with_keys: list[Json]) -> 
     resources = with_keys
     minutes = {"PT5M": 5, "PT10M": 10, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT3H": 180, "P1D": 1440, "P2D": 2880}
     rules = [one["properties"] for one in resources if one["type"] == "Microsoft.Insights/scheduledQueryRules"]
-    assert len(rules) == 9
+    assert len(rules) == 11
+    disabled = [rule["displayName"] for rule in rules if not rule["enabled"]]
+    assert disabled == ["A model is not fresh"], "a deployment without expected models disables their rule"
     for rule in rules:
         assert minutes[rule["windowSize"]] >= minutes[rule["evaluationFrequency"]], rule["displayName"]
         assert rule["autoMitigate"] is True

@@ -6,6 +6,8 @@ from triggers.openapi.batch_examples import ASKED_FOR
 from triggers.openapi.operations import answer, completed, ended_otherwise, operation
 from triggers.openapi.schema import Json, ref
 
+_ENDED = ("BatchFailed", "BatchCancelled", "BatchTimedOut", "BatchTerminated")
+
 
 def paths(starter: str, token: str) -> Json:
     """The operations, by path. `starter` and `token` mark their access control."""
@@ -90,7 +92,7 @@ def _start(starter: str) -> Json:
             424: answer(
                 "BatchStatus",
                 ended_otherwise("batch"),
-                example="BatchFailed",
+                example=_ENDED,
             ),
             503: answer("NotStarted", "The batch was not stored; nothing has been started. Send it again.", later=True),
         },
@@ -116,7 +118,7 @@ def _status() -> dict[int, Json]:
         202: answer(
             "BatchStatus", "The batch is in progress.", example=("BatchRunning", "BatchListing"), following=True
         ),
-        424: answer("BatchStatus", "The batch ended in any other way; `error` says why.", example="BatchFailed"),
+        424: answer("BatchStatus", "The batch ended in any other way; `error` says why.", example=_ENDED),
         503: answer("Unavailable", "The durable engine does not answer. Send the call again later.", later=True),
     }
 

@@ -308,7 +308,7 @@ def _openapi() -> Json:
 
 _REFUSED = ("Refusal", "WorkspaceRefused", "CallbackHostRefused")
 _GOING_ON = ("Queued", "WaitingForIdle", "WaitingForCapacity", "Starting", "Refreshing", "BackingOff")
-_ENDED = ("Failed", "Cancelled", "TimedOut")
+_ENDED = ("Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated")
 _UNAVAILABLE = answer("Unavailable", "The durable engine does not answer. Send the call again later.", later=True)
 _CANCELLED = {
     200: answer("Status", "The request had already ended.", example="Completed"),

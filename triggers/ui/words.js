@@ -6,6 +6,7 @@ import { h } from "./dom.js";
 /** The icon, colour and text of an outcome or a state. */
 export const STATUS = {
   Queued: ["pause", "wait", "Queued"],
+  Waiting: ["pause", "wait", "Waiting"],
   WaitingForIdle: ["pause", "wait", "Waiting"],
   WaitingForCapacity: ["pause", "wait", "Waiting for capacity"],
   Starting: ["turn", "busy", "Starting"],
@@ -23,7 +24,6 @@ export const IN_BATCH = {
   ...STATUS,
   Listing: ["turn", "busy", "Reading the models"],
   Running: ["turn", "busy", "In progress"],
-  Waiting: ["pause", "wait", "Waiting"],
   Started: ["turn", "busy", "Started"],
   Skipped: ["skip", "calm", "Skipped"],
 };
