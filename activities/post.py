@@ -106,7 +106,8 @@ def _last_look(model: Model, job: orders.PostRefresh) -> Clock | orders.Appeared
 
 
 async def _take_permit(engine: Engine, job: orders.PostRefresh, execution: str) -> Run | None:
-    """The run, whose `execution` holds the permit. None if the permit is refused or does not become visible in time.
+    """The run; its `execution` is the execution that holds the permit, which may be another one. None if the permit is
+    refused or does not become visible in time.
 
     A permit that does not become visible in time is returned, so that it is known to be unused even if it is given
     later.

@@ -129,7 +129,7 @@ def tell(context: df.DurableOrchestrationContext, dataset_id: str, operation: Op
 
 
 def tell_model(context: df.DurableOrchestrationContext, news: ModelNews | None) -> None:
-    """Signals the state of a model to its entities. The messages are sent with the episode, or not at all."""
+    """Signals the state of a model to its entities. The engine sends all messages of an episode, or none."""
     if news:
         for entity, operation in addressed(news):
             context.signal_entity(entity, tag_of(operation), encode(operation))

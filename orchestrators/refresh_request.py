@@ -171,8 +171,8 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     """Waits for the first of the events and the timer. Returns the outcome if the notification carried it.
 
     Whether the timer is for the deadline or for the recheck is decided when it is created: a fired timer counts as due,
-    regardless of the current time. One exception: if the turn waits for its deadline, and a timer fires more than
-    DEADLINE_EARLY before it, this is the recheck timer of an episode that the engine lost after sending its messages.
+    regardless of the current time. One exception: if a timer for the deadline fires more than DEADLINE_EARLY before
+    it, this is the recheck timer of an episode that the engine lost after sending its messages.
     """
     began: datetime = now(context)
     recheck_at = began + timedelta(seconds=state.recheck_seconds)
@@ -282,7 +282,7 @@ def _left(context: df.DurableOrchestrationContext, state: RequestState, left: Le
 
 
 def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refresh_id: str) -> Steps[bool]:
-    """Whether Power BI will cancel the refresh. Tries several times, because a cancel often fails together with other
+    """Whether Power BI accepts the cancellation. Tries several times, because a cancel often fails together with other
     calls."""
     model = ModelRef(workspace_id=state.spec.scope.workspace_id, dataset_id=state.spec.dataset_id)
     for attempt in range(1, CANCEL_TRIES + 1):

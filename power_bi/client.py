@@ -125,8 +125,8 @@ class PowerBiClient:
     def cancel(self, workspace_id: UUID, dataset_id: UUID, refresh_id: UUID | str) -> bool:
         """Cancels an enhanced refresh: True if Power BI will try, False if the refresh has already ended.
 
-        The cancellation takes effect later, and the refresh may end by itself before; only its row shows which
-        happened. Raises Refused (RefreshNotFound) for an id that Power BI does not know.
+        The cancellation takes effect later. The refresh may end by itself before that; only its row shows which of the
+        two happened. Raises Refused (RefreshNotFound) for an id that Power BI does not know.
         """
         answer = self._ask("DELETE", "cancel the refresh", workspace_id, dataset_id, f"/{UUID(str(refresh_id))}")
         if answer.ok:

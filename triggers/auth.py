@@ -2,7 +2,8 @@
 Principals of ALLOWED_CALLERS have access to all routes, those of ALLOWED_READERS to the GET routes.
 
 The platform's sign-in (App Service authentication) checks the token before a call reaches the app, and names the caller
-in headers. It removes those headers from incoming calls, so the app does not start if sign-in is off.
+in headers. It removes such headers from incoming calls. Without the sign-in any client could send them, so the app does
+not start if it is off.
 """
 
 import hashlib

@@ -146,7 +146,7 @@ def _all_models(value: Mapping[str, Any], defaults: dict[str, Any], minutes: flo
     if not isinstance(without, list) or not all(isinstance(name, str) and _is_name(name) for name in without):
         raise BadRequestError("except must be a list of names or dataset ids of models.", "except")
     if len(without) > MAX_MODELS:
-        raise BadRequestError(f"except has {len(without)} entries, at most {MAX_MODELS} are allowed.", "except")
+        raise BadRequestError(f"except has {len(without)} entries; the maximum is {MAX_MODELS}.", "except")
     options = spec_of({**defaults, "datasetId": NO_MODEL, "timeoutMinutes": minutes}, settings)
     return AllModels(options=options, without=tuple(parse_guid(name) or name for name in without))
 
@@ -155,7 +155,7 @@ def _models(listed: object, defaults: dict[str, Any], minutes: float, settings: 
     if not isinstance(listed, list) or not listed:
         raise BadRequestError("models must be a list of at least one model.", "models")
     if len(listed) > MAX_MODELS:
-        raise BadRequestError(f"models has {len(listed)} entries, at most {MAX_MODELS} are allowed.", "models")
+        raise BadRequestError(f"models has {len(listed)} entries; the maximum is {MAX_MODELS}.", "models")
     requests, names = [], []
     for number, entry in enumerate(listed):
         # a bare dataset id is enough
@@ -237,9 +237,7 @@ def _depends_on(number: int, entry: object, numbers: dict[str, int]) -> tuple[in
 def _check_graph(depends_on: list[tuple[int, ...]], names: list[str]) -> None:
     count = sum(map(len, depends_on))
     if count > MAX_DEPENDENCIES:
-        raise BadRequestError(
-            f"dependsOn has {count} entries in total, at most {MAX_DEPENDENCIES} are allowed.", "models"
-        )
+        raise BadRequestError(f"dependsOn has {count} entries in total; the maximum is {MAX_DEPENDENCIES}.", "models")
     cycle = cycle_in(depends_on)
     if cycle:
         path = [shown_key(names[number]) for number in cycle]

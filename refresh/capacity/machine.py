@@ -30,8 +30,8 @@ LONGEST_RETRY_AFTER = 3600.0
 REMEMBERED = timedelta(minutes=30)
 """How long the group remembers runs that have left: longer than the engine can delay a duplicate of a message."""
 DEAD_AFTER = timedelta(hours=1)
-"""A waiting run is dropped if it is overdue by this time: it should have asked again, and did not. If it asks later,
-its message carries the time of its first message, so it keeps its rank."""
+"""A waiting run is dropped if its next message is overdue by this time. A run that asks again later keeps its rank,
+because its message contains the time when it first asked."""
 MAX_WAITING = 2_000
 """The maximum number of stored waiting runs. Further runs keep asking, and are stored when there is room."""
 MAX_LEFT = 2_000
@@ -158,7 +158,7 @@ def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
 
 
 def _close(group: Group, retry_after: float | None) -> None:
-    """Closes the group, for longer after each further report of a capacity at its limits.
+    """Closes the group. Each further report that the capacity has reached its limits doubles the time, up to a maximum.
 
     A report that arrives while the group is closed belongs to an earlier refresh and is not counted.
     """

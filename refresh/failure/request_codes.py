@@ -44,7 +44,7 @@ REQUEST_CODES = (
     ErrorCode(
         "NoRefreshableModels",
         "no model of the workspace remains to be refreshed",
-        "Check workspaceId and except, and that the app's identity may see the models of the workspace.",
+        "Check workspaceId and except, and check that the app's identity may see the models of the workspace.",
     ),
     # What can happen to a refresh that was started.
     ErrorCode(
@@ -178,13 +178,13 @@ REQUEST_CODES = (
     ),
     ErrorCode(
         "PersonalWorkspace",
-        "the workspace is a personal one, and the API does not let apps use those",
+        "the workspace is a personal workspace, which apps cannot use through the API",
         "Publish the model to a shared workspace and give the app's identity a role there.",
     ),
     ErrorCode(
         "UnexpectedAnswer",
         "the answer does not come from the Power BI API",
-        "Check for a proxy or firewall between the app and Power BI, and the settings POWER_BI_CLOUD and "
+        "Check whether a proxy or firewall is between the app and Power BI, and check the settings POWER_BI_CLOUD and "
         "POWER_BI_API_URL.",
     ),
 )

@@ -2,7 +2,8 @@
 
 `serviceExceptionJson` is a string that holds JSON. Documented: `{"errorCode", "errorDescription"}`. Observed: nested as
 `{"error": {"code", "pbi.error": {"parameters", "details"}}}`, broken, or absent. A text can again hold JSON, or a list
-of errors. HTTP errors have the same shapes, and OData's `details[]`. Nothing here raises, whatever the input.
+of errors. HTTP errors have the same shapes and, in addition, OData's `details[]`. Nothing here raises, whatever
+the input.
 """
 
 from collections.abc import Iterator

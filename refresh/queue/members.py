@@ -72,8 +72,8 @@ def leave(queue: Queue, operation: Leave) -> LeaveAnswer:
 
 
 def ask_to_leave(queue: Queue, operation: AskToLeave) -> Done:
-    """A caller cancels a request. The request learns it from the answer to its next operation, even if it is not
-    enrolled now."""
+    """A caller cancels a request. The request learns of the cancellation from the answer to its next operation, even if
+    it is not enrolled now."""
     request = operation.request
     run, departed = queue.run_of(request), queue.departed.get(request)
     if run is not None:
@@ -85,7 +85,7 @@ def ask_to_leave(queue: Queue, operation: AskToLeave) -> Done:
 
 
 def named_run(request: str, member: Member) -> tuple[str, Member]:
-    """An unused id for a run that is created for a request, and the member with its count increased."""
+    """An unused id for a run that is created for a request, and the member with `runs_made` increased."""
     number = member.runs_made + 1
     suffix = f"-{number}" if number > 1 else ""
     return f"{request}-r{member.attempt}{suffix}", replace(member, runs_made=number)
@@ -197,7 +197,7 @@ def _run_to_join(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
 def _left(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
     before = _standing(queue, run, request, start=False)
     del run.members[request]
-    # only a request that leaves a closed run without cancelling keeps the refresh: before the close there is none
+    # a refresh is not cancelled any more once a request has left without cancelling; an open run has no refresh yet
     run.kept = run.kept or (run.closed and not operation.cancel)
     run.cancel = not (run.members or run.kept or run.adopted)
     if not run.closed and run.members:

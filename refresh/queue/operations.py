@@ -73,8 +73,8 @@ class Leave(Operation[LeaveAnswer], frozen=True, kw_only=True, tag="leave"):
 
 
 class AskToLeave(Operation[Done], frozen=True, kw_only=True, tag="ask_to_leave"):
-    """A caller cancels a request. The request learns it from the answer to its next operation, even if it is not
-    enrolled now."""
+    """A caller cancels a request. The request learns of the cancellation from the answer to its next operation, even if
+    it is not enrolled now."""
 
     request: str
 

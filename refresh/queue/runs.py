@@ -229,8 +229,7 @@ def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> R
         run.returned = []
         narrow(queue, run)
     if run.members or run.closed:
-        # if this is a late duplicate, the run may have been closed again since: then it continues to its end even
-        # without members
+        # after a late duplicate the run may be closed again: a closed run continues to its end even without members
         return Done()
     queue.runs.remove(run)
     return queue.superseded(operation.holder)

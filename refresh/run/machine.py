@@ -2,7 +2,7 @@
 
 The orchestrator carries out `next_step` and passes the answer to the step's `then`. The state of a run is complete in
 `RunState`, so every decision can be tested without an engine, and a restarted run continues from the state that the
-queue has of it.
+queue has stored.
 """
 
 from typing import TypeVar, assert_never

@@ -1,5 +1,5 @@
-"""The state of a run between two steps: the input of each of its orchestrations, so its values are plain and it stays
-small.
+"""The state of a run between two steps. It is the input of each orchestration of the run, so it is small and consists
+of plain values.
 
 A run is in one phase at a time; values that only one phase needs are in that phase. `Phase` lists the phases.
 """
@@ -60,7 +60,7 @@ class WaitingForPlace(PhaseBase, frozen=True, kw_only=True, tag="waiting_for_pla
 class LeavingPlace(PhaseBase, frozen=True, kw_only=True, tag="leaving_place"):
     """Gives the place back, or stops waiting. `then`: the next phase, after `wait` seconds.
 
-    `busy_until`: how long the external refresh that the run waits for counts in the group.
+    `busy_until`: the time until which the group counts the external refresh that the run waits for.
     """
 
     then: "Phase"
@@ -97,7 +97,7 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
     window: LostWindow = LostWindow()
     error: str | None = None
     broke: bool = False
-    """The answer was lost by an exception in this app."""
+    """The answer was lost because of an exception in this app."""
     accepted: bool = False
     """Power BI accepted the POST but returned no id."""
 

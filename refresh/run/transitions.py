@@ -38,7 +38,7 @@ often; then the run waits until the refresh ends by itself."""
 
 
 def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool = True) -> Moved:
-    """A call failed: waits as Power BI asks, or with growing pauses, and tries again.
+    """The run after a failed call: it tries again after the pause that Power BI asks for, or after growing pauses.
 
     With `budget`, the run fails once calls have failed for as long as the operator allows; without `budget`, it
     continues.

@@ -213,7 +213,7 @@ def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhos
     overdue = listed(world, dataset_id, lambda one: one["health"] == "overdue")
     assert overdue["overdueSince"] > overdue["lastSuccess"]["endedAt"]
     row = model_when(world, dataset_id, lambda one: one["health"] == "overdue")
-    assert row["summary"].startswith("Overdue: expected every 0 s, last success ")
+    assert row["summary"].startswith("Overdue: a success is expected every 0 s, and the last one was ")
     noted(1)
     # the app has known the model since the first run of a timer; a few seconds later the model is overdue
     listed(world, NEVER_ASKED, lambda one: one["health"] == "overdue")

@@ -73,7 +73,7 @@ def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
     if opener != STARTER:
         return {**operation, "security": [{opener: []}] if opener else []}
     responses = dict(operation["responses"])
-    # with keys, the platform answers, with an empty body
+    # with AUTH_MODE key, the platform itself answers, and the body is empty
     responses["401"] = {"description": "The key is missing or wrong."}
     if SIGN_IN in ways:
         responses["401"] = answer("NotSignedIn", "The caller is not signed in; with AUTH_MODE key the body is empty.")
@@ -165,7 +165,7 @@ def _list() -> Json:
     return operation(
         "ListRefreshes",
         "List requests",
-        "Lists the stored requests, newest first, at most 50 a page. A shorter page can also be followed by another.",
+        "Lists the stored requests, newest first, at most 50 a page. Only the last page has no continuation.",
         STARTER,
         {
             200: answer("Requests", "A page of requests."),
@@ -272,7 +272,7 @@ def _queue() -> Json:
 def _capacity() -> Json:
     return operation(
         "GetCapacity",
-        "See which runs hold the places of each capacity",
+        "See which runs hold the places of each capacity group",
         "Returns, for each group of CAPACITY_LIMITS, the runs that have places, external refreshes and waiting runs.",
         STARTER,
         {200: answer("Capacity", "The groups; an empty list if the setting has no value."), 503: _UNAVAILABLE},

@@ -111,7 +111,7 @@ function draw() {
   }
 }
 
-/** After the data of a view have arrived: sets the focus, if the place changed, and the button to leave. */
+/** Called when the data of a view have arrived: sets the focus if the place changed, and shows the button to leave. */
 function settle() {
   main.removeAttribute("aria-busy");
   if (current.focus) {

@@ -39,7 +39,7 @@ export const SERVED = {
   own: "by a refresh with exactly the scope of this request",
   wider: "by a refresh with a wider scope than this request",
   merged: "by a refresh that combines the scopes of several requests",
-  adopted: "by a refresh that started after the request; perhaps not started by the app",
+  adopted: "by a refresh that started after the request; the app may not have started it",
 };
 
 /** Whether a status is the end of a request or run. */

@@ -61,7 +61,7 @@ BAD: list[tuple[Json, str | None, str]] = [
     ({}, "models", "Specify models"),
     ({"models": []}, "models", "at least one"),
     ({"models": "x"}, "models", "a list"),
-    ({"models": [dataset(0)] * (MAX_MODELS + 1)}, "models", "at most 500"),
+    ({"models": [dataset(0)] * (MAX_MODELS + 1)}, "models", "the maximum is 500"),
     ({"models": [7]}, "models[0]", "must be an object"),
     ({"models": [{}]}, "models[0].datasetId", "datasetId is required"),
     ({"models": ["x"]}, "models[0].datasetId", "must be a GUID"),
