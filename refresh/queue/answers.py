@@ -172,7 +172,7 @@ class Closed(Answer, frozen=True, kw_only=True, tag="closed"):
 
 
 class PermitTaken(Answer, frozen=True, kw_only=True, tag="permit_taken"):
-    """The permit cannot be returned: another execution took it (`at`, by our clock), and has posted or may still
+    """The permit cannot be withdrawn: another execution took it (`at`, by our clock), and has posted or may still
     post."""
 
     at: str

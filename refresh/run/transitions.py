@@ -97,8 +97,8 @@ def follow(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, afte
 
 
 def reopen(run: RunState, pause: float, execution: str | None = None) -> Moved:
-    """Returns the permit, because it led to no refresh that serves the requests. The run looks at the model again after
-    a pause (seconds).
+    """Withdraws the permit, because it led to no refresh that serves the requests. The run looks at the model again
+    after a pause (seconds).
 
     `execution`: the execution of the POST that is known to have started nothing; None: the history was searched.
     """
