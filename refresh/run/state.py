@@ -124,7 +124,12 @@ class Recording(PhaseBase, frozen=True, kw_only=True, tag="recording"):
 
 
 class Cancelling(PhaseBase, frozen=True, kw_only=True, tag="cancelling"):
-    """Cancels the refresh, because no request needs it any more."""
+    """Cancels the refresh, because no request needs it any more.
+
+    `throttled`: how many cancels Power BI has answered with a pause.
+    """
+
+    throttled: int = 0
 
 
 class Polling(PhaseBase, frozen=True, kw_only=True, tag="polling"):
