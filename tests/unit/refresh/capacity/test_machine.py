@@ -240,12 +240,34 @@ def test_places_of_runs_that_are_over_are_free() -> None:
     desk = Desk(2)
     desk.take("a")
     desk.take("b")
-    desk.take("c")
-    (wake,) = desk.free(Asker(run="a", incarnation=1, number=1)).wake
-    assert wake.request == "c-g1"
+    desk.free(Asker(run="a", incarnation=1, number=1))
     desk.take("b")
     desk.free(Asker(run="b", incarnation=1, number=1))
     assert desk.holders == ["b"]
+
+
+def test_a_place_that_the_timer_frees_is_announced_by_the_next_message() -> None:
+    """The timer delivers no notifications, so no waiting run counts as notified. The next message of another run
+    notifies it."""
+    desk = Desk(2)
+    for run in ("a", "b", "c"):
+        desk.take(run)
+    assert desk.free(Asker(run="a", incarnation=1, number=1)) == PlacesFree()
+    (wake,) = desk.leave("b").wake
+    assert wake.request == "c-g1"
+
+
+def test_a_late_duplicate_announces_no_place() -> None:
+    """The answer to a late duplicate is not read, so no waiting run counts as notified."""
+    desk = Desk(3)
+    for run in ("a", "b", "other", "c"):
+        desk.take(run)
+    desk.leave("b", busy_until=instant(NOON + timedelta(minutes=1)))
+    desk.take("b")
+    desk.free(Asker(run="a", incarnation=1, number=1))
+    assert desk.leave("b", number=2) == PlacesFree()
+    (wake,) = desk.leave("other").wake
+    assert wake.request == "c-g1"
 
 
 def test_an_external_refresh_counts_while_it_is_seen() -> None:
