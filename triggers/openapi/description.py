@@ -32,8 +32,9 @@ SCHEMES: Json = {
         "description": "The token of one request or batch. It is part of the statusUri or of the cancelUri.",
     },
 }
-STARTER = "starter"
-"""Marks the routes for callers that may start a refresh; it is replaced by the sign-in methods of the app."""
+CALLER = "caller"
+"""Marks the routes that need a sign-in (readers may only call the GET routes); it is replaced by the sign-in methods of
+the app."""
 
 
 def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> Json:
@@ -70,7 +71,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
     """The operation with its sign-in methods, and with the answers to a caller without access."""
     opener = operation["security"]
-    if opener != STARTER:
+    if opener != CALLER:
         return {**operation, "security": [{opener: []}] if opener else []}
     responses = dict(operation["responses"])
     # with AUTH_MODE key, the platform itself answers, and the body is empty
@@ -95,14 +96,14 @@ def _paths() -> Json:
         "/refreshes": {"post": _start(), "get": _list()},
         "/refreshes/cancel": {"post": _cancel_by_key()},
         "/refreshes/{id}": {"parameters": [request_id], "get": _status(), "delete": _cancel()},
-        "/refreshes/{id}/status": {"parameters": [request_id], "get": _status_for_starters()},
-        "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_starters()},
-        **batch_operations.paths(STARTER, TOKEN),
+        "/refreshes/{id}/status": {"parameters": [request_id], "get": _status_for_callers()},
+        "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_callers()},
+        **batch_operations.paths(CALLER, TOKEN),
         "/check": {"post": _check()},
         "/queues/{datasetId}": {"get": _queue()},
         "/capacity": {"get": _capacity()},
-        "/models": {"get": models.list_models(STARTER, _UNAVAILABLE)},
-        "/models/{datasetId}": {"get": models.get_model(STARTER, _UNAVAILABLE)},
+        "/models": {"get": models.list_models(CALLER, _UNAVAILABLE)},
+        "/models/{datasetId}": {"get": models.get_model(CALLER, _UNAVAILABLE)},
         "/health": {"get": _health()},
         "/openapi.json": {"get": _openapi()},
     }
@@ -113,7 +114,7 @@ def _start() -> Json:
         "StartRefresh",
         "Refresh a semantic model",
         "Starts a refresh. The Location of the 202 is the statusUri, which answers 202 until the request has ended.",
-        STARTER,
+        CALLER,
         {
             200: answer(("Status", "Started"), completed("request"), example=("Completed", "Accepted")),
             202: answer(
@@ -150,7 +151,7 @@ def _cancel_by_key() -> Json:
         "CancelByKey",
         "Cancel a request by its idempotency key",
         "Cancels a request without its URIs. The refresh is cancelled only if no other request shares it.",
-        STARTER,
+        CALLER,
         {
             **_CANCELLED,
             400: answer("Refusal", "The body is invalid."),
@@ -166,7 +167,7 @@ def _list() -> Json:
         "ListRefreshes",
         "List requests",
         "Lists the stored requests, newest first, at most 50 a page. Only the last page has no continuation.",
-        STARTER,
+        CALLER,
         {
             200: answer("Requests", "A page of requests."),
             400: answer("Refusal", "A filter cannot be used.", example="FilterRefused"),
@@ -213,22 +214,22 @@ def _cancel() -> Json:
     )
 
 
-def _status_for_starters() -> Json:
+def _status_for_callers() -> Json:
     return operation(
         "GetRefresh",
         "Get the status of a request",
         "Returns the status of a request without its token.",
-        STARTER,
+        CALLER,
         {**_STATUS, 404: answer("NotFound", "The request does not exist.")},
     )
 
 
-def _cancel_for_starters() -> Json:
+def _cancel_for_callers() -> Json:
     return operation(
         "CancelRefresh",
         "Cancel a request",
         "Cancels a request without its token. The refresh is cancelled only if no other request shares it.",
-        STARTER,
+        CALLER,
         {**_CANCELLED, 404: answer("NotFound", "The request does not exist.")},
     )
 
@@ -238,7 +239,7 @@ def _check() -> Json:
         "CheckModel",
         "Check whether a refresh is possible",
         "Checks whether the app can get a token and read the history, within about 20 seconds. Starts no refresh.",
-        STARTER,
+        CALLER,
         {
             200: answer("Finding", "The results; branch on ok.", example=("Finding", "Obstacle")),
             400: answer("Refusal", "The body is invalid; the same rules apply as for a start.", example=_REFUSED),
@@ -259,7 +260,7 @@ def _queue() -> Json:
         "GetQueue",
         "List the requests that wait for a model",
         "Returns the active run of a semantic model and the runs behind it.",
-        STARTER,
+        CALLER,
         {
             200: answer("Queue", "The queue; it may be empty.", example=("Queue", "EmptyQueue")),
             400: answer("Refusal", "The id is not a GUID.", example="GuidRefused"),
@@ -274,7 +275,7 @@ def _capacity() -> Json:
         "GetCapacity",
         "See which runs hold the places of each capacity group",
         "Returns, for each group of CAPACITY_LIMITS, the runs that have places, external refreshes and waiting runs.",
-        STARTER,
+        CALLER,
         {200: answer("Capacity", "The groups; an empty list if the setting has no value."), 503: _UNAVAILABLE},
     )
 

@@ -43,7 +43,7 @@ def rich() -> Desk:
     desk.claim("b-r1")
     desk.wait_behind("b-r1", ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled"))
     desk.close("b-r1", look=Look(service_time=desk.at, read_at=desk.at, known=("x",), durations=(1.5,)))
-    desk.give_back("b-r1", "one")
+    desk.return_permit("b-r1", "one")
     desk.take("b-r1", "two")
     return desk
 
@@ -74,6 +74,16 @@ def test_pending_cancellations_keep_their_stored_key() -> None:
     """Pending cancellations are stored under the key `asked`, as in queues that earlier code stored."""
     desk = rich()
     assert list(desk.stored["asked"]) == list(desk.queue.pending_cancellations) == ["h"]
+
+
+def test_renamed_fields_of_a_run_keep_their_stored_keys() -> None:
+    """The withdrawn permit and the unused executions are stored under the keys that earlier code used."""
+    desk = rich()
+    run = desk.stored["runs"][0]
+    assert run["returned"] == desk.runs[0].unused_executions == ["one"]
+    desk.reopen("b-r1")
+    desk.close("b-r1", permit=2)
+    assert desk.stored["runs"][0]["spent"] == desk.runs[0].withdrawn_permit == 1
 
 
 def test_additions_of_newer_code_are_ignored() -> None:
