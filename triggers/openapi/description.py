@@ -45,7 +45,7 @@ def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> J
     paths = _paths()
     for item in paths.values():
         for method in item.keys() & METHODS:
-            item[method] = _opened(item[method], ways)
+            item[method] = _opened(item[method], ways, reads=method == "get")
     schemas = {
         "RefreshRequest": asking.request(),
         "RefreshOptions": asking.options(),
@@ -68,8 +68,11 @@ def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> J
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
-def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
-    """The operation with its sign-in methods, and with the answers to a caller without access."""
+def _opened(operation: Json, ways: tuple[str, ...], *, reads: bool) -> Json:
+    """The operation with its sign-in methods, and with the answers to a caller without access.
+
+    `reads`: readers may call it, and pages of other sites are not refused, because it has no effect.
+    """
     opener = operation["security"]
     if opener != CALLER:
         return {**operation, "security": [{opener: []}] if opener else []}
@@ -78,7 +81,7 @@ def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
     responses["401"] = {"description": "The key is missing or wrong."}
     if SIGN_IN in ways:
         responses["401"] = answer("NotSignedIn", "The caller is not signed in; with AUTH_MODE key the body is empty.")
-        examples = ("NotAllowed", "OnlyReader", "ForeignPage")
+        examples = ("NotAllowed",) if reads else ("NotAllowed", "OnlyReader", "ForeignPage")
         responses["403"] = answer("NotAllowed", "The caller is signed in, but has no access.", example=examples)
     ordered = {status: responses[status] for status in sorted(responses)}
     return {**operation, "security": [{way: []} for way in ways], "responses": ordered}

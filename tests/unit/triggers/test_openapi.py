@@ -253,6 +253,15 @@ def test_an_example_has_the_status_of_its_answer() -> None:
                     assert (example["status"] in ENDS) == (status != "202")
 
 
+def test_a_route_that_readers_may_call_has_only_its_own_refusals() -> None:
+    """A route without effects refuses neither readers nor pages of other sites."""
+    for _, method, operation in operations():
+        refused = operation["responses"].get("403", {}).get("content", {}).get("application/json", {})
+        codes = {example["error"]["code"] for example in examples(refused)}
+        if method == "GET":
+            assert codes <= {"CallerNotAllowed"}
+
+
 def test_examples_show_every_form_of_an_answer() -> None:
     """There are examples of each status of a request and of a batch, and of each code of a refusal."""
     found = [one for _, body in bodies() for one in examples(body)]
