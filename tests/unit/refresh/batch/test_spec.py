@@ -170,10 +170,53 @@ def test_a_large_batch_stays_small_where_it_is_kept() -> None:
     assert len(pack(state).packed) < 30_000
 
 
-def test_what_batches_under_one_key_have_to_agree_on() -> None:
-    """Batches with one key have to agree on what is refreshed, not on how long the caller waits."""
+def test_a_key_identifies_what_a_batch_refreshes() -> None:
+    """The models, their dependencies and what their refreshes do must be the same; all other options may differ."""
     one = parsed(models=ONE)
-    assert one.digests == parsed(models=ONE, onFailure="stop", maxConcurrent=2, caller={"a": "b"}).digests
-    other = parsed(models=[{"datasetId": dataset(0), "refresh": {"type": "full"}}])
-    assert [key for key, digest in one.digests.items() if digest != other.digests[key]] == ["models"]
-    assert one.fingerprint != other.fingerprint
+    other_options: Json = {
+        "timeoutMinutes": 5,
+        "retries": 2,
+        "share": False,
+        "priority": "high",
+        "expectedEveryHours": 24,
+        "onFailure": "stop",
+        "maxConcurrent": 2,
+        "caller": {"a": "b"},
+    }
+    same = parsed(models=ONE, **other_options)
+    assert same.differs_from(one.digests) == []
+    assert same.fingerprint == one.fingerprint
+    own = [{"datasetId": dataset(0), "timeoutMinutes": 5, "retries": 2}]
+    assert parsed(models=own).differs_from(one.digests) == []
+
+
+CHAIN = {"A": [], "B": ["A"]}
+DIFFERENT: list[tuple[Json, Json, list[str]]] = [
+    ({"models": ONE}, {"models": [dataset(1)]}, ["models"]),
+    ({"models": ONE}, {"models": [{"datasetId": dataset(0), "name": "A"}]}, ["models"]),
+    ({"models": ONE}, {"models": [*ONE, dataset(1)], "refresh": {"type": "full"}}, ["models"]),
+    ({"models": ONE}, {"models": [{"datasetId": dataset(0), "refresh": {"type": "full"}}]}, ["refresh"]),
+    ({"models": ONE}, {"models": ONE, "workspaceId": dataset(9)}, ["workspaceId"]),
+    ({"models": ONE}, {"models": ONE, "notifyOption": "MailOnFailure"}, ["notifyOption"]),
+    ({"models": listed(CHAIN)}, {"models": listed({"A": [], "B": []})}, ["dependsOn"]),
+    ({"models": ONE}, {"all": True}, ["models", "all"]),
+    ({"models": ONE}, {"models": ONE, "retryOf": "batch-1"}, ["retryOf"]),
+    ({"retryOf": "batch-1"}, {"retryOf": "batch-2"}, ["retryOf"]),
+    ({"all": True}, {"all": True, "except": ["Old"]}, ["except"]),
+    ({"all": True}, {"all": True, "refresh": {"type": "full"}}, ["refresh"]),
+]
+
+
+@pytest.mark.parametrize(("before", "now", "keys"), DIFFERENT)
+def test_a_batch_that_differs_names_the_keys_that_the_caller_changed(before: Json, now: Json, keys: list[str]) -> None:
+    """If the models differ, the keys of single models are not compared."""
+    spec, other = parsed(**now), parsed(**before)
+    assert spec.differs_from(other.digests) == keys
+    assert spec.fingerprint != other.fingerprint
+
+
+def test_digests_of_older_code_can_be_compared() -> None:
+    """Older code stored three digests, with all options of the models in one of them."""
+    stored = {"models": "21b9ed862be5f7fb", "all": "", "retryOf": ""}
+    assert parsed(models=ONE).differs_from(stored) == []
+    assert parsed(models=[dataset(1)]).differs_from(stored) == ["models"]
