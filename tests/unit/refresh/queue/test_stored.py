@@ -5,7 +5,7 @@ import json
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -15,12 +15,42 @@ from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
 from refresh.messages import tag_of
 from refresh.packed import UnreadableError
-from refresh.queue.answers import Done
-from refresh.queue.operations import AnyOperation, Enroll, Finish, Leave, Tidy
+from refresh.queue.answers import Done, Holder, Turn
+from refresh.queue.operations import (
+    AnyOperation,
+    AskToLeave,
+    Claim,
+    Close,
+    Collect,
+    Drop,
+    Enroll,
+    Finish,
+    Leave,
+    Record,
+    Reopen,
+    Restart,
+    ReturnPermit,
+    Sweep,
+    TakePermit,
+    Tidy,
+    WaitBehind,
+)
 from refresh.queue.state import Queue
 from refresh.queue.stored import dump, handle, load
 from refresh.scope.scope import Scope, TableRef
-from tests.unit.refresh.queue.queues import BOTH, COMPLETED, DATES, NOON, SALES, WHOLE, Crowd, Desk, enhanced, failed
+from tests.unit.refresh.queue.queues import (
+    BOTH,
+    COMPLETED,
+    DATES,
+    LOOK,
+    NOON,
+    SALES,
+    WHOLE,
+    Crowd,
+    Desk,
+    enhanced,
+    failed,
+)
 
 NOT_UNDERSTOOD = {"answer": "not_understood"}
 BLOB_CHARACTERS = 30_000
@@ -213,13 +243,29 @@ def test_a_deleted_queue_is_an_empty_one() -> None:
 
 
 def every_operation() -> list[AnyOperation]:
-    """Examples of every operation."""
-    at = "2026-03-31T12:00:00.000Z"
-    return [
-        Tidy(at=at),
+    """An example of every operation."""
+    at, holder = "2026-03-31T12:00:00.000Z", Holder(run="a-r1", incarnation=1, token="t")
+    theirs = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled")
+    operations: list[AnyOperation] = [
         Enroll(at=at, request="z", token="t", scope=WHOLE),
+        Collect(at=at, request="a", token="t"),
         Leave(at=at, request="a", token="t", reason="TimedOut"),
+        AskToLeave(at=at, request="a"),
+        Restart(at=at, turn=Turn(run="a-r1", incarnation=1)),
+        Claim(at=at, holder=holder),
+        WaitBehind(at=at, holder=holder, refresh=theirs),
+        Close(at=at, holder=holder, permit=1, look=LOOK),
+        TakePermit(at=at, holder=holder, permit=1, execution="e"),
+        ReturnPermit(at=at, holder=holder, permit=1, execution="e"),
+        Reopen(at=at, holder=holder, permit=1),
+        Record(at=at, holder=holder, permit=1, refresh_id="r", posted_at=at),
+        Drop(at=at, holder=holder, permit=1, requests=("a",)),
+        Finish(at=at, holder=holder, outcome=COMPLETED),
+        Tidy(at=at),
+        Sweep(at=at, requests=("a",)),
     ]
+    assert {type(operation) for operation in operations} == set(get_args(AnyOperation))
+    return operations
 
 
 # ---- size -----------------------------------------------------------------------------------------------------------
