@@ -168,15 +168,23 @@ def test_priority_counts_as_half_an_hour_of_waiting() -> None:
     """A later run of high priority goes first, but not before a run that has waited long enough. So no run starves."""
     group = CheckedGroup()
     group.take("holder")
-    group.take("low", "low")
+    runs: dict[str, Priority] = {"low": "low"}
+
+    def all_ask() -> None:
+        for run, priority in runs.items():
+            group.take(run, priority)
+
+    all_ask()
     group.pass_time(minutes=29)
-    group.take("normal")
-    group.take("high", "high")
+    runs |= {"normal": "normal", "high": "high"}
+    all_ask()
     assert group.state.line() == ["high", "normal", "low"]
     group.pass_time(minutes=32)
-    group.take("higher", "high")
+    runs |= {"higher": "high"}
+    all_ask()
     group.pass_time(minutes=1)
-    group.take("highest", "high")
+    runs |= {"highest": "high"}
+    all_ask()
     assert group.state.line() == ["high", "normal", "low", "higher", "highest"]
 
 
@@ -206,6 +214,23 @@ def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
     group.pass_time(hours=2)
     group.take("other")
     assert group.state.line() == ["other"]
+
+
+def test_a_run_that_does_not_ask_in_time_is_behind_the_others() -> None:
+    """The line has one order: the order in which the runs get places. So it agrees with the position that a run
+    learns."""
+    group = CheckedGroup()
+    for run in ("holder", "dead", "alive"):
+        group.take(run)
+        group.pass_time(seconds=1)
+    assert group.state.line() == ["dead", "alive"]
+    group.pass_time(seconds=RECHECK_SECONDS + LATE.total_seconds())
+    waits = group.take("alive")
+    assert isinstance(waits, Waits)
+    assert waits.position == group.state.line().index("alive") == 0
+    assert group.state.line() == ["alive", "dead"]
+    group.take("dead")
+    assert group.state.line() == ["dead", "alive"]
 
 
 def test_late_messages_change_nothing() -> None:
@@ -240,12 +265,34 @@ def test_places_of_runs_that_are_over_are_free() -> None:
     group = CheckedGroup(2)
     group.take("a")
     group.take("b")
-    group.take("c")
-    (wake,) = group.free(Asker(run="a", incarnation=1, number=1)).wake
-    assert wake.request == "c-g1"
+    group.free(Asker(run="a", incarnation=1, number=1))
     group.take("b")
     group.free(Asker(run="b", incarnation=1, number=1))
     assert group.holders == ["b"]
+
+
+def test_a_place_that_the_timer_frees_is_announced_by_the_next_message() -> None:
+    """The timer delivers no notifications, so no waiting run counts as notified. The next message of another run
+    notifies it."""
+    group = CheckedGroup(2)
+    for run in ("a", "b", "c"):
+        group.take(run)
+    assert group.free(Asker(run="a", incarnation=1, number=1)) == PlacesFree()
+    (wake,) = group.leave("b").wake
+    assert wake.request == "c-g1"
+
+
+def test_a_late_duplicate_announces_no_place() -> None:
+    """The answer to a late duplicate is not read, so no waiting run counts as notified."""
+    group = CheckedGroup(3)
+    for run in ("a", "b", "other", "c"):
+        group.take(run)
+    group.leave("b", busy_until=instant(NOON + timedelta(minutes=1)))
+    group.take("b")
+    group.free(Asker(run="a", incarnation=1, number=1))
+    assert group.leave("b", number=2) == PlacesFree()
+    (wake,) = group.leave("other").wake
+    assert wake.request == "c-g1"
 
 
 def test_an_external_refresh_counts_while_it_is_seen() -> None:

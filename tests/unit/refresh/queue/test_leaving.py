@@ -270,6 +270,17 @@ def test_a_late_drop_removes_no_member_of_the_next_permit(queue: CheckedQueue) -
     assert queue.members == [["b", "a"]]
 
 
+def test_a_cancelled_request_that_was_dropped_by_mistake_leaves_when_it_enrolls_again(queue: CheckedQueue) -> None:
+    """The queue stores the cancellation, because the event that would notify the request sooner may be lost."""
+    run = queue.enroll_ok("a").run
+    queue.enroll("b")
+    queue.claim(run)
+    queue.close(run)
+    queue.drop(run, "a")
+    queue.later(seconds=1).ask_to_leave("a")
+    assert queue.enroll_ok("a").leaving
+
+
 @pytest.mark.parametrize("end", ["collected", "left", "dropped"])
 def test_a_late_duplicate_enrolls_no_request_again(queue: CheckedQueue, end: str) -> None:
     """A late duplicate of an enrolment has no effect, because no caller needs a refresh for it."""

@@ -368,9 +368,9 @@ class QueueMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: any(runner.closed and not runner.refresh for runner in self.awake()))
     @rule(data=st.data())
-    def an_execution_gives_the_run_up(self, data: st.DataObject) -> None:
-        """An execution that has not posted gives the run up. If another one took the permit, the run has to search for
-        its refresh."""
+    def the_permit_of_an_execution_is_withdrawn(self, data: st.DataObject) -> None:
+        """An execution has not posted, so its permit is withdrawn. If another one took the permit, the run has to
+        search for its refresh."""
         runner = data.draw(st.sampled_from([runner for runner in self.awake() if runner.closed and not runner.refresh]))
         execution = data.draw(st.sampled_from(["x1", "x2", "x3"]))
         before = self.queue.runs[0]

@@ -7,7 +7,7 @@ import pytest
 
 from refresh.queue.answers import Done, PermitTaken
 from refresh.queue.operations import Drop, Finish, Operation, Reopen, ReturnPermit, TakePermit
-from refresh.queue.runs import MAX_RETURNED
+from refresh.queue.runs import MAX_UNUSED_EXECUTIONS
 from tests.unit.refresh.queue.queues import CheckedQueue, failed
 
 RUN = "a-r1"
@@ -38,18 +38,18 @@ def test_one_execution_gets_the_permit(queue: CheckedQueue) -> None:
 def test_a_returned_permit_is_free_for_the_next_execution(queue: CheckedQueue) -> None:
     """The execution that returned the permit has not posted and never will, so its duplicates change nothing."""
     queue.take(RUN, "first")
-    assert queue.give_back(RUN, "first") is None
+    assert queue.return_permit(RUN, "first") is None
     assert queue.runs[0].permit_taken_at is None
     assert queue.claim_ok(RUN).permit_taken_at is None
     assert queue.take(RUN, "first") is None
     assert queue.take(RUN, "second") == "second"
-    assert queue.give_back(RUN, "first") == "second"
+    assert queue.return_permit(RUN, "first") == "second"
     assert queue.take(RUN, "first") == "second"
 
 
 def test_a_permit_that_is_returned_before_it_is_taken_is_not_taken(queue: CheckedQueue) -> None:
     """Signals can arrive in any order, so a return also counts before the permit is taken."""
-    assert queue.give_back(RUN, "first") is None
+    assert queue.return_permit(RUN, "first") is None
     assert queue.take(RUN, "first") is None
     assert queue.take(RUN, "second") == "second"
 
@@ -57,7 +57,7 @@ def test_a_permit_that_is_returned_before_it_is_taken_is_not_taken(queue: Checke
 def test_the_permit_of_another_execution_is_not_returned(queue: CheckedQueue) -> None:
     """An execution can return only its own permit."""
     queue.take(RUN, "first")
-    assert queue.give_back(RUN, "second") == "first"
+    assert queue.return_permit(RUN, "second") == "first"
     assert queue.take(RUN, "second") == "first"
 
 
@@ -66,20 +66,20 @@ def test_a_permit_can_be_returned_after_a_restart(queue: CheckedQueue) -> None:
     queue.take(RUN, "first")
     queue.restart(RUN)
     assert queue.claim_ok(RUN, incarnation=2, token="new").permit_taken_at == queue.at
-    assert queue.give_back(RUN, "first") is None
+    assert queue.return_permit(RUN, "first") is None
     assert queue.claim_ok(RUN, incarnation=2, token="new").permit_taken_at is None
 
 
 def test_a_return_applies_to_one_permit_of_one_run(queue: CheckedQueue) -> None:
     """A late return changes neither the next permit nor another run."""
     queue.take(RUN, "first")
-    assert queue.give_back("z-r1", "first") == "first"
-    assert queue.give_back(RUN, "first", permit=2) == "first"
+    assert queue.return_permit("z-r1", "first") == "first"
+    assert queue.return_permit(RUN, "first", permit=2) == "first"
     queue.reopen(RUN)
     queue.close(RUN, permit=2)
     queue.take(RUN, "first", permit=2)
-    assert queue.give_back(RUN, "first", permit=1) == "first"
-    assert queue.give_back(RUN, "first", permit=2) is None
+    assert queue.return_permit(RUN, "first", permit=1) == "first"
+    assert queue.return_permit(RUN, "first", permit=2) is None
 
 
 @pytest.mark.parametrize("returning", [set(), {"first"}, {"second"}, {"first", "second"}])
@@ -105,7 +105,7 @@ def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) ->
 
 def test_a_new_permit_is_free(queue: CheckedQueue) -> None:
     """A new permit is free even if the run never returned the previous one."""
-    queue.give_back(RUN, "zeroth")
+    queue.return_permit(RUN, "zeroth")
     queue.take(RUN, "first")
     queue.close(RUN, permit=2)
     assert queue.claim_ok(RUN).permit_taken_at is None
@@ -114,10 +114,10 @@ def test_a_new_permit_is_free(queue: CheckedQueue) -> None:
 
 def test_the_number_of_stored_returns_is_limited(queue: CheckedQueue) -> None:
     """Only the last returns of a permit are stored."""
-    for number in range(MAX_RETURNED + 5):
-        queue.give_back(RUN, f"e{number}")
-    assert len(queue.runs[0].returned) == MAX_RETURNED
-    assert queue.take(RUN, f"e{MAX_RETURNED + 4}") is None
+    for number in range(MAX_UNUSED_EXECUTIONS + 5):
+        queue.return_permit(RUN, f"e{number}")
+    assert len(queue.runs[0].unused_executions) == MAX_UNUSED_EXECUTIONS
+    assert queue.take(RUN, f"e{MAX_UNUSED_EXECUTIONS + 4}") is None
 
 
 @pytest.mark.parametrize("operation", ["reopen", "drop", "finish"])
@@ -141,13 +141,12 @@ def test_a_permit_that_another_execution_took_is_not_given_up(queue: CheckedQueu
         assert tell("first") == PermitTaken(at=taken_at)
     assert queue.members == [["a"]]
     assert queue.state.permitted(queue.holder(RUN), 1)
-    queue.give_back(RUN, "second")
+    queue.return_permit(RUN, "second")
     assert not isinstance(tell("first"), PermitTaken)
 
 
-def test_the_execution_that_took_the_permit_gives_it_up(queue: CheckedQueue) -> None:
-    """The run itself also gives the permit up, if it has searched for the refresh of any execution, or if no execution
-    took the permit."""
+def test_a_permit_is_withdrawn_if_no_other_execution_took_it(queue: CheckedQueue) -> None:
+    """It is also withdrawn if the run has searched for the refresh of any execution, or if no execution took it."""
     queue.take(RUN, "first")
     assert queue.reopen(RUN, execution="first") == Done()
     queue.close(RUN, permit=2)

@@ -249,9 +249,14 @@ def test_late_operations_on_an_old_permit_change_nothing(queue: CheckedQueue) ->
         queue.close(run, permit=1, look=old)
         queue.record(run, permit=1)
         assert queue.take(run, "late", permit=1) is None
-        queue.give_back(run, "late", permit=1)
+        queue.return_permit(run, "late", permit=1)
         stands = queue.runs[0]
-        assert (stands.refresh_id, stands.closed, stands.permit, stands.returned) == (None, permit == 2, permit, [])
+        assert (stands.refresh_id, stands.closed, stands.permit, stands.unused_executions) == (
+            None,
+            permit == 2,
+            permit,
+            [],
+        )
         assert stands.look == (LOOK if permit == 2 else None)
 
 
