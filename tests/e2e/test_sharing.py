@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.e2e.world import Result, World
+from tests.e2e.world import LONG, Result, World
 
 SALES, DATES = {"table": "Sales", "partition": "Sales-2026"}, {"table": "DimDate", "partition": "DimDate"}
 
@@ -22,9 +22,8 @@ def behind_another(world: World, model: str, *variants: dict[str, object]) -> li
 def test_fifty_callers_within_a_second(world: World) -> None:
     """Fifty callers get the right outcomes from at most two refreshes. Each outcome has the number of callers that
     shared the refresh."""
-    model = world.model(seconds=2)
-    with ThreadPoolExecutor(50) as pool:
-        verdicts = list(pool.map(lambda _: world.refreshed(model), range(50)))
+    model = world.model(seconds=LONG)
+    verdicts = world.refreshed_together(model, 50)
     made = {refresh["requestId"]: 0 for refresh in world.own(model)}
     assert len(made) <= 2
     for result in verdicts:
