@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 
 # No deadline: on a loaded machine, an example can take long for reasons that have nothing to do with the code.
-settings.register_profile("checks", deadline=None, max_examples=50)
-settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.register_profile("checks", deadline=None, max_examples=50, print_blob=True)
+settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("checks")  # the option --hypothesis-profile thorough replaces this profile
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
