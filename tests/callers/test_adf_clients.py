@@ -220,14 +220,16 @@ def test_webhook_must_not_get_a_202_with_a_location() -> None:
 
 
 def test_an_address_accepts_one_call() -> None:
-    """A second call and a call to an unknown address are refused."""
+    """A second call, a call after the time limit and a call to an unknown address are refused."""
     with post_office() as post:
         uri = post.address("a")
         assert [send(Call("POST", uri, 5, body='{"n": 1}')).status for _ in range(2)] == [200, 404]
         assert post.take("a", 1) == b'{"n": 1}'
         assert send(Call("POST", uri.replace("/a?", "/b?"), 5, body="{}")).status == 404
         assert post.refused == ["a", "b"]
-        assert post.take("b", 0.01) is None
+        late = post.address("c")
+        assert post.take("c", 0.01) is None
+        assert send(Call("POST", late, 5, body="{}")).status == 404
 
 
 # ---- pipelines ----

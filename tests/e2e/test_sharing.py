@@ -19,7 +19,7 @@ def behind_another(world: World, model: str, *variants: dict[str, object]) -> li
         return list(pool.map(lambda each: world.follow(each["statusUri"]), started))
 
 
-def test_fifty_callers_within_a_second(world: World) -> None:
+def test_fifty_callers_at_the_same_moment(world: World) -> None:
     """Fifty callers get the right outcomes from at most two refreshes. Each outcome has the number of callers that
     shared the refresh."""
     model = world.model(seconds=LONG)

@@ -87,8 +87,8 @@ def test_a_function_that_exits_is_a_500(host: Client, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["exits_in_activity", "exits_in_async_activity", "exit"])
 def test_durable_functions_that_exit_fail(host: Client, name: str) -> None:
-    """The orchestration fails and shows SystemExit instead of hanging. No thread of the host is lost: one more call
-    fails than the host has threads."""
+    """The orchestration fails and shows SystemExit instead of hanging. More calls fail
+    than the host has threads, so no thread is lost."""
     instances = [f"{name}-{n}" for n in range(thread_count() + 1)]
     for instance in instances:
         host.post(f"/api/v1/start/calls/{instance}", json={"name": name})
