@@ -23,7 +23,7 @@ def test_fifty_callers_at_the_same_moment(world: World) -> None:
     """Fifty callers get the right outcomes from at most two refreshes. Each outcome has the number of callers that
     shared the refresh."""
     model = world.model(seconds=LONG)
-    verdicts = world.refreshed_together(model, 50)
+    verdicts = world.refresh_together(model, 50)
     made = {refresh["requestId"]: 0 for refresh in world.own(model)}
     assert len(made) <= 2
     for result in verdicts:

@@ -59,7 +59,7 @@ def test_a_busy_model(world: World) -> None:
 def test_simultaneous_callers_share(world: World, callers: int) -> None:
     """All callers get the right outcome, although there are at most two refreshes."""
     model = world.model(seconds=LONG)
-    verdicts = world.refreshed_together(model, callers)
+    verdicts = world.refresh_together(model, callers)
     made = {refresh["requestId"] for refresh in world.own(model)}
     assert [result.code for result in verdicts] == [200] * callers
     assert {result.body["refreshId"] for result in verdicts} == made

@@ -124,7 +124,7 @@ class World:
         """Starts a request and waits for its end."""
         return self.follow(self.ask(dataset_id, **options)["statusUri"])
 
-    def refreshed_together(self, dataset_id: str, callers: int) -> list[Result]:
+    def refresh_together(self, dataset_id: str, callers: int) -> list[Result]:
         """Sends several requests at the same moment and waits for their ends. The first refresh ends after all requests
         have been enrolled, so the model needs refreshes of the duration LONG."""
         with ThreadPoolExecutor(callers) as pool:
