@@ -96,7 +96,8 @@ class NoteOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):
 
 
 class Forget(ModelOperation, frozen=True, kw_only=True, tag="forget"):
-    """Removes data older than `before` (ISO 8601 UTC), except for models of `keep` or with an active run."""
+    """Removes data older than `before` (ISO 8601 UTC), except that of models in `keep` and of models with an active
+    run."""
 
     before: str
     keep: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ class Standing(ApiMessage, frozen=True, kw_only=True):
 
 
 class RequestState(Message, frozen=True, kw_only=True):
-    """A request between two turns: the input of each of its orchestrations.
+    """The state of a request between two turns. It is the input of each orchestration of the request.
 
     `token` identifies the request to its queue. With an idempotency key or in a batch it is derived from the id, so
     that racing starts have the same token (`durable.tokens`). `read_token` and `cancel_token` protect its status and
@@ -85,7 +85,8 @@ class RequestState(Message, frozen=True, kw_only=True):
     limits: Limits = Limits()
     callbacks: bool = False
     batch: str = ""
-    """The id of the batch that the request belongs to, which is notified of its end; empty if there is none."""
+    """The id of the batch that the request belongs to; empty if there is none. The batch is notified when the request
+    ends."""
     turn: int = 0
     recheck: bool = False
     """The last wait ended without a notification, so this turn checks whether the active run is alive."""
