@@ -200,7 +200,7 @@ def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
 
 
 def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
-    """A run that is overdue is overtaken. After another hour without a message, it loses its position."""
+    """A run that is overdue is overtaken. After another hour without a message, it leaves the line."""
     desk = Desk()
     for run in ("holder", "dead"):
         desk.take(run)
@@ -212,7 +212,7 @@ def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
     assert isinstance(desk.take("alive"), Placed)
     assert desk.group.line() == ["dead"]
     due = NOON + timedelta(seconds=RECHECK_SECONDS) + LATE
-    for after, line in ((timedelta(minutes=59), ["dead", "other"]), (timedelta(minutes=61), ["other"])):
+    for after, line in ((timedelta(minutes=59), ["other", "dead"]), (timedelta(minutes=61), ["other"])):
         desk.now = due + after
         desk.take("other")
         assert desk.group.line() == line
