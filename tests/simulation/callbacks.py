@@ -73,7 +73,8 @@ class Receivers:
     def answer(self, request: Request) -> Response:
         """The answer of a receiver to a call; sometimes there is none."""
         number, body = int(request.path.split("/")[2]), json.loads(request.body)
-        self._world.note(self._world.now, f"callback {number} is called: {body['status']}")
+        about = self.callbacks[number].request or "a request"
+        self._world.note(self._world.now, f"the receiver of callback {number} is called: {about} is {body['status']}")
         unwell = self._random.random() < self._unwell
         self.callbacks[number].calls.append((self._world.now, body, not unwell))
         bad = [
