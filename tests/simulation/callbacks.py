@@ -62,11 +62,11 @@ class Receivers:
         callback.request, callback.added_at, callback.unknown = request_id, self._world.now, False
         callback.later = later
 
-    async def another(self, request_id: str) -> None:
+    async def another(self, request_id: str, caller: dict[str, str]) -> None:
         """Adds a second receiver to a request, which may have ended already."""
         uri = self.new_uri()
         with contextlib.suppress(EngineUnavailable):
-            added = await self._world.call(_added(request_id, uri))
+            added = await self._world.call(_added(request_id, uri, caller))
             if added and not self._world.callers.purged(request_id):
                 self.wait(uri, request_id, later=True)
 
@@ -99,6 +99,6 @@ class Receivers:
             self._run_timer()
 
 
-async def _added(request_id: str, uri: str) -> bool:
-    await add_callback(durable_engine(), request_id, uri, to_running=True)
+async def _added(request_id: str, uri: str, caller: dict[str, str]) -> bool:
+    await add_callback(durable_engine(), request_id, uri, caller, to_running=True)
     return True

@@ -172,7 +172,8 @@ class Callers:
         accepted = Accepted(caller, body["id"], begun, token, cancel or None)
         self.requests.append(accepted)
         if caller.another_after is not None:
-            world.after(caller.another_after, lambda: world.spawn(world.receivers.another(accepted.id)))
+            about = caller.spec.get("caller", {})
+            world.after(caller.another_after, lambda: world.spawn(world.receivers.another(accepted.id, about)))
         options = {key: value for key, value in caller.spec.items() if key not in ("workspaceId", "datasetId")}
         more = f" with {json.dumps(options)}" if options else ""
         world.note(first, f"{SENT} {body['id']}: a refresh of {caller.dataset_id}{more}")
