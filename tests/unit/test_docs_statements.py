@@ -88,6 +88,16 @@ def test_no_function_comes_near_the_timeout_of_functions() -> None:
     assert f"{longest} {detail}" in OPERATIONS
 
 
+def test_no_document_promises_one_call_of_a_callback() -> None:
+    """After a crash, the app may call a receiver twice. The tables of callers state it, too."""
+    assert "a callback can arrive twice" in API
+    files = [*(ROOT / "docs").glob("*.md"), *(ROOT / "integrations").rglob("*.md"), ROOT / "README.md"]
+    promise = re.compile(r"(calls?|called|calling) back (exactly |only )?once")
+    assert [file.name for file in files if promise.search(" ".join(file.read_text("utf-8").split()))] == []
+    for name in ("callers", "logic-apps"):
+        assert "after a crash [perhaps twice](api.md#callbacks)" in document(f"docs/{name}.md")
+
+
 def lines() -> Iterator[Json]:
     """All events that the app logged in recorded stories."""
     for name in stories():
