@@ -34,8 +34,8 @@ bp = df.Blueprint()
 async def start_run(order: Any, engine: Engine) -> Any:
     """Order: `orders.StartRun`. Answer: `orders.Notified`, with 1 if the engine accepted the start.
 
-    The instance id does not prevent duplicates: of several starts, even late ones, the queue lets only one
-    orchestration continue, which it recognises by the token that is generated here.
+    The instance id does not prevent duplicates. After several starts, even late ones, the queue lets only one
+    orchestration continue; it recognises that orchestration by the token that is generated here.
     """
     job: orders.StartRun = decode(order, orders.StartRun)
     run = RunState(

@@ -137,7 +137,7 @@ def _explained(model: Model, row: RefreshRow) -> RefreshRow:
 
 
 def _by_id_perhaps(model: Model, refresh_id: str) -> RefreshRow | None:
-    """Reads a standard refresh by its id. This is documented since 2026, but not every service supports it."""
+    """Reads a standard refresh by its id. This has been documented since 2026, but not every service supports it."""
     try:
         return model.by_id(refresh_id)
     except Refused:

@@ -129,7 +129,7 @@ def tell(context: df.DurableOrchestrationContext, dataset_id: str, operation: Op
 
 
 def tell_model(context: df.DurableOrchestrationContext, news: ModelNews | None) -> None:
-    """Signals the state of a model to its entities. The messages are sent with the episode, or not at all."""
+    """Signals the state of a model to its entities. The engine sends all messages of an episode, or none."""
     if news:
         for entity, operation in addressed(news):
             context.signal_entity(entity, tag_of(operation), encode(operation))
@@ -164,10 +164,16 @@ def sleep(context: df.DurableOrchestrationContext, seconds: float) -> Steps[None
 
 def wait_for(context: df.DurableOrchestrationContext, event: str, seconds: float) -> Steps[None]:
     """Waits for an event for at most `seconds`. No other wait may use the name of the event."""
-    timer = context.create_timer(now(context) + timedelta(seconds=seconds))
-    yield context.task_any([context.wait_for_external_event(event), timer])
+    yield from wait_until(context, event, now(context) + timedelta(seconds=seconds))
+
+
+def wait_until(context: df.DurableOrchestrationContext, event: str, until: datetime) -> Steps[bool]:
+    """Waits for an event until a time; returns whether it came. No other wait may use the name of the event."""
+    timer, awaited = context.create_timer(until), context.wait_for_external_event(event)
+    first = yield context.task_any([awaited, timer])
     if not timer.is_completed:
         timer.cancel()
+    return bool(first == awaited)
 
 
 def now(context: df.DurableOrchestrationContext) -> datetime:

@@ -1,9 +1,9 @@
-"""The calls of triggers, timers and activities to the durable engine; no other module makes any.
+"""The calls of triggers, timers and activities to the durable engine. No other module uses the client of the SDK.
 
-It wraps `DurableOrchestrationClient` of azure-functions-durable 1.7, uses none of its private attributes, and converts
-its answers to types of this app. The SDK raises plain Exceptions; only this module interprets them.
+This module wraps `DurableOrchestrationClient` of azure-functions-durable 1.7, uses none of its private attributes, and
+converts its answers to types of this app. The SDK raises plain Exceptions; only this module interprets them.
 
-With SDK 2.x only this package has to change: its client (`durabletask.azurefunctions.DurableFunctionsClient`) has
+For SDK 2.x only this package has to change: the new client (`durabletask.azurefunctions.DurableFunctionsClient`) has
 `schedule_new_orchestration`, `get_orchestration_state(fetch_payloads=...)`, `raise_orchestration_event`, and lists with
 paging, so that `list_page` needs no HTTP; inputs are no longer encoded twice (`durable.codec.unwrapped`).
 """
@@ -90,7 +90,7 @@ class Engine:
         try:
             await self._client.start_new(name, instance_id, encode(message))
         except Exception as error:
-            # only the text of the SDK's error says that an instance with this id is alive
+            # the SDK reports an existing instance only in the text of its error, so the status is read instead
             found = await self.status(instance_id)
             if found is not None and found.alive:
                 return Exists()

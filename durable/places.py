@@ -1,10 +1,10 @@
 """Finds places in capacity groups that no run will give back. A group cannot find them itself, because it is an entity
 and cannot read orchestrations.
 
-The queue decides. A run that is in its queue continues, or one of its requests repairs it, and its refresh may be
-running although its orchestration has ended. A place is lost only if its run has left the queue, or if the
-orchestrations of the run and of all its requests have ended. Even then it may still be in use while the model is busy:
-the running refresh may be that of the run.
+The queue tells whether a place is still needed. A run in the queue continues, or one of its requests repairs it; the
+refresh of the run may be running even if the orchestration of the run has ended. A place is lost only if its run has
+left the queue, or if the orchestrations of the run and of all its requests have ended. Even then the place may still be
+in use while the model is busy: the running refresh may be that of the run.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -38,12 +38,14 @@ def to_check(group: Group, now: datetime) -> Iterator[tuple[Asker, Place | Waite
 
 
 async def is_lost(engine: Engine, run: str, entry: Place | Waiter, now: datetime, is_busy: IsBusy) -> bool:
-    """Whether the run will never give the place back, and its refresh cannot be running. Raises EngineUnavailable."""
+    """Whether the run will never give its place back or stop waiting; for a place, also whether its refresh cannot be
+    running. Raises EngineUnavailable."""
     queue = await engine.read_queue(entry.dataset_id)
     enrolled = next((found for found in queue.runs if found.id == run), None)
     if enrolled is not None and await _looked_after(engine, enrolled):
         return False
     if isinstance(entry, Waiter):
+        # it has posted nothing
         return True
     busy = await is_busy(entry.workspace_id, entry.dataset_id)
     if busy is None:

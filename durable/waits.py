@@ -18,7 +18,7 @@ FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 2.0, 1.6
 
 
 async def pauses(seconds: float, longest: float = LONGEST_PAUSE, first: float = FIRST_PAUSE) -> AsyncIterator[None]:
-    """Pauses, longer and longer, until `seconds` are over. The caller's loop runs once after each pause."""
+    """Growing pauses until `seconds` have passed. The caller's loop runs once after each pause."""
     end, pause = time.monotonic() + seconds, first
     while (remaining := end - time.monotonic()) > 0:
         await sleep(min(pause, remaining))

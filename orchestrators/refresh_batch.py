@@ -262,7 +262,8 @@ def _waited(context: df.DurableOrchestrationContext, state: BatchState, pause: f
 
 
 def _end(context: df.DurableOrchestrationContext, state: BatchState, outcome: BatchOutcome) -> Steps[object]:
-    """The last turn, in a history of its own, whose input contains the outcome of each model for the status."""
+    """The last turn. It has its own history, because the status of an ended batch is read from the input of that
+    history."""
     context.set_custom_status(encode(outcome))
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     workspace_id = state.spec.all_models.workspace_id if state.spec.all_models else None

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, assert_never
 import azure.durable_functions as df
 
 from durable import names
-from durable.calls import DEADLINE_EARLY, Steps, ask, call, input_of, note, now, sleep, tell, tell_model
+from durable.calls import DEADLINE_EARLY, Steps, ask, call, input_of, note, now, sleep, tell, tell_model, wait_until
 from durable.codec import NotUnderstoodError, decode, encode, unwrapped
 from refresh.events import Event
 from refresh.messages import replace
@@ -103,6 +103,9 @@ def _turn(
         case Left():
             # the engine lost an episode after sending its messages: the history does not show that the request left
             return (yield from _leave(context, state, answer.reason)), state
+        case Unknown(retry_after=int(seconds)):
+            # the queue removed this request by mistake: its orchestration is active
+            return (yield from _wait_to_enroll(context, state, now(context) + timedelta(seconds=seconds))), state
         case Unknown() | Taken():
             # this id was started twice: the outcome of the other start is forgotten, or that start used another token
             return outcome_of_fault(spec, STARTED_TWICE, state.standing.names), state
@@ -171,8 +174,8 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     """Waits for the first of the events and the timer. Returns the outcome if the notification carried it.
 
     Whether the timer is for the deadline or for the recheck is decided when it is created: a fired timer counts as due,
-    regardless of the current time. One exception: if the turn waits for its deadline, and a timer fires more than
-    DEADLINE_EARLY before it, this is the recheck timer of an episode that the engine lost after sending its messages.
+    regardless of the current time. One exception: if a timer for the deadline fires more than DEADLINE_EARLY before
+    it, this is the recheck timer of an episode that the engine lost after sending its messages.
     """
     began: datetime = now(context)
     recheck_at = began + timedelta(seconds=state.recheck_seconds)
@@ -213,7 +216,7 @@ def _back_off(
     code = state.failed.error.code if state.failed and state.failed.error else None
     facts = {"runId": state.failed.run_id if state.failed else None, "attempt": state.attempt, "code": code}
     note(context, Event("request.backing_off", **_about(context, state), **facts, until=instant(until)))
-    if (yield from _cancelled_until(context, until)):
+    if (yield from wait_until(context, names.CANCEL_EVENT, until)):
         return outcome_while_backing_off(state.spec, code, state.standing.names), state
     return None, state.next_attempt()
 
@@ -221,25 +224,21 @@ def _back_off(
 def _wait_for_room(
     context: df.DurableOrchestrationContext, state: RequestState, answer: QueueFull
 ) -> Steps[RequestOutcome | None]:
-    """Waits before the request tries to enrol again. Returns the outcome if it is cancelled or past its deadline."""
     until = now(context) + timedelta(seconds=answer.retry_after)
     context.set_custom_status(encode(Standing(last_read_error="Too many requests are waiting for this model.")))
     note(context, Event("request.waits_for_room", logging.WARNING, **_about(context, state), until=instant(until)))
-    if (yield from _cancelled_until(context, min(until, max(state.deadline, now(context))))):
+    return (yield from _wait_to_enroll(context, state, until))
+
+
+def _wait_to_enroll(
+    context: df.DurableOrchestrationContext, state: RequestState, until: datetime
+) -> Steps[RequestOutcome | None]:
+    """Waits before the request tries to enrol again. Returns the outcome if it is cancelled or past its deadline."""
+    if (yield from wait_until(context, names.CANCEL_EVENT, min(until, max(state.deadline, now(context))))):
         return outcome_after_leaving(state.spec, Left(reason="Cancelled", names=state.standing.names))
     if until >= state.deadline:
         return outcome_after_leaving(state.spec, Left(reason="TimedOut", names=state.standing.names))
     return None
-
-
-def _cancelled_until(context: df.DurableOrchestrationContext, until: datetime) -> Steps[bool]:
-    """Waits; returns whether a caller cancelled the request meanwhile."""
-    timer = context.create_timer(until)
-    cancelled = context.wait_for_external_event(names.CANCEL_EVENT)
-    first = yield context.task_any([cancelled, timer])
-    if not timer.is_completed:
-        timer.cancel()
-    return bool(first == cancelled)
 
 
 def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason: LeaveReason) -> Steps[RequestOutcome]:
@@ -282,7 +281,7 @@ def _left(context: df.DurableOrchestrationContext, state: RequestState, left: Le
 
 
 def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refresh_id: str) -> Steps[bool]:
-    """Whether Power BI will cancel the refresh. Tries several times, because a cancel often fails together with other
+    """Whether Power BI accepts the cancellation. Tries several times, because a cancel often fails together with other
     calls."""
     model = ModelRef(workspace_id=state.spec.scope.workspace_id, dataset_id=state.spec.dataset_id)
     for attempt in range(1, CANCEL_TRIES + 1):

@@ -26,8 +26,8 @@ STEPS = 12
 """The maximum number of steps in one history, which then has at most 55 events; every episode replays all of them. A
 new history costs one operation on the queue, which is little compared to the polls in between."""
 NEW_HISTORY_SECONDS = 60
-"""A longer wait (in seconds) ends the history. In the next history the run first asks the queue whether it still holds
-its turn."""
+"""A longer wait (in seconds) ends the history. In the next history, the orchestration first asks the queue whether it
+still holds the run."""
 
 bp = df.Blueprint()
 

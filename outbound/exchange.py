@@ -199,7 +199,7 @@ async def _exchange(request: Outgoing, limits: Limits, seconds: float) -> Receiv
             return Received(answer.status, answer.headers, broken=why)
         raise (NoAnswerError if connected.is_set() else NotSentError)(why) from None
     finally:
-        # otherwise a connection whose request is not accepted would stay open
+        # otherwise a connection would stay open if the other side does not read the whole request
         for sock in sockets:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)

@@ -24,7 +24,7 @@ MAX_RETENTION_DAYS = 3650
 MAX_EXPECTED_HOURS = 366 * 24.0
 """The maximum of EXPECTED_EVERY_HOURS, about a year."""
 MAX_RECHECK_SECONDS = 43_200
-"""A request must recheck its queue while the queue still keeps its outcome, which is for a day."""
+"""A request must recheck its queue while the queue still keeps the outcome; the queue keeps it for a day."""
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 CALLBACK_HOSTS = (
     "datafactory.azure.com",
@@ -162,15 +162,15 @@ class Settings:
             if values.get("WEBSITE_AUTH_ENABLED", "").lower() not in ("true", "1"):
                 raise SettingsError("AUTH_MODE", "entra needs the platform's sign-in (authentication), which is off")
             if not settings.allowed_callers:
-                raise SettingsError("ALLOWED_CALLERS", "is required with AUTH_MODE entra: it names the allowed callers")
+                raise SettingsError("ALLOWED_CALLERS", "is required with AUTH_MODE entra; it names the allowed callers")
         elif settings.allowed_callers:
-            raise SettingsError("ALLOWED_CALLERS", "has no effect with AUTH_MODE key: every caller with a key may call")
+            raise SettingsError("ALLOWED_CALLERS", "has no effect with AUTH_MODE key; every caller with a key may call")
         elif settings.allowed_readers:
-            raise SettingsError("ALLOWED_READERS", "has no effect with AUTH_MODE key: every caller with a key may read")
+            raise SettingsError("ALLOWED_READERS", "has no effect with AUTH_MODE key; every caller with a key may read")
         if settings.slot and not settings.public_base_url:
             # after a swap, the host name that the platform reports may be that of the other slot
-            problem = f"is missing: URIs begin with it; set it as a slot setting of the deployment slot {settings.slot}"
-            raise SettingsError("PUBLIC_BASE_URL", problem)
+            problem = f"is required in the deployment slot {settings.slot}, because the URIs in answers begin with it"
+            raise SettingsError("PUBLIC_BASE_URL", f"{problem}; make it a slot setting")
         if LOCAL_HOSTS.intersection(settings.callback_allowed_hosts) and not settings.local:
             raise SettingsError(
                 "CALLBACK_ALLOWED_HOSTS", "may name this machine only if POWER_BI_API_URL is also on this machine"

@@ -72,9 +72,9 @@ def uris_of(
 
 
 async def end_within(look: Callable[[], Awaitable[StatusReport | None]], seconds: float) -> StatusReport | None:
-    """The report that `look` returns within `seconds`; None if it does not, or if it cannot be read.
+    """The report that `look` returns within `seconds`; None if it returns none, or if the engine does not answer.
 
-    In the latter case the request is accepted and in progress: the caller gets its URIs and polls.
+    In either case the request is accepted: the caller gets its URIs and polls.
     """
     async for _ in waits.pauses(seconds, longest=LONGEST_PAUSE, first=FIRST_PAUSE):
         try:

@@ -2,7 +2,8 @@
 Principals of ALLOWED_CALLERS have access to all routes, those of ALLOWED_READERS to the GET routes.
 
 The platform's sign-in (App Service authentication) checks the token before a call reaches the app, and names the caller
-in headers. It removes those headers from incoming calls, so the app does not start if sign-in is off.
+in headers. It removes such headers from incoming calls. Without the sign-in any client could send them, so the app does
+not start if it is off.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from triggers.answers import error
 PRINCIPAL, PROVIDER = "x-ms-client-principal-id", "x-ms-client-principal-idp"
 
 LEVEL = func.AuthLevel.ANONYMOUS if current_settings().auth_mode == "entra" else func.AuthLevel.FUNCTION
-"""The level of all functions except those that check a token of their own. With keys, the host refuses callers."""
+"""The level of all functions that need a sign-in. With AUTH_MODE key, the host refuses callers without a valid key."""
 
 log = logging.getLogger(__name__)
 

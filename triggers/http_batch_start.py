@@ -60,8 +60,8 @@ async def http_batch_start(req: func.HttpRequest, engine: Engine) -> func.HttpRe
     match decide(spec, known, submission):
         case NewBatch(number, after):
             try:
-                # read only for a new batch: a repeated start of an accepted retry does not need the earlier batch any
-                # more
+                # only a new batch needs the earlier one: if a start is sent again, its batch has already taken over the
+                # completed models
                 earlier = after or await _earlier(engine, spec)
             except BadRequestError as problem:
                 return answer(problem.to_json(), 400)

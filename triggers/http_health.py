@@ -51,8 +51,8 @@ async def http_health(req: func.HttpRequest, engine: Engine) -> func.HttpRespons
     """200 with `status` `ok`, or 503 with `unhealthy` and the failing `checks`.
 
     `engine` and `storage` are passed, failed, or unknown (the storage, if the engine does not answer); `token` is
-    passed or the code of the error; `timers` has each timer with its last run (null if it never ran) and whether it is
-    late, and is empty if the storage cannot be read. `version` is the deployed commit, if the package has it.
+    passed or the code of the error. `timers` gives for each timer its last run (null if it never ran) and whether it is
+    late; it is empty if the storage cannot be read. `version` is the deployed commit, if the package has it.
     """
     report = await _REPORTS.at("", lambda: _look(engine))
     return answer(report, 200 if report["status"] == "ok" else 503)

@@ -79,7 +79,7 @@ async def http_model(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
         return error(404, "ModelUnknown", message, "datasetId")
     run = await run_status(engine, queue.runs[0].id, queue.runs[0].incarnation) if queue.runs else RunStatus()
     # the queue has the current state, even if the news has not reached the index yet, or was lost
-    active = active_of(queue, run.posted_at, instant(now))
+    active = active_of(queue, run, instant(now))
     model = dataclasses.replace(model, entry=replace(model.entry, active=active))
     body = {
         **model_json(model),

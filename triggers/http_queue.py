@@ -13,6 +13,7 @@ from power_bi.service import known_names
 from refresh.failure.catalogue import ModelNames
 from refresh.ids import parse_guid
 from refresh.queue.state import Queue, Run
+from refresh.reporting.status import status_of_run
 from refresh.request.state import phase_of
 from triggers.answers import answer, error
 from triggers.looks import queue_of, run_status
@@ -45,10 +46,8 @@ async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
     if active:
         run = queue.runs[0]
         status = await run_status(engine, run.id, run.incarnation)
-        active["status"] = phase_of(0, run.refresh_id, status.waits_for)
+        active["status"] = status_of_run(status, run.refresh_id)
         active |= {name: msgspec.to_builtins(status).get(name) for name in OF_THE_RUN}
-        if active["waitsForPlace"] and not run.refresh_id:
-            active["status"] = "WaitingForCapacity"
     waiting = sum(len(run.members) for run in queue.runs)
     ids = {"datasetId": dataset_id, **_names(queue, dataset_id).facts}
     return answer({**ids, "waiting": waiting, "active": active, "queue": runs[1:]}, 200)

@@ -158,7 +158,7 @@ def _new_request(
     keyed = bool(spec.idempotency_key)
     state = RequestState(
         spec=spec,
-        # racing starts use the same token: the engine may run one start after messages of another were already sent
+        # racing starts use the same token: the engine may run one of them after another has already sent messages
         token=token(engine.secret, "enroll", request_id, keyed=keyed),
         read_token=token(engine.secret, "read", request_id, keyed=keyed),
         cancel_token=token(engine.secret, "cancel", request_id, keyed=keyed),

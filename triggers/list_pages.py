@@ -87,7 +87,8 @@ def windows(before: Place | None, since: datetime | None, now: datetime) -> Iter
         yield Window(after - CLOCKS, until, instant(after))
         if after == floor:
             return
-        # the margin is read twice, because creation time and clock come from different hosts
+        # neighbouring windows overlap: the time of a request and the creation time of its instance come from different
+        # clocks
         begin, until, length = after, after + CLOCKS, length * GROWTH
 
 

@@ -9,7 +9,7 @@ from refresh.times import parse_time
 QUEUES = f"@{names.DATASET_QUEUE}@"
 """The prefix of the instance ids of queues."""
 LATELY = timedelta(days=3)
-"""A queue that has not changed this recently has no dead run, and no entries to expire except the objects of enhanced
+"""A queue that has not changed for this long has no dead run, and no entries to expire except the objects of enhanced
 refreshes (`refresh.queue.memory.OBJECTS_KNOWN`). A run changes the queue each time it continues as new, and is
 abandoned 30 hours after its POST at the latest."""
 

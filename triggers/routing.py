@@ -32,9 +32,9 @@ def http_function(
 ) -> Callable[[Handler], Handler]:
     """A decorator for an async function `(req, engine)`.
 
-    `signed_in`: only callers that may start requests have access, and no pages of other sites. If it is false, the
-    function checks a token of its own, or needs no sign-in. `reads`: callers that may only read have access, too.
-    `engine`: whether the function gets the engine.
+    `signed_in`: only callers that may start requests have access, and calls that pages of other sites make are checked
+    (`triggers.cross_site`). If it is false, the function checks a token of its own, or needs no sign-in. `reads`:
+    callers that may only read have access, too. `engine`: whether the function gets the engine.
     """
 
     def decorate(function: Handler) -> Handler:

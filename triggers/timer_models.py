@@ -21,7 +21,7 @@ from refresh.times import instant, parse_time
 from triggers.portions import work_through
 
 SILENT = timedelta(minutes=10)
-"""The timer checks the queue for a run whose last news is older than this."""
+"""If the last news of a run is older than this, the timer checks whether the run is still in its queue."""
 
 Done = Literal["quiet", "signalled", "failed"]
 

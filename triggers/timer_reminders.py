@@ -25,7 +25,7 @@ from triggers.queues import QUEUES, changed_lately, exists, portion
 MAX_VISITS = 1_000
 """The maximum number of queues that the timer reads in one run."""
 MAX_LOOKS = 50
-"""The maximum number of requests of one queue that one visit reads to find one that is alive."""
+"""A visit reads at most this many requests of the queue, until it finds a request that is alive."""
 INTERVAL_SECONDS = 300
 
 log = logging.getLogger(__name__)

@@ -30,11 +30,11 @@ def files() -> dict[str, bytes]:
         contents[f"adf/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(pipeline))
         contents[f"adf/arm/{pipeline.name}.json"] = templates.text(templates.arm_template(pipeline))
         contents[f"adf/template/{pipeline.name}.zip"] = templates.template_zip(pipeline)
-        if synapse := templates.for_synapse(pipeline):
-            contents[f"synapse/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(synapse))
     parent = example.example()
     contents[f"adf/pipeline/{parent.name}.json"] = templates.text(templates.pipeline_file(parent))
-    contents[f"synapse/pipeline/{parent.name}.json"] = templates.text(templates.pipeline_file(parent))
+    for pipeline in (*all_pipelines(), parent):
+        if synapse := templates.for_synapse(pipeline):
+            contents[f"synapse/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(synapse))
     contents[f"adf/arm/{parent.name}.json"] = templates.text(templates.example_template())
     contents[f"adf/dataset/{example.FILES}.json"] = templates.text(example.dataset())
     for name, service in templates.linked_services().items():

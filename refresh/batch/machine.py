@@ -1,10 +1,10 @@
 """The next steps of a batch, as pure functions of its state. A model is started only after all its dependencies have
 completed. It has exactly one outcome: that of its request, or Skipped with the reason.
 
-The engine sometimes repeats episodes and activities. So an episode whose result was lost may already have started a
-model that its repetition does not start (docs/architecture.md, Batches). Before such a model gets the outcome Skipped,
-the batch looks for its request; `suspects` names these models. If there is no request, the queue of the model stores a
-cancellation, so that a late start refreshes nothing.
+The engine sometimes repeats episodes and activities. An episode may have started a model although its result was lost,
+and the repeated episode may decide differently (docs/architecture.md, Batches). `suspects` names the models that may
+have been started. Before such a model gets the outcome Skipped, the batch looks for its request. If there is no
+request, the queue of the model stores a cancellation, so that a late start refreshes nothing.
 """
 
 from collections import Counter

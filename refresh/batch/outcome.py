@@ -158,9 +158,9 @@ def failure_without_models(refreshable: int) -> Failure:
     """The error if no model is left to refresh. `refreshable`: the number of refreshable models of the workspace."""
     match refreshable:
         case 0:
-            detail = "it has no refreshable model."
+            detail = "the workspace has no refreshable model."
         case 1:
-            detail = 'it has 1 refreshable model, and "except" excludes it.'
+            detail = 'the workspace has 1 refreshable model, and "except" excludes it.'
         case _:
-            detail = f'it has {refreshable} refreshable models, and "except" excludes all of them.'
+            detail = f'the workspace has {refreshable} refreshable models, and "except" excludes all of them.'
     return failure_of_listing("NoRefreshableModels", detail)

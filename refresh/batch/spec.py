@@ -40,6 +40,8 @@ OPTION_KEYS = tuple(key for key in KEYS if key not in (*OF_THE_BATCH, "datasetId
 """Keys of a model. Next to `models`, they are the defaults for all models."""
 MODEL_KEYS = ("datasetId", "name", "dependsOn", *OPTION_KEYS, "timeoutMinutes")
 BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf", *OPTION_KEYS, *OF_THE_BATCH)
+OF_EACH_MODEL = ("dependsOn", "workspaceId", "refresh", "notifyOption")
+"""Keys of a batch that are compared model by model."""
 NO_MODEL = "00000000-0000-0000-0000-000000000000"
 """A placeholder for the dataset id in the options of models that are not known yet."""
 
@@ -84,18 +86,42 @@ class BatchSpec(Message, frozen=True, kw_only=True):
 
     @property
     def digests(self) -> dict[str, str]:
-        """Digests of the keys that define the models. A repeated start with the same idempotency key must have the same
-        digests."""
-        parts: dict[str, object] = {"models": self.models, "all": self.all_models, "retryOf": self.retry_of}
+        """Digests of the keys that define what is refreshed. They are stored with the batch (see `differs_from`)."""
+        requests = [model.request for model in self.models] or ([self.all_models.options] if self.all_models else [])
+        scopes = [request.scope for request in requests]
         return {
-            key: sha256(msgspec.json.encode(part, order="deterministic")).hexdigest()[:16] if part else ""
-            for key, part in parts.items()
+            "models": _digest([(model.name, model.request.dataset_id) for model in self.models]),
+            "dependsOn": _digest([model.depends_on for model in self.models]),
+            "workspaceId": _digest([scope.workspace_id for scope in scopes]),
+            "refresh": _digest([scope.refresh for scope in scopes]),
+            "notifyOption": _digest([scope.notify_option for scope in scopes]),
+            "all": _digest(self.all_models is not None),
+            "except": _digest(sorted(self.all_models.without) if self.all_models else []),
+            "retryOf": _digest(self.retry_of),
         }
+
+    def differs_from(self, digests: dict[str, str]) -> list[str]:
+        """The keys in which this batch and the batch with these digests differ; empty if they refresh the same.
+
+        As for a single request, options such as `timeoutMinutes`, `retries` and `share` are not compared.
+        """
+        ours = self.digests if "dependsOn" in digests else self._older_digests()
+        keys = [key for key, digest in ours.items() if digest != digests.get(key)]
+        # the other lists have an entry for each model, so they cannot be compared if the models differ
+        return [key for key in keys if key not in OF_EACH_MODEL] if "models" in keys else keys
+
+    def _older_digests(self) -> dict[str, str]:
+        """The digests of code that compared all options of the models. Stored batches may still have them."""
+        return {"models": _digest(self.models), "all": _digest(self.all_models), "retryOf": _digest(self.retry_of)}
 
     @property
     def fingerprint(self) -> str:
         """A short digest of the models of the batch, for its id."""
         return sha256(" ".join(self.digests.values()).encode()).hexdigest()[:8]
+
+
+def _digest(part: object) -> str:
+    return sha256(msgspec.json.encode(part, order="deterministic")).hexdigest()[:16] if part else ""
 
 
 def parse_batch(value: dict[str, Any], settings: Settings, key_header: str | None = None) -> BatchSpec:
@@ -146,7 +172,7 @@ def _all_models(value: Mapping[str, Any], defaults: dict[str, Any], minutes: flo
     if not isinstance(without, list) or not all(isinstance(name, str) and _is_name(name) for name in without):
         raise BadRequestError("except must be a list of names or dataset ids of models.", "except")
     if len(without) > MAX_MODELS:
-        raise BadRequestError(f"except has {len(without)} entries, at most {MAX_MODELS} are allowed.", "except")
+        raise BadRequestError(f"except has {len(without)} entries; the maximum is {MAX_MODELS}.", "except")
     options = spec_of({**defaults, "datasetId": NO_MODEL, "timeoutMinutes": minutes}, settings)
     return AllModels(options=options, without=tuple(parse_guid(name) or name for name in without))
 
@@ -155,7 +181,7 @@ def _models(listed: object, defaults: dict[str, Any], minutes: float, settings: 
     if not isinstance(listed, list) or not listed:
         raise BadRequestError("models must be a list of at least one model.", "models")
     if len(listed) > MAX_MODELS:
-        raise BadRequestError(f"models has {len(listed)} entries, at most {MAX_MODELS} are allowed.", "models")
+        raise BadRequestError(f"models has {len(listed)} entries; the maximum is {MAX_MODELS}.", "models")
     requests, names = [], []
     for number, entry in enumerate(listed):
         # a bare dataset id is enough
@@ -237,9 +263,7 @@ def _depends_on(number: int, entry: object, numbers: dict[str, int]) -> tuple[in
 def _check_graph(depends_on: list[tuple[int, ...]], names: list[str]) -> None:
     count = sum(map(len, depends_on))
     if count > MAX_DEPENDENCIES:
-        raise BadRequestError(
-            f"dependsOn has {count} entries in total, at most {MAX_DEPENDENCIES} are allowed.", "models"
-        )
+        raise BadRequestError(f"dependsOn has {count} entries in total; the maximum is {MAX_DEPENDENCIES}.", "models")
     cycle = cycle_in(depends_on)
     if cycle:
         path = [shown_key(names[number]) for number in cycle]

@@ -56,7 +56,7 @@ batches."""
 class BatchState(Message, frozen=True, kw_only=True, dict=True):
     """A batch between two turns. `models` is empty until the models of the workspace have been listed.
 
-    `models` is not repeated in `spec`. `digests`: see `BatchSpec.digests`.
+    `spec.models` is empty, because `models` has them. `digests`: see `BatchSpec.digests`.
 
     `read_token` and `cancel_token` give access to its status and cancel URIs; `starter` is a digest of the caller's
     sign-in. `callbacks`: a receiver waits for a callback.
@@ -76,8 +76,8 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
     turn: int = 0
     stop: StopReason | None = None
     settled: bool = False
-    """After a stop: the batch has looked for requests that exist although this state does not contain them; no further
-    request can appear."""
+    """True once the batch, after a stop, has looked for requests that a lost episode may have started. A start that
+    arrives later refreshes nothing."""
     trouble_since: str | None = None
     """When the first of the failed attempts to list the models of the workspace was made (ISO 8601 UTC)."""
     trouble: Failure | None = None

@@ -63,7 +63,7 @@ class Placed(Answer, frozen=True, kw_only=True, tag="placed"):
 
 
 class Waits(Answer, frozen=True, kw_only=True, tag="waits"):
-    """The run waits, see `WaitsForPlace`. `seconds`: how long it waits before it asks again, if it is not notified."""
+    """The run waits, see `WaitsForPlace`. `seconds`: the time after which it asks again even if it was not notified."""
 
     since: str
     position: int

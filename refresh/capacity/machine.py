@@ -30,8 +30,8 @@ LONGEST_RETRY_AFTER = 3600.0
 REMEMBERED = timedelta(minutes=30)
 """How long the group remembers runs that have left: longer than the engine can delay a duplicate of a message."""
 DEAD_AFTER = timedelta(hours=1)
-"""A waiting run is dropped if it is overdue by this time: it should have asked again, and did not. If it asks later,
-its message carries the time of its first message, so it keeps its rank."""
+"""A waiting run is dropped if its next message is overdue by this time. A run that asks again later keeps its rank,
+because its message contains the time when it first asked."""
 MAX_WAITING = 2_000
 """The maximum number of stored waiting runs. Further runs keep asking, and are stored when there is room."""
 MAX_LEFT = 2_000
@@ -138,9 +138,12 @@ def _recheck(group: Group) -> float:
 def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
     asker = operation.asker
     known = group.known_stamp(asker)
-    if known is not None and (asker.stamp < known or _left_at(group, asker) == asker.stamp):
-        # a late duplicate or a repetition
-        return PlacesFree(wake=_wake(group), closed_until=group.closed_until if group.closed else None)
+    if known is not None and asker.stamp < known:
+        # a late duplicate: its answer is not read
+        return _places_free(group)
+    if _left_at(group, asker) == asker.stamp:
+        # a repetition, because the engine lost the first answer
+        return _places_free(group, wake=_wake(group))
     group.places.pop(asker.run, None)
     group.waiting.pop(asker.run, None)
     group.left[asker.run] = Left(group.at, asker.incarnation, asker.number)
@@ -154,11 +157,11 @@ def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
         _close(group, operation.retry_after)
     elif operation.completed and not group.closed:
         group.closings = 0
-    return PlacesFree(wake=_wake(group), closed_until=group.closed_until if group.closed else None)
+    return _places_free(group, wake=_wake(group))
 
 
 def _close(group: Group, retry_after: float | None) -> None:
-    """Closes the group, for longer after each further report of a capacity at its limits.
+    """Closes the group. Each further report that the capacity has reached its limits doubles the time, up to a maximum.
 
     A report that arrives while the group is closed belongs to an earlier refresh and is not counted.
     """
@@ -179,7 +182,12 @@ def _free(group: Group, operation: FreePlaces) -> PlacesFree:
             del group.places[asker.run]
         if waiter is not None and waiter.stamp <= asker.stamp:
             del group.waiting[asker.run]
-    return PlacesFree(wake=_wake(group), closed_until=group.closed_until if group.closed else None)
+    # without `wake`: the timer sends this as a signal, so the answer is not read, and no notification is delivered
+    return _places_free(group)
+
+
+def _places_free(group: Group, wake: tuple[WakeUp, ...] = ()) -> PlacesFree:
+    return PlacesFree(wake=wake, closed_until=group.closed_until if group.closed else None)
 
 
 def _left_at(group: Group, asker: Asker) -> tuple[int, int] | None:
@@ -188,7 +196,8 @@ def _left_at(group: Group, asker: Asker) -> tuple[int, int] | None:
 
 
 def _wake(group: Group) -> tuple[WakeUp, ...]:
-    """The runs that can have a place now and have not been notified yet."""
+    """The runs that can have a place now and have not been notified yet. They count as notified, so the sender of the
+    operation has to notify them."""
     woken = []
     for run in group.on_time()[: group.free]:
         waiter = group.waiting[run]

@@ -13,8 +13,8 @@ _ADVICE = (
     ),
     (
         Pattern(r"(?i)refresh ?policy|refresh policies|incremental refresh"),
-        "Set refresh.applyRefreshPolicy to false: partitions of a table with a refresh policy, commitMode "
-        "PartialBatch, and the types Calculate, ClearValues and Defragment need it.",
+        "Set refresh.applyRefreshPolicy to false. This is required for single partitions of a table with a refresh "
+        "policy, for commitMode PartialBatch, and for the types Calculate, ClearValues and Defragment.",
     ),
     (
         Pattern(r"(?i)bound to a gateway|unbound|not bound"),

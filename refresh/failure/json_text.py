@@ -1,5 +1,5 @@
-"""Finds JSON in a text. It can be the whole text, stand after a preface or before the engine's closing (`Table: X.
-Partition: Y.`), and occur several times."""
+"""Finds JSON in a text. The JSON can be the whole text, follow a preface, or precede the engine's closing (`Table: X.
+Partition: Y.`). A text can contain several JSON values."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def extract_json(text: str) -> Extracted:
     if "{" not in text:
         return Extracted(text, [])
     if not _START.search(text) and _ESCAPED_START.search(text):
-        # the JSON was encoded once more than the text around it
+        # the JSON is escaped, because it was encoded twice
         text = text.replace('\\\\\\"', '\\"').replace('\\"', '"')
     values: list[Any] = []
     kept: list[str] = []

@@ -1,4 +1,4 @@
-"""The words of an error without the names in it: a column PasswordHash or a table App Credentials is not a cause."""
+"""The words of an error without the names in it: a column named PasswordHash must not look like a credentials error."""
 
 import re
 

@@ -266,7 +266,7 @@ def _name(text: str) -> str | None:
         name = name[:-1].rstrip()
     if len(name) > 2 and name[0] == name[-1] and name[0] in "'\"":
         name = name[1:-1]
-    # names in the engine contain no line breaks, and a text longer than a name can be is a sentence
+    # names contain no line breaks, and a text that is longer than any name is a sentence
     return name if name and len(name) <= MAX_NAME and "\n" not in name else None
 
 

@@ -90,7 +90,7 @@ def candidates(
 def may_cover(row: RefreshRow, options: RefreshOptions | None, *, framing: bool = False) -> bool:
     """Whether a row's type can satisfy these options (None: a standard refresh).
 
-    `framing`: whether a framing counts. A framing may be our own refresh, or may do the same as ours.
+    `framing`: whether a refresh of type DirectLakeFraming counts. It may be our own refresh, or have the same effect.
     """
     kind = row.refresh_type.lower()
     if kind == FRAMING:

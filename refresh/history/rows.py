@@ -57,7 +57,7 @@ class RefreshRow:
 
     @property
     def state(self) -> State:
-        """The state of the refresh. An undocumented word counts as running, so that no end is invented.
+        """The state of the refresh. An undocumented word counts as running, because the refresh may not have ended.
 
         `extendedStatus` counts if it is set and not `Unknown`, otherwise `status`. So `Completed` with the extended
         status `Unknown` means completed.

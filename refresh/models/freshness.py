@@ -53,6 +53,6 @@ def due_at(entry: Entry, expected_every_hours: float | None) -> datetime | None:
 
 
 def expected_hours(dataset_id: str, entry: Entry, settings: Mapping[str, float]) -> float | None:
-    """How often a success is expected, in hours: by the setting if it names the model, otherwise by the last request
-    that has the key."""
+    """How often a success is expected, in hours: the value of the setting if it names the model, otherwise that of the
+    last request with `expectedEveryHours`."""
     return settings.get(dataset_id, entry.expected_every_hours)

@@ -35,7 +35,7 @@ class AboutRun(AboutModel, frozen=True, kw_only=True):
 
 
 class RunWaits(AboutRun, frozen=True, kw_only=True, tag="run_waits"):
-    """The active run waits until the model is idle. `since`: when its first request enrolled.
+    """The refresh of the active run is not known yet. `since`: when its first request enrolled.
 
     `requests`: the number of its requests; None if it has not changed since the previous operation.
     """
@@ -96,7 +96,8 @@ class NoteOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):
 
 
 class Forget(ModelOperation, frozen=True, kw_only=True, tag="forget"):
-    """Removes data older than `before` (ISO 8601 UTC), except for models of `keep` or with an active run."""
+    """Removes data older than `before` (ISO 8601 UTC), except that of models in `keep` and of models with an active
+    run."""
 
     before: str
     keep: tuple[str, ...] = ()

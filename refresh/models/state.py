@@ -11,7 +11,8 @@ from refresh.failure.catalogue import ModelNames
 from refresh.history.outcome import Status
 from refresh.messages import ApiMessage
 
-Activity: TypeAlias = Literal["WaitingForIdle", "Refreshing"]
+Activity: TypeAlias = Literal["Waiting", "WaitingForIdle", "WaitingForCapacity", "Starting", "Refreshing"]
+"""The status of an active run. The index has only Waiting and Refreshing; the other words come from the run itself."""
 
 
 class Success(ApiMessage, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Duration estimates: how long earlier refreshes of a model took that resemble the current one.
+"""Duration estimates: how long similar earlier refreshes of a model took.
 
 Only completed refreshes of the same kind count. A standard refresh always covers the whole model. A refresh through
 XMLA can cover any objects, and an automatic framing does no work. An enhanced refresh can also cover any objects, which

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from refresh.messages import replace
 from refresh.queue import sharing
-from refresh.queue.answers import Done, EnrollAnswer, Enrolled, LeaveAnswer, Left, QueueFull, Taken
+from refresh.queue.answers import Done, EnrollAnswer, Enrolled, LeaveAnswer, Left, QueueFull, Taken, Unknown
 from refresh.queue.memory import answer_again, collect, remember_left
 from refresh.queue.operations import AskToLeave, Collect, Enroll, Leave
 from refresh.queue.room import full
@@ -24,6 +24,8 @@ def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
         del queue.departed[request]
     collect(queue, request)
     departed = queue.departed.get(request)
+    if departed is not None and departed.dropped:
+        return Unknown(next=queue.next_turn(), retry_after=_seconds_until_later(operation.at, departed.at))
     if departed is not None:
         return answer_again(queue, departed)
     run = queue.run_of(request)
@@ -72,20 +74,21 @@ def leave(queue: Queue, operation: Leave) -> LeaveAnswer:
 
 
 def ask_to_leave(queue: Queue, operation: AskToLeave) -> Done:
-    """A caller cancels a request. The request learns it from the answer to its next operation, even if it is not
-    enrolled now."""
+    """A caller cancels a request. The request learns of the cancellation from the answer to its next operation, even if
+    it is not enrolled now."""
     request = operation.request
     run, departed = queue.run_of(request), queue.departed.get(request)
     if run is not None:
         run.members[request] = replace(run.members[request], leaving=True)
-    elif departed is None or departed.run:
-        # a request that has its outcome may be backing off before its next attempt
+    elif departed is None or departed.run or departed.dropped:
+        # a request that has its outcome may be backing off before its next attempt, and a request that the queue
+        # removed by mistake enrols again
         queue.pending_cancellations[request] = queue.at
     return Done()
 
 
 def named_run(request: str, member: Member) -> tuple[str, Member]:
-    """An unused id for a run that is created for a request, and the member with its count increased."""
+    """An unused id for a run that is created for a request, and the member with `runs_made` increased."""
     number = member.runs_made + 1
     suffix = f"-{number}" if number > 1 else ""
     return f"{request}-r{member.attempt}{suffix}", replace(member, runs_made=number)
@@ -112,6 +115,11 @@ def _comes_again(departed: Departed, operation: Enroll) -> bool:
         # its orchestration was believed to have ended; a late duplicate has the time of the earlier operation
         return operation.at > departed.at
     return departed.run > 0 and departed.token == operation.token and operation.attempt > departed.attempt
+
+
+def _seconds_until_later(at: str, than: str) -> int:
+    """Seconds until the clock that shows `at` shows a time after `than`, even if a timer fires a second early."""
+    return int((datetime.fromisoformat(than) - datetime.fromisoformat(at)).total_seconds()) + 2
 
 
 def _standing(queue: Queue, run: Run, request: str, *, start: bool) -> Enrolled:
@@ -197,7 +205,7 @@ def _run_to_join(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
 def _left(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
     before = _standing(queue, run, request, start=False)
     del run.members[request]
-    # only a request that leaves a closed run without cancelling keeps the refresh: before the close there is none
+    # a refresh is not cancelled any more once a request has left without cancelling; an open run has no refresh yet
     run.kept = run.kept or (run.closed and not operation.cancel)
     run.cancel = not (run.members or run.kept or run.adopted)
     if not run.closed and run.members:

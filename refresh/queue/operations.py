@@ -73,8 +73,8 @@ class Leave(Operation[LeaveAnswer], frozen=True, kw_only=True, tag="leave"):
 
 
 class AskToLeave(Operation[Done], frozen=True, kw_only=True, tag="ask_to_leave"):
-    """A caller cancels a request. The request learns it from the answer to its next operation, even if it is not
-    enrolled now."""
+    """A caller cancels a request. The request learns of the cancellation from the answer to its next operation, even if
+    it is not enrolled now."""
 
     request: str
 
@@ -133,7 +133,7 @@ class ReturnPermit(Operation[Done], frozen=True, kw_only=True, tag="return_permi
 
 
 class Reopen(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="reopen"):
-    """The permit led to no refresh, or the adopted refresh failed: requests may join again.
+    """Withdraws the permit, because it led to no refresh, or the adopted refresh failed: requests may join again.
 
     `execution`: the execution that is known to have started nothing. None: the history was searched for a refresh of
     any execution.
@@ -155,8 +155,8 @@ class Record(Operation[RecordAnswer], frozen=True, kw_only=True, tag="record"):
 
 
 class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
-    """Removes members whose orchestrations have ended, and reopens the run, which posted nothing because none of its
-    members was active."""
+    """Removes members whose orchestrations have ended, and withdraws the permit: the run posted nothing, because
+    none of its members was active."""
 
     holder: Holder
     permit: int

@@ -18,7 +18,8 @@ MAX_REMINDED = 500
 
 
 def to_remind(queue: Queue, now: datetime) -> list[str]:
-    """Requests that have not collected their outcome or noticed their cancellation, or were believed to have ended."""
+    """Requests that have not collected their outcome, requests that have not noticed their cancellation, and requests
+    that the queue removed because their orchestrations seemed to have ended."""
     overdue = instant(now - NOTIFIED_WITHIN)
     uncollected = [request for run in queue.ended if run.at < overdue for request in run.uncollected]
     leaving = [request for run in queue.runs for request, member in run.members.items() if member.leaving]
@@ -34,7 +35,8 @@ def answered_at(queue: Queue, now: datetime) -> dict[str, str]:
 
 
 def is_unclaimed(run: Run, now: datetime) -> bool:
-    """Whether no orchestration has claimed the active run, and no request was asked to start it in the last seconds."""
+    """Whether no orchestration has claimed the active run, and no request was asked to start it within
+    `START_WITHIN`."""
     if run.token is not None:
         return False
     return run.start_asked is None or run.start_asked[1] < instant(now - START_WITHIN)

@@ -21,9 +21,9 @@ _BIT_VALUES = bytes.maketrans(b"01", b"\x00\x01")
 
 
 class Extent(msgspec.Struct, frozen=True, array_like=True):
-    """A scope in terms of a ScopeTable. `digits`: the set of objects in hexadecimal, without `zeros` trailing zeros.
+    """A scope in terms of a ScopeTable. Without objects: the whole model, or a standard refresh.
 
-    Without objects: the whole model, or a standard refresh.
+    `digits`: the set of objects in hexadecimal, without trailing zeros. `zeros`: the number of those zeros.
     """
 
     frame: int
@@ -51,7 +51,8 @@ class Partitions(NamedTuple):
     of_table: dict[int, list[int]]
 
     def inside(self, objects: int) -> int:
-        """The partitions of the tables that this set contains as tables, not only as single partitions."""
+        """The partitions of each table that is itself in this set. A table of which the set has only partitions does
+        not count."""
         whole = compress(range(self.tables.bit_length()), flags_of(objects & self.tables))
         return bits_of(number for table in whole for number in self.of_table[table])
 

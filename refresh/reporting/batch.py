@@ -65,7 +65,7 @@ def final_batch_report(batch: StoredBatch) -> StatusReport | None:
 
 
 def _model(batch: StoredBatch, number: int, progress: Progress) -> Json:
-    """A model: its name, its status, and the known data of its request. Of the error only code, message and
+    """A model: its name, its status, and the known data of its request. Of the error, it has only code, message and
     retryable."""
     state, model = batch.state, batch.state.models[number]
     requested = progress.status not in ("Waiting", "Skipped")

@@ -7,26 +7,28 @@ from refresh.messages import without_none
 from refresh.models.state import Active, Record, RecordedRun
 from refresh.queue.state import Queue
 from refresh.reporting.models import Json
-from refresh.reporting.status import Live, live_by_queue
+from refresh.reporting.status import Live, live_by_queue, status_of_run
 from refresh.request.stored import StoredRequest
+from refresh.run.status import RunStatus
 from refresh.times import instant, parse_time
 
 MAX_REQUESTS = 50
 
 
-def active_of(queue: Queue, posted_at: str | None, at: str) -> Active | None:
-    """The active run, according to its queue; None if nothing runs or waits.
+def active_of(queue: Queue, status: RunStatus, at: str) -> Active | None:
+    """The active run, according to its queue and its own status; None if nothing runs or waits.
 
-    `posted_at`: when its refresh began, according to the run; `at`: the time of the look.
+    `at`: the time of the look.
     """
     if not queue.runs:
         return None
     run = queue.runs[0]
+    posted_at = status.posted_at or run.posted_at
     return Active(
         run_id=run.id,
         incarnation=run.incarnation,
-        since=(posted_at or run.posted_at or run.since) if run.refresh_id else run.since,
-        status="Refreshing" if run.refresh_id else "WaitingForIdle",
+        since=(posted_at or run.since) if run.refresh_id else run.since,
+        status=status_of_run(status, run.refresh_id),
         requests=len(run.members),
         at=at,
         refresh_id=run.refresh_id,

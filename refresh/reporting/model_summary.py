@@ -53,11 +53,10 @@ def _doing(model: KnownModel, active: Active | None, queue: Queue, run: RunStatu
         yield f"has waited {_for(model, place.since)} for a place in the capacity group {place.group}{ahead}"
     elif run.waits_for is not None:
         yield _behind(model, run)
-    elif run.last_read_error is None:
+    else:
         yield f"has waited {_for(model, active.since)} for its refresh to begin"
     if run.last_read_error is not None:
-        waits = "" if active.status == "Refreshing" else f"has waited {_for(model, active.since)}; "
-        yield f"{waits}the last call failed: {cut(run.last_read_error, MAX_CAUSE)}"
+        yield f"the last call failed: {cut(run.last_read_error, MAX_CAUSE)}"
     behind = sum(len(other.members) for other in queue.runs[1:])
     if behind:
         yield f"{behind} more request{'s wait' if behind > 1 else ' waits'} for the next refresh"
@@ -72,7 +71,7 @@ def _refreshing(model: KnownModel, active: Active, run: RunStatus) -> str:
     if usual is None:
         return text
     over = (model.seconds_since(active.since) or 0.0) - usual
-    late = f", so {span(over)} longer than usual" if over > max(MINUTE, usual / 4) else ""
+    late = f", {span(over)} longer than usual" if over > max(MINUTE, usual / 4) else ""
     return f"{text} (usually {span(max(usual, 0.0))}){late}"
 
 
@@ -99,11 +98,11 @@ def _standing(model: KnownModel, *, alone: bool) -> Iterable[str]:
 
 
 def _expected(model: KnownModel) -> str:
-    every = f"expected every {span((model.expected_every_hours or 0) * HOUR)}"
+    every = f"a success is expected every {span((model.expected_every_hours or 0) * HOUR)}"
     age = model.success_age
     if age is not None:
-        return f"{every}, last success {span(age)} ago"
-    return f"{every}, no success yet; the app first saw the model {_ago(model, model.entry.known_since)}"
+        return f"{every}, and the last one was {span(age)} ago"
+    return f"{every}, but there is none yet; the app first saw the model {_ago(model, model.entry.known_since)}"
 
 
 def _failing(model: KnownModel, last: LastOutcome, failures: int) -> str:
@@ -127,7 +126,7 @@ def _fresh(model: KnownModel, last: LastOutcome | None) -> str:
     if last is not None and last.status == "Cancelled":
         text += f"; a refresh was cancelled {_ago(model, last.at)}"
     elif spent is not None:
-        text += f", refreshes usually take {span(spent.usual)}"
+        text += f"; refreshes usually take {span(spent.usual)}"
     if model.expected_every_hours is not None:
         age = timedelta(seconds=model.success_age or 0.0)
         left = timedelta(hours=model.expected_every_hours) - age

@@ -13,7 +13,7 @@ from refresh.history.progress import Progress
 from refresh.messages import ApiMessage, without_none
 from refresh.polling.schedule import next_wait
 from refresh.queue.state import Queue
-from refresh.request.state import RequestOutcome, RequestState, Standing, phase_of
+from refresh.request.state import RequestOutcome, RequestState, Standing, phase_in_turn, phase_of
 from refresh.request.stored import StoredRequest
 from refresh.run.status import RunStatus
 from refresh.times import time_of
@@ -69,6 +69,15 @@ def live_by_request(standing: Standing) -> Live:
     )
 
 
+def status_of_run(
+    run: RunStatus, refresh_id: str | None
+) -> Literal["WaitingForIdle", "WaitingForCapacity", "Starting", "Refreshing"]:
+    """The status of an active run and its requests. `refresh_id`: its refresh, if that is known."""
+    if run.waits_for_place and not refresh_id:
+        return "WaitingForCapacity"
+    return phase_in_turn(refresh_id, run.waits_for)
+
+
 def live_by_run(standing: Standing, run: RunStatus) -> Live:
     """The standing of a request whose run is active, from the status of the run."""
     refresh_id = run.refresh_id or standing.refresh_id
@@ -76,7 +85,7 @@ def live_by_run(standing: Standing, run: RunStatus) -> Live:
     in_line = None if refresh_id else run.waits_for_place
     return msgspec.structs.replace(
         live_by_request(standing),
-        status="WaitingForCapacity" if in_line else phase_of(0, refresh_id, waits_for),
+        status=status_of_run(run, refresh_id),
         refresh_id=refresh_id,
         started_at=run.posted_at or standing.started_at,
         waits_for=waits_for,

@@ -12,8 +12,11 @@ OWN_ENDS = ("RequestCancelled", "TimedOut")
 
 
 def run_lost(dataset_id: str, left: Left, at: str) -> RunDropped | None:
-    """The news that the active run lost its last request before its POST; None if the run lost none. The run itself may
-    notice the loss minutes later."""
+    """The news that the active run lost its last request before its POST; the run itself may notice the loss minutes
+    later.
+
+    None if other requests remain, if the refresh is known, or if the run is not the active one.
+    """
     if left.run is None or left.position or left.shared_with or left.refresh_id:
         return None
     return RunDropped(at=at, dataset_id=dataset_id, run=left.run, incarnation=left.incarnation)

@@ -14,8 +14,8 @@ CANCELLED = {
     True: "and Power BI was asked to cancel it",
     False: "and could not be cancelled",
 }
-"""The end of the sentence about a running refresh. The key: whether Power BI will cancel it; None if nothing asked it
-to."""
+"""The end of the sentence about a running refresh. The key: whether Power BI accepted the cancellation; None if no
+cancellation was requested."""
 
 STARTED_TWICE = "this request was started twice, and the outcome of the other start is not known"
 
@@ -47,8 +47,8 @@ def outcome_after_leaving(
 ) -> RequestOutcome:
     """The outcome of a request that left its run: cancelled by a caller, or past its deadline.
 
-    `cancelled`: whether Power BI will cancel the refresh; None if that was not requested. `trouble`: the error of
-    the last call of the active run. `place`: the reason why the active run waits for a place, if it does.
+    `cancelled`: whether Power BI accepted the cancellation; None if none was requested. `trouble`: the error of the
+    last call of the active run. `place`: the reason why the active run waits for a place, if it does.
     """
     detail = _where(left, cancelled, place)
     if trouble:

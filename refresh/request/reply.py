@@ -16,7 +16,7 @@ MAX_WAIT_SECONDS = 200
 class Reply:
     """How a caller gets the outcome. `wait_seconds`: how long the start may wait for the end before it answers.
 
-    `call_back_uri` is called at the end. The URI is a capability: anything that knows it can answer in our name. Keep
+    `call_back_uri` is called at the end. The URI is a capability: any client that has it can answer in our name. Keep
     it out of every log, error, status and list.
     """
 

@@ -67,7 +67,7 @@ class Standing(ApiMessage, frozen=True, kw_only=True):
 
 
 class RequestState(Message, frozen=True, kw_only=True):
-    """A request between two turns: the input of each of its orchestrations.
+    """The state of a request between two turns. It is the input of each orchestration of the request.
 
     `token` identifies the request to its queue. With an idempotency key or in a batch it is derived from the id, so
     that racing starts have the same token (`durable.tokens`). `read_token` and `cancel_token` protect its status and
@@ -85,7 +85,8 @@ class RequestState(Message, frozen=True, kw_only=True):
     limits: Limits = Limits()
     callbacks: bool = False
     batch: str = ""
-    """The id of the batch that the request belongs to, which is notified of its end; empty if there is none."""
+    """The id of the batch that the request belongs to; empty if there is none. The batch is notified when the request
+    ends."""
     turn: int = 0
     recheck: bool = False
     """The last wait ended without a notification, so this turn checks whether the active run is alive."""
@@ -161,13 +162,18 @@ def standing_between(state: RequestState, until: datetime) -> Standing:
 
 
 def phase_of(position: int, refresh_id: str | None, waits_for: ExternalRefresh | None) -> Progressing:
-    """What a request waits for: its turn, the end of another refresh, or the start or the end of its own refresh.
+    """What a request waits for: its turn, the end of another refresh, or the start or the end of its own refresh."""
+    return "Queued" if position else phase_in_turn(refresh_id, waits_for)
+
+
+def phase_in_turn(
+    refresh_id: str | None, waits_for: ExternalRefresh | None
+) -> Literal["WaitingForIdle", "Starting", "Refreshing"]:
+    """What the active run and its requests wait for.
 
     Starting lasts for a look at the model, the pause in which other requests can still join, and the POST: some
     seconds, longer while Power BI cannot be reached.
     """
-    if position:
-        return "Queued"
     if refresh_id:
         return "Refreshing"
     return "WaitingForIdle" if waits_for else "Starting"

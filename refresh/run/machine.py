@@ -2,7 +2,7 @@
 
 The orchestrator carries out `next_step` and passes the answer to the step's `then`. The state of a run is complete in
 `RunState`, so every decision can be tested without an engine, and a restarted run continues from the state that the
-queue has of it.
+queue has stored.
 """
 
 from typing import TypeVar, assert_never
@@ -99,6 +99,7 @@ def next_step(run: RunState, at: str) -> Step:
 def continued(run: RunState) -> RunState:
     """The run as it continues in a new history. It claims the run again, unless it gives a place back, notifies others,
     starts the next run, or is over."""
+    run = cancelling.limited(run)
     if isinstance(run.phase, Claiming | LeavingPlace | Waking | StartingNext | Notifying | Over):
         return run
     return run.to(Claiming(then=run.phase))

@@ -15,7 +15,7 @@ MAX_REQUESTS = 50
 
 
 def waits(run: RunState, now: datetime, requests: int | None = None, expected: float | None = None) -> RunWaits:
-    """The news that the run waits until the model is idle."""
+    """The news that the run has no known refresh yet: it waits, or is about to start one."""
     return RunWaits(
         at=instant(now),
         dataset_id=run.dataset_id,

@@ -105,7 +105,7 @@ class Busy(Answer, frozen=True, kw_only=True, tag="busy"):
 
 
 OTHER_EXECUTION = (
-    "The call that starts the refresh may have been made twice; its other execution may have started the refresh."
+    "The call that starts the refresh may have been made twice; the other call may have started the refresh."
 )
 """The error of `AnswerLost` if another execution of the order holds the permit."""
 
@@ -216,7 +216,8 @@ ReadRunAnswer: TypeAlias = RunRead | Broke
 
 
 class PostResult(Answer, frozen=True, kw_only=True, tag="post_result"):
-    """The result of one execution of the order. If `result` does not say otherwise, `execution` has started nothing."""
+    """The result of one execution of the order. Unless `result` is Accepted, AnswerLost or Broke, the execution has
+    started no refresh."""
 
     execution: str
     result: PostAnswer

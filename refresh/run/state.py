@@ -1,5 +1,5 @@
-"""The state of a run between two steps: the input of each of its orchestrations, so its values are plain and it stays
-small.
+"""The state of a run between two steps. It is the input of each orchestration of the run, so it is small and consists
+of plain values.
 
 A run is in one phase at a time; values that only one phase needs are in that phase. `Phase` lists the phases.
 """
@@ -60,7 +60,7 @@ class WaitingForPlace(PhaseBase, frozen=True, kw_only=True, tag="waiting_for_pla
 class LeavingPlace(PhaseBase, frozen=True, kw_only=True, tag="leaving_place"):
     """Gives the place back, or stops waiting. `then`: the next phase, after `wait` seconds.
 
-    `busy_until`: how long the external refresh that the run waits for counts in the group.
+    `busy_until`: the time until which the group counts the external refresh that the run waits for.
     """
 
     then: "Phase"
@@ -97,13 +97,13 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
     window: LostWindow = LostWindow()
     error: str | None = None
     broke: bool = False
-    """The answer was lost by an exception in this app."""
+    """The answer was lost because of an exception in this app."""
     accepted: bool = False
     """Power BI accepted the POST but returned no id."""
 
 
 class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
-    """Returns the permit: requests may join again. `pause`: seconds until the next look at the model.
+    """Withdraws the permit: requests may join again. `pause`: seconds until the next look at the model.
 
     `execution`: the execution of the POST that is known to have started nothing; None: the history was searched.
     """
@@ -113,7 +113,7 @@ class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
 
 
 class Dropping(PhaseBase, frozen=True, kw_only=True, tag="dropping"):
-    """Removes requests whose orchestrations have ended, and returns the permit."""
+    """Removes requests whose orchestrations have ended, and withdraws the permit."""
 
     requests: tuple[str, ...]
     execution: str | None = None
@@ -124,7 +124,12 @@ class Recording(PhaseBase, frozen=True, kw_only=True, tag="recording"):
 
 
 class Cancelling(PhaseBase, frozen=True, kw_only=True, tag="cancelling"):
-    """Cancels the refresh, because no request needs it any more."""
+    """Cancels the refresh, because no request needs it any more.
+
+    `throttled`: how many cancels Power BI has answered with a pause.
+    """
+
+    throttled: int = 0
 
 
 class Polling(PhaseBase, frozen=True, kw_only=True, tag="polling"):

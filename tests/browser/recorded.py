@@ -169,7 +169,7 @@ def fleet() -> list[Json]:
             durations=None,
             days=[],
             activity="waiting",
-            active={"runId": "run-9", "since": ago(20), "status": "Queued", "requests": 1},
+            active={"runId": "run-9", "since": ago(20), "status": "Starting", "requests": 1},
         ),
         *(model(name, "People") for name in HOSTILE),
     ]

@@ -4,9 +4,10 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from refresh.batch.outcome import outcome_of
+from refresh.batch.machine import STOPPED
+from refresh.batch.outcome import BatchOutcome, outcome_by_engine, outcome_of
 from refresh.batch.spec import AllModels, BatchSpec, ModelSpec
-from refresh.batch.state import BatchState, Progress
+from refresh.batch.state import BatchState, Progress, StopReason
 from refresh.batch.stored import StoredBatch
 from refresh.failure.catalogue import ModelNames, failure
 from refresh.ids import BATCH_PREFIX
@@ -35,15 +36,23 @@ def _model(name: str, dataset_id: str, *depends_on: int) -> ModelSpec:
     return ModelSpec(name=name, request=request, depends_on=depends_on)
 
 
-def _state(*progress: Progress, ended_at: str | None = None) -> BatchState:
+def _state(*progress: Progress, ended_at: str | None = None, stop: StopReason | None = None) -> BatchState:
     models = (_model("Customers", CUSTOMERS), _model("Sales", SALES, 0))
     state = BatchState(spec=BatchSpec(caller=CALLER), read_token="", cancel_token="", requested_at=ACCEPTED_AT)
-    return state.with_models(models, progress).replace(ended_at=ended_at)
+    return state.with_models(models, progress).replace(ended_at=ended_at, stop=stop)
 
 
-def _status(state: BatchState) -> Json:
+def _stopped(reason: StopReason) -> BatchState:
+    return _state(_DONE, Progress(status="Skipped", reason=STOPPED[reason]), ended_at=_later(14400), stop=reason)
+
+
+def _status(state: BatchState, outcome: BatchOutcome | None = None) -> Json:
     batch = StoredBatch(
-        id=BATCH, engine_status="Running", state=state, outcome=outcome_of(state), updated=state.ended_at or _later(60)
+        id=BATCH,
+        engine_status="Running",
+        state=state,
+        outcome=outcome or outcome_of(state),
+        updated=state.ended_at or _later(60),
     )
     body: Json = json.loads(json.dumps(batch_report(batch, time_of(ACCEPTED_AT)).body))
     return body
@@ -79,6 +88,9 @@ BATCH_EXAMPLES: dict[str, Json] = {
     "BatchCancelling": {**_RUNNING, "cancelling": True},
     "BatchCompleted": _status(_state(_DONE, _DONE, ended_at=_later(600))),
     "BatchFailed": _status(_state(_BAD, _SKIPPED, ended_at=_later(43))),
+    "BatchCancelled": _status(_stopped("Cancelled")),
+    "BatchTimedOut": _status(_stopped("TimedOut")),
+    "BatchTerminated": _status(_GOING, outcome_by_engine(_GOING, "Terminated", _later(90))),
     "BatchRefused": {
         "error": {
             "code": "InvalidRequest",

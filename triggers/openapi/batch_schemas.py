@@ -50,8 +50,8 @@ def asked_schemas() -> Json:
                     "type": "array",
                     "minItems": 1,
                     "maxItems": MAX_MODELS,
-                    "description": "The models, each an object or only its dataset id. Required unless `all` or "
-                    "`retryOf` is given.",
+                    "description": "The models; each entry is an object, or only the dataset id of the model. "
+                    "Required unless `all` or `retryOf` is given.",
                     "items": {"anyOf": [ref("BatchModel"), request["datasetId"]]},
                 },
                 "all": {

@@ -117,6 +117,15 @@ _TIMED_OUT = replace(
     ),
     ended_at=_later(39600),
 )
+_UNKNOWN = replace(
+    _COMPLETED,
+    status="OutcomeUnknown",
+    error=failure("HistoryRolledOver", DATASET, refresh_id=REFRESH, names=NAMES),
+    ended_at=_later(3600),
+)
+_TERMINATED = RequestOutcome(
+    status="Terminated", error=failure("RequestTerminated", DATASET, names=NAMES), ended_at=_later(90)
+)
 _CANCELLED = replace(
     outcome_after_leaving(
         RequestSpec(dataset_id=DATASET, scope=Scope(workspace_id=WORKSPACE)),
@@ -173,6 +182,8 @@ EXAMPLES: dict[str, Json] = {
     "Failed": _status(_FAILED),
     "Cancelled": _status(_CANCELLED),
     "TimedOut": _status(_TIMED_OUT),
+    "OutcomeUnknown": _status(_UNKNOWN),
+    "Terminated": _status(_TERMINATED),
     "Requests": {"refreshes": [summary(_request(_FAILED), names=NAMES)], "continuation": None},
     "Queue": {
         "datasetId": DATASET,

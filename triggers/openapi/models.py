@@ -5,7 +5,7 @@ from typing import get_args
 from refresh.history.outcome import Status
 from refresh.queue.answers import ServedBy
 from refresh.reporting.models import DEFAULT_LIMIT, HEALTHS, MAX_LIMIT, MAX_SEARCH, SORTS, STATES
-from refresh.reporting.status import ENDS, STATUSES
+from refresh.reporting.status import STATUSES
 from triggers.openapi import asking
 from triggers.openapi.operations import answer, operation, query
 from triggers.openapi.schema import Json, count, record, ref, text, time
@@ -147,7 +147,7 @@ def _model() -> Json:
             "The outcome of the last run.",
             optional=("code", "message", "action"),
         ),
-        "failuresInARow": count("Number of runs that failed since the last success."),
+        "failuresInARow": count("Number of runs that have failed since the last one that completed."),
         "durations": record(
             {
                 "usualSeconds": {**seconds, "description": "The median duration."},
@@ -159,8 +159,8 @@ def _model() -> Json:
         "expectedEveryHours": {
             "type": "number",
             "exclusiveMinimum": 0,
-            "description": "How often a success is expected, in hours: according to EXPECTED_EVERY_HOURS, or to the "
-            "last request of the model that has this key.",
+            "description": "How often the model is expected to be refreshed successfully, in hours: according to "
+            "EXPECTED_EVERY_HOURS, or to the last request of the model that has this key.",
         },
         "overdueSince": time("When the model became overdue."),
         "days": {
@@ -180,7 +180,10 @@ def _model() -> Json:
             {
                 "runId": text("The id of the run."),
                 "since": time("When the run began to wait; once it refreshes, when its refresh began."),
-                "status": text("The status of the run.", enum=[status for status in STATUSES if status not in ENDS]),
+                "status": text(
+                    "The status of the run. In the list only Waiting (no refresh is known yet) and Refreshing.",
+                    enum=["Waiting", "WaitingForIdle", "WaitingForCapacity", "Starting", "Refreshing"],
+                ),
                 "requests": count("Number of requests that shared the run at its last change."),
                 "refreshId": text("Power BI's id of the refresh."),
             },
@@ -205,7 +208,10 @@ def _run() -> Json:
             "durationSeconds": {**seconds, "description": "How long the refresh took."},
             "waitedSeconds": {**seconds, "description": "How long the run waited for its refresh to start."},
             "requests": count("Number of requests that the run served."),
-            "servedBy": text("Whether the refresh is known to be one of the app's own.", enum=["own", "adopted"]),
+            "servedBy": text(
+                "own: the app started the refresh. adopted: it did not, or cannot prove that it did.",
+                enum=["own", "adopted"],
+            ),
         },
         "An ended run.",
         optional=("refreshId", "code", "message", "startedAt", "durationSeconds", "servedBy"),

@@ -65,7 +65,7 @@ function nowInWords(active) {
     return [
       begun,
       active.expectedEnd ? `, ${expectation(active.expectedEnd)}` : "",
-      active.adopted ? ", perhaps not started by the app" : "",
+      active.adopted ? "; the app may not have started it" : "",
     ];
   }
   return "The app checks whether the model is idle, then starts the refresh.";

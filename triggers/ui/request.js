@@ -138,7 +138,10 @@ function inWords(request) {
       ".",
     ];
   }
-  return request.position ? `${count(request.position, "run")} ahead of it.` : "It is the next in the queue.";
+  const { position } = request;
+  return position
+    ? `${count(position, "run")} ${position === 1 ? "is" : "are"} ahead of it.`
+    : "It is the next in the queue.";
 }
 
 function whereItFailed(error) {

@@ -7,7 +7,7 @@ so that no file has to be edited.
 from typing import Any
 
 from dev.integrations.data_factory.activities import activity, after, expression, policy
-from dev.integrations.data_factory.pipelines import DESCRIPTIONS, Pipeline, described
+from dev.integrations.data_factory.pipelines import DESCRIPTIONS, TYPES, Pipeline, described
 
 Json = dict[str, Any]
 
@@ -19,15 +19,16 @@ PARAMETERS = {
     "Container": "container in which both folders are",
     "SourceFolder": "folder to copy from",
     "TargetFolder": "folder to copy to, which the model reads",
-    **{name: DESCRIPTIONS[name] for name in ("WorkspaceId", "DatasetId")},
+    **{name: DESCRIPTIONS[name] for name in ("WorkspaceId", "DatasetId", "Options")},
 }
 DEFAULTS = {
     "StorageUrl": "https://ACCOUNT.dfs.core.windows.net",
     "Container": "sales",
     "SourceFolder": "landing",
     "TargetFolder": "curated",
+    "Options": {},
 }
-HANDED_ON = ("WorkspaceId", "DatasetId")
+HANDED_ON = ("WorkspaceId", "DatasetId", "Options")
 """The child pipeline has defaults for its other parameters, whose values are the same for all models."""
 
 
@@ -41,7 +42,7 @@ def example() -> Pipeline:
     properties = {
         "description": described(about, list(PARAMETERS), PARAMETERS),
         "activities": [_copy(), _refresh()],
-        "parameters": {name: {"type": "string", **default.get(name, {})} for name in PARAMETERS},
+        "parameters": {name: {"type": TYPES.get(name, "string"), **default.get(name, {})} for name in PARAMETERS},
         "folder": {"name": "Power BI refresh"},
         "annotations": [],
     }

@@ -35,6 +35,8 @@ def pipeline_file(pipeline: Pipeline) -> Json:
 def for_synapse(pipeline: Pipeline) -> Pipeline | None:
     """The pipeline reduced to what Synapse supports; None if it needs something that Synapse may not support.
 
+    The description names the Synapse workspace instead of the factory.
+
     In Synapse's schema, a Web activity has no `httpRequestTimeout` and no `turnOffAsync`, and a WebHook activity has no
     policy, so its input with the key would be visible.
     """
@@ -47,6 +49,7 @@ def for_synapse(pipeline: Pipeline) -> Pipeline | None:
             del activity["policy"]
         call.pop("httpRequestTimeout", None)
         call.pop("turnOffAsync", None)
+    properties["description"] = properties["description"].replace("the factory", "the Synapse workspace")
     return Pipeline(pipeline.name, properties, pipeline.linked_service)
 
 

@@ -1,5 +1,5 @@
 """A module for each phase of a run; phases that belong together share a module.
 
-For each phase a function, named `step` if the module has only one, gives the order or operation. Another function
-handles the answer.
+For each phase, a function returns the order or operation; it is named `step` if it is the only such function of its
+module. Another function handles the answer.
 """

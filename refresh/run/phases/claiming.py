@@ -105,7 +105,7 @@ def _followed(run: RunState, answer: Claimed, now: datetime) -> Followed:
 
 
 def _abandoned(run: RunState, answer: Claimed, now: datetime) -> Moved:
-    detail = f"its orchestration failed {MAX_INCARNATIONS} times"
+    detail = f"the orchestration of the refresh failed {MAX_INCARNATIONS} times"
     if answer.closed and (answer.refresh_id or answer.permit_taken_at):
         followed = _followed(run, answer, now) if answer.refresh_id else None
         late_after = answer.look.read_at if answer.look else None

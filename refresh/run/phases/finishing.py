@@ -51,7 +51,7 @@ def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
 
 
 def start_next(run: RunState, phase: StartingNext) -> Do[NotifyAnswer]:
-    """Starts the next run. If that fails, one of that run's requests starts it at its next recheck."""
+    """Starts the next run. If the start fails, a request of the next run starts that run at its next recheck."""
     return Do(StartRun(dataset_id=run.dataset_id, turn=phase.next), partial(_started, run, phase))
 
 

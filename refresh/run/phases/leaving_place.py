@@ -16,8 +16,8 @@ from refresh.times import instant
 LONG_WAIT_SECONDS = 60.0
 """A run that has to wait longer than this before it can post gives its place back."""
 EXTERNAL_COUNTS = timedelta(minutes=10)
-"""If the run dies and looks no more, the external refresh that it reported counts until this long after its next look
-was due."""
+"""The group counts a reported external refresh until the next look of the run is due, and for this much longer. If no
+report follows by then, the run may have died."""
 
 
 def is_due(run: RunState) -> bool:

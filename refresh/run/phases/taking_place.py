@@ -74,6 +74,6 @@ def _placed(run: RunState, phase: TakingPlace, answer: Placed, now: datetime) ->
 
 
 def wait(run: RunState, phase: WaitingForPlace) -> WaitForEvent:
-    """Waits for a place. Then the run asks the queue whether it still has requests and what their priority is, and
-    after that the group."""
+    """Waits for a place. Then the run asks the queue whether it still has requests and with which priority, and asks
+    the group again."""
     return WaitForEvent(phase.event, phase.seconds, run.to(Claiming(then=TakingPlace())))

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import azure.functions as func
 import msgspec
@@ -18,6 +19,7 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
 from dev.integrations import openapi
+from refresh.batch.outcome import BatchEnd
 from refresh.capacity.answers import OtherRun, WaitsForPlace
 from refresh.failure.catalogue import CATALOGUE, Failure, failure
 from refresh.history.look import ExternalRefresh
@@ -194,7 +196,7 @@ def test_the_keys_of_a_status() -> None:
     assert {*ended, *going_on, *OF_TRIGGERS} == keys(status)
     assert set(ended["output"]) == keys(status["properties"]["output"])
     assert set(going_on["retry"]) == keys(status["properties"]["retry"])
-    assert set(going_on["waitsFor"]) == keys(SCHEMAS["RefreshInTheWay"])
+    assert set(going_on["waitsFor"]) == keys(SCHEMAS["BlockingRefresh"])
     assert set(going_on["waitsForPlace"]) == keys(SCHEMAS["WaitsForPlace"])
     in_front = SCHEMAS["WaitsForPlace"]["properties"]["behind"]["items"]
     assert set(going_on["waitsForPlace"]["behind"][0]) == keys(in_front)
@@ -251,12 +253,24 @@ def test_an_example_has_the_status_of_its_answer() -> None:
                     assert (example["status"] in ENDS) == (status != "202")
 
 
+def test_a_route_that_readers_may_call_has_only_its_own_refusals() -> None:
+    """A route without effects refuses neither readers nor pages of other sites."""
+    for _, method, operation in operations():
+        refused = operation["responses"].get("403", {}).get("content", {}).get("application/json", {})
+        codes = {example["error"]["code"] for example in examples(refused)}
+        if method == "GET":
+            assert codes <= {"CallerNotAllowed"}
+
+
 def test_examples_show_every_form_of_an_answer() -> None:
-    """There are examples of each status of a request or batch in progress, and of each code of a refusal."""
+    """There are examples of each status of a request and of a batch, and of each code of a refusal."""
     found = [one for _, body in bodies() for one in examples(body)]
     in_progress = [one for one in found if one.get("runtimeStatus") == "Running"]
     assert {one["status"] for one in in_progress if "counts" not in one} == set(STATUSES) - set(ENDS)
     assert {one["status"] for one in in_progress if "counts" in one} == {"Running", "Listing"}
+    ended = [one for one in found if one.get("status") in ENDS and "runtimeStatus" in one]
+    assert {one["status"] for one in ended if "counts" not in one} == set(ENDS)
+    assert {one["status"] for one in ended if "counts" in one} == set(get_args(BatchEnd))
     assert {one["error"]["code"] for one in found if "target" in one.get("error", {})} == {
         code for _, codes in REFUSALS.values() for code in codes
     }

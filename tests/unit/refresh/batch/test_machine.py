@@ -172,9 +172,9 @@ def test_a_start_that_the_batch_does_not_know_of_is_looked_for() -> None:
 @pytest.mark.parametrize(
     ("refreshable", "detail"),
     [
-        (0, "it has no refreshable model."),
-        (1, 'it has 1 refreshable model, and "except" excludes it.'),
-        (2, 'it has 2 refreshable models, and "except" excludes all of them.'),
+        (0, "the workspace has no refreshable model."),
+        (1, 'the workspace has 1 refreshable model, and "except" excludes it.'),
+        (2, 'the workspace has 2 refreshable models, and "except" excludes all of them.'),
     ],
 )
 def test_a_workspace_without_models_to_refresh(refreshable: int, detail: str) -> None:

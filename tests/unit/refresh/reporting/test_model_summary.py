@@ -58,7 +58,13 @@ def test_waiting_for_other_reasons() -> None:
         "Has waited 5 min for a place in the capacity group P1, behind 2 other runs."
     )
     trouble = RunStatus(last_read_error="HTTP 503 from Power BI")
-    assert sentence(active=WAITING, run=trouble) == ("Has waited 12 min; the last call failed: HTTP 503 from Power BI.")
+    assert sentence(active=WAITING, run=trouble) == (
+        "Has waited 12 min for its refresh to begin; the last call failed: HTTP 503 from Power BI."
+    )
+    behind = RunStatus(waits_for=SCHEDULED, waits_since=at(2), last_read_error="HTTP 503 from Power BI")
+    assert sentence(active=WAITING, run=behind) == (
+        "Waits behind a scheduled refresh that began 12 min ago; the last call failed: HTTP 503 from Power BI."
+    )
 
 
 def test_refreshing() -> None:
@@ -68,7 +74,7 @@ def test_refreshing() -> None:
     assert sentence(ended("a", 600, took=15), active=REFRESHING) == "Refreshing for 12 min (usually 15 min)."
     estimate = RunStatus(expected_end=at(12 - 5))
     assert sentence(ended("a", 600, took=15), active=REFRESHING, run=estimate) == (
-        "Refreshing for 12 min (usually 5 min), so 7 min longer than usual."
+        "Refreshing for 12 min (usually 5 min), 7 min longer than usual."
     )
     assert sentence(active=REFRESHING, behind=1).endswith("12 min; 1 more request waits for the next refresh.")
     assert sentence(active=REFRESHING, behind=2).endswith("12 min; 2 more requests wait for the next refresh.")
@@ -97,25 +103,26 @@ def test_failing() -> None:
 def test_overdue() -> None:
     """The sentence has the last success, if any, even while the model refreshes or fails."""
     old = ended("a", 31 * 60)
-    assert sentence(old, expected=24) == "Overdue: expected every 24 h, last success 31 h ago."
+    assert sentence(old, expected=24) == "Overdue: a success is expected every 24 h, and the last one was 31 h ago."
     assert sentence(old, active=REFRESHING, expected=24) == (
-        "Refreshing for 12 min (usually 10 min); overdue: expected every 24 h, last success 31 h ago."
+        "Refreshing for 12 min (usually 10 min); "
+        "overdue: a success is expected every 24 h, and the last one was 31 h ago."
     )
     assert sentence(old, ended("b", 60, "Failed"), expected=24) == (
-        "Overdue: expected every 24 h, last success 31 h ago; "
+        "Overdue: a success is expected every 24 h, and the last one was 31 h ago; "
         "the last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
     )
     assert sentence(Expect(at=at(180), dataset_id=MODEL), expected=1.5) == (
-        "Overdue: expected every 90 min, no success yet; the app first saw the model 3 h ago."
+        "Overdue: a success is expected every 90 min, but there is none yet; the app first saw the model 3 h ago."
     )
 
 
 def test_fresh_and_unknown() -> None:
     """The sentence has the last event, and when the next success is due."""
     assert sentence() == "No refresh has ended yet."
-    assert sentence(ended("a", 60)) == "Fresh: the last success was 60 min ago, refreshes usually take 10 min."
+    assert sentence(ended("a", 60)) == "Fresh: the last success was 60 min ago; refreshes usually take 10 min."
     assert sentence(ended("a", 60), expected=24) == (
-        "Fresh: the last success was 60 min ago, refreshes usually take 10 min; the next success is due in 23 h."
+        "Fresh: the last success was 60 min ago; refreshes usually take 10 min; the next success is due in 23 h."
     )
     assert sentence(ended("a", 60), ended("b", 30, "Cancelled")) == (
         "Fresh: the last success was 60 min ago; a refresh was cancelled 30 min ago."

@@ -133,6 +133,6 @@ def test_a_model_in_full() -> None:
         "expectedEveryHours": 0.5,
         "overdueSince": instant(NOW - timedelta(minutes=20)),
         "days": [{"date": "2026-03-31", "completed": 1, "failed": 0}],
-        "active": {"runId": "b", "since": at(5), "status": "WaitingForIdle", "requests": 2},
+        "active": {"runId": "b", "since": at(5), "status": "Waiting", "requests": 2},
     }
     assert body["health"] in HEALTHS

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from durable.codec import encode
+from refresh.capacity.answers import WaitsForPlace
 from refresh.failure.catalogue import failure
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
 from refresh.queue.state import Queue
+from refresh.reporting.model_history import active_of
 from refresh.reporting.status import (
     ENDS,
     STATUSES,
@@ -106,6 +108,24 @@ def test_a_waiting_run_names_the_external_refresh() -> None:
     body = checked_report(request(standing=standing), live_by_run(standing, run)).body
     assert (body["status"], body["waitsFor"]["refreshId"]) == ("WaitingForIdle", "theirs")
     assert body["lastReadError"] == "HTTP 503"
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (RunStatus(phase="settling"), "Starting"),
+        (RunStatus(last_read_error="HTTP 503"), "Starting"),
+        (RunStatus(waits_for=BLOCKER), "WaitingForIdle"),
+        (RunStatus(waits_for_place=WaitsForPlace(group="P1", since="s", position=2)), "WaitingForCapacity"),
+    ],
+)
+def test_a_model_waits_only_while_another_refresh_or_its_group_is_in_the_way(status: RunStatus, text: str) -> None:
+    """The pause before the POST is no wait for another refresh, in the answer about a model, too."""
+    desk = Desk()
+    desk.enroll("a")
+    active = active_of(desk.queue, status, "now")
+    assert active is not None
+    assert active.status == text
 
 
 def test_the_status_of_a_waiting_request_comes_from_the_queue() -> None:
