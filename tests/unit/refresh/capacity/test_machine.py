@@ -200,7 +200,7 @@ def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
 
 
 def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
-    """A run without messages keeps its position for an hour, and is then dropped."""
+    """A run that is overdue is overtaken. After another hour without a message, it leaves the line."""
     group = CheckedGroup()
     for run in ("holder", "dead"):
         group.take(run)
@@ -211,9 +211,11 @@ def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
     group.pass_time(seconds=LATE.total_seconds() + 1)
     assert isinstance(group.take("alive"), Placed)
     assert group.state.line() == ["dead"]
-    group.pass_time(hours=2)
-    group.take("other")
-    assert group.state.line() == ["other"]
+    due = NOON + timedelta(seconds=RECHECK_SECONDS) + LATE
+    for after, line in ((timedelta(minutes=59), ["other", "dead"]), (timedelta(minutes=61), ["other"])):
+        group.now = due + after
+        group.take("other")
+        assert group.state.line() == line
 
 
 def test_a_run_that_does_not_ask_in_time_is_behind_the_others() -> None:
