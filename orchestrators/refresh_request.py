@@ -16,7 +16,7 @@ from durable.codec import NotUnderstoodError, decode, encode, unwrapped
 from refresh.events import Event
 from refresh.messages import replace
 from refresh.polling.schedule import backoff, pause_before_attempt
-from refresh.queue.answers import Ended, Enrolled, LeaveReason, Left, QueueFull, Taken, Turn, Unknown
+from refresh.queue.answers import Ended, Enrolled, LeaveReason, Left, OtherToken, QueueFull, Turn, Unknown
 from refresh.queue.operations import Collect, Enroll, Leave, Restart
 from refresh.request.news import request_ended, run_lost
 from refresh.request.outcomes import (
@@ -89,7 +89,7 @@ def _turn(
             token=state.token,
             scope=spec.scope,
             share=spec.share,
-            wake=state.wake,
+            wake_event=state.wake_event,
             attempt=state.attempt,
             priority=spec.priority,
             expected_every_hours=spec.expected_every_hours,
@@ -103,7 +103,7 @@ def _turn(
         case Left():
             # the engine lost an episode after sending its messages: the history does not show that the request left
             return (yield from _leave(context, state, answer.reason)), state
-        case Unknown() | Taken():
+        case Unknown() | OtherToken():
             # this id was started twice: the outcome of the other start is forgotten, or that start used another token
             return outcome_of_fault(spec, STARTED_TWICE, state.standing.names), state
         case QueueFull():
@@ -178,7 +178,7 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     recheck_at = began + timedelta(seconds=state.recheck_seconds)
     last = state.deadline <= recheck_at
     timer = context.create_timer(max(began, state.deadline) if last else recheck_at)
-    notified = context.wait_for_external_event(state.wake)
+    notified = context.wait_for_external_event(state.wake_event)
     cancelled = context.wait_for_external_event(names.CANCEL_EVENT)
     callback = context.wait_for_external_event(names.CALLBACK_EVENT)
     reminded = context.wait_for_external_event(names.RECHECK_EVENT)
@@ -254,8 +254,8 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
         case Ended():
             return outcome_of_run(answer)
         case Left():
-            return (yield from _left(context, state, answer))
-        case Unknown() | Taken():
+            return (yield from _outcome_after_leaving(context, state, answer))
+        case Unknown() | OtherToken():
             if isinstance(answer, Unknown):
                 yield from _start(context, state, answer.next)
             return outcome_after_leaving(spec, Left(reason=reason, names=state.standing.names))
@@ -263,22 +263,24 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
             assert_never(answer)
 
 
-def _left(context: df.DurableOrchestrationContext, state: RequestState, left: Left) -> Steps[RequestOutcome]:
+def _outcome_after_leaving(
+    context: df.DurableOrchestrationContext, state: RequestState, answer: Left
+) -> Steps[RequestOutcome]:
     cancelled = None
-    tell_model(context, run_lost(state.spec.dataset_id, left, instant(now(context))))
-    if left.cancel_refresh_id:
-        cancelled = yield from _cancel(context, state, left.cancel_refresh_id)
-        if cancelled and left.active:
+    tell_model(context, run_lost(state.spec.dataset_id, answer, instant(now(context))))
+    if answer.cancel_refresh_id:
+        cancelled = yield from _cancel(context, state, answer.cancel_refresh_id)
+        if cancelled and answer.active:
             # the run may wait until the estimated end; a new incarnation looks now, so that the next run can begin
-            yield from _restart(context, state, left.active)
-    yield from _start(context, state, left.next)
+            yield from _restart(context, state, answer.active)
+    yield from _start(context, state, answer.next)
     trouble = place = None
-    if left.reason == "TimedOut" and left.active and not left.refresh_id:
+    if answer.reason == "TimedOut" and answer.active and not answer.refresh_id:
         # the active run is stuck: Power BI may have given a reason
-        read = yield from call(context, ReadRun(turn=left.active))
+        read = yield from call(context, ReadRun(turn=answer.active))
         if isinstance(read, RunRead):
             trouble, place = read.last_error, read.waits_for_place
-    return outcome_after_leaving(state.spec, left, cancelled=cancelled, trouble=trouble, place=place)
+    return outcome_after_leaving(state.spec, answer, cancelled=cancelled, trouble=trouble, place=place)
 
 
 def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refresh_id: str) -> Steps[bool]:

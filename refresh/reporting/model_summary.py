@@ -129,8 +129,8 @@ def _fresh(model: KnownModel, last: LastOutcome | None) -> str:
         text += f"; refreshes usually take {span(spent.usual)}"
     if model.expected_every_hours is not None:
         age = timedelta(seconds=model.success_age or 0.0)
-        left = timedelta(hours=model.expected_every_hours) - age
-        text += f"; the next success is due in {span(left.total_seconds())}"
+        remaining = timedelta(hours=model.expected_every_hours) - age
+        text += f"; the next success is due in {span(remaining.total_seconds())}"
     return text
 
 

@@ -102,7 +102,7 @@ class RequestState(Message, frozen=True, kw_only=True):
         return time_of(self.requested_at) + timedelta(minutes=self.spec.timeout_minutes)
 
     @property
-    def wake(self) -> str:
+    def wake_event(self) -> str:
         """The event that this turn waits for. Each turn has its own event, because a late event must not end a later
         wait."""
         return f"wake-{self.turn}"

@@ -60,7 +60,7 @@ def ended(run: RunState, now: datetime, answer: Finished) -> RunEnded | None:
     if run.outcome is None:
         return None
     scope = run.known_scope
-    served = (*answer.collected, *(one.request for one in answer.wake))
+    served = (*answer.collected, *(one.instance for one in answer.wake_ups))
     return RunEnded(
         at=answer.ended_at or instant(now),
         dataset_id=run.dataset_id,

@@ -284,7 +284,7 @@ class NotifyRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify
     """Raises the events that requests or runs wait for. `ended`: the outcome that each event carries, without
     `served_by`."""
 
-    wake: tuple[WakeUp, ...]
+    wake_ups: tuple[WakeUp, ...] = msgspec.field(name="wake")  # the stored key
     ended: Ended | None = None
 
 

@@ -1,6 +1,8 @@
 """The parts of a run's state: its calls and POSTs, the external refresh that it waits for, its own refresh, and its
 capacity group."""
 
+import msgspec
+
 from refresh.capacity.answers import WaitsForPlace
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
@@ -38,13 +40,13 @@ class Posts(Message, frozen=True, kw_only=True):
     sole_objects: str | None = None
 
 
-class Blocked(Message, frozen=True, kw_only=True):
+class Blocker(Message, frozen=True, kw_only=True):
     """The refresh that keeps the model busy, and when the run began to wait for it.
 
     `usual_seconds`: how long such refreshes take; None if too few are known.
     """
 
-    by: ExternalRefresh
+    refresh: ExternalRefresh = msgspec.field(name="by")  # the stored key
     since: str
     usual_seconds: float | None = None
 

@@ -36,17 +36,17 @@ class RunStatus(ApiMessage, frozen=True, kw_only=True):
 
 def status_of(run: RunState, now: datetime) -> RunStatus:
     """The status of a run; `now` is the orchestration's own time."""
-    refresh, blocked = run.refresh, run.blocked
+    refresh, blocker = run.refresh, run.blocker
     return RunStatus(
         phase=tag_of(run.phase),
         refresh_id=run.refresh_id,
         adopted=refresh is not None and refresh.adopted,
         posted_at=refresh.posted_at if refresh else None,
         progress=refresh.progress if refresh else None,
-        waits_for=blocked.by if blocked else None,
-        waits_since=blocked.since if blocked else None,
+        waits_for=blocker.refresh if blocker else None,
+        waits_since=blocker.since if blocker else None,
         waits_for_place=run.capacity.waits if run.capacity else None,
-        usual_wait_seconds=blocked.usual_seconds if blocked else None,
+        usual_wait_seconds=blocker.usual_seconds if blocker else None,
         expected_end=run.expected_end,
         last_read_error=run.calls.last_error,
         next_look_at=instant(now + timedelta(seconds=run.wait)) if run.wait else None,

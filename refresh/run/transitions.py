@@ -93,7 +93,7 @@ def follow(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, afte
     )
     posts = replace(run.posts, failures=0, failing_since=None, lost=0, lost_since=None)
     event = Event("refresh.adopted" if adopted else "refresh.started", refreshId=refresh_id)
-    return Moved(reset_failures(run).to(Recording(), refresh=refresh, posts=posts, blocked=None), event)
+    return Moved(reset_failures(run).to(Recording(), refresh=refresh, posts=posts, blocker=None), event)
 
 
 def reopen(run: RunState, pause: float, execution: str | None = None) -> Moved:

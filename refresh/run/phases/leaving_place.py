@@ -72,15 +72,15 @@ def _left(run: RunState, phase: LeavingPlace, order: LeavePlace, answer: PlacesF
 
 
 def _on(run: RunState, answer: PlacesFree, then: Phase, wait: float) -> RunState:
-    if answer.wake:
-        return run.to(Waking(wake=answer.wake, then=then, wait=wait))
+    if answer.wake_ups:
+        return run.to(Waking(wake_ups=answer.wake_ups, then=then, wait=wait))
     return run.to(then, wait=wait)
 
 
 def wake(run: RunState, phase: Waking) -> Do[NotifyAnswer]:
     """Notifies the runs that can have a place. A run whose notification is lost asks again by itself after some
     time."""
-    return Do(NotifyRequests(wake=phase.wake), partial(_woken, run, phase))
+    return Do(NotifyRequests(wake_ups=phase.wake_ups), partial(_woken, run, phase))
 
 
 def _woken(run: RunState, phase: Waking, answer: NotifyAnswer | Broke, now: datetime) -> Moved:

@@ -8,7 +8,7 @@ from refresh.events import Event
 from refresh.messages import replace
 from refresh.polling.schedule import expectation
 from refresh.run.orders import Broke, HistoryRead, ReadHistory, ReadHistoryAnswer
-from refresh.run.parts import Blocked, InGroup
+from refresh.run.parts import Blocker, InGroup
 from refresh.run.phases import leaving_place
 from refresh.run.state import Closing, Looking, ReportingBlocker, RunState, TakingPlace
 from refresh.run.step import Do, Moved
@@ -35,16 +35,16 @@ def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> 
         return Moved(without_place(run, Looking()))
     run = run.replace(capacity=_in_group(run, answer.capacity))
     if running is None:
-        return Moved(ready(run.replace(look=answer.look, blocked=None)))
-    if run.blocked is None or run.blocked.by.refresh_id != running.refresh_id:
+        return Moved(ready(run.replace(look=answer.look, blocker=None)))
+    if run.blocker is None or run.blocker.refresh.refresh_id != running.refresh_id:
         expected = expectation(answer.durations)
-        blocked = Blocked(by=running, since=instant(now), usual_seconds=expected.usual if expected else None)
-        reporting = leaving_place.behind(run.to(ReportingBlocker(), blocked=blocked), now)
+        blocker = Blocker(refresh=running, since=instant(now), usual_seconds=expected.usual if expected else None)
+        reporting = leaving_place.behind(run.to(ReportingBlocker(), blocker=blocker), now)
         return Moved(reporting, Event("run.waiting", waitsFor=running))
-    waited = now - time_of(run.blocked.since)
+    waited = now - time_of(run.blocker.since)
     if waited >= PROBE_AFTER:
-        blocked = replace(run.blocked, since=instant(now))
-        return Moved(ready(run.replace(look=answer.look, blocked=blocked)))
+        blocker = replace(run.blocker, since=instant(now))
+        return Moved(ready(run.replace(look=answer.look, blocker=blocker)))
     return Moved(leaving_place.behind(run.replace(wait=wait_behind(run, answer, waited)), now))
 
 

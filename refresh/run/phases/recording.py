@@ -32,6 +32,6 @@ def _recorded(run: RunState, answer: RecordAnswer, now: datetime) -> Moved:
             return give_way(run, answer, now)
         case Recorded():
             then = run.to(Cancelling() if answer.cancel else Polling(), look=None, wait=run.limits.poll_min)
-            return Moved(then, news=refreshes(run, now, len(answer.wake)))
+            return Moved(then, news=refreshes(run, now, len(answer.wake_ups)))
         case _:
             assert_never(answer)

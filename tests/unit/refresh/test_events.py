@@ -231,7 +231,7 @@ def test_each_transition_has_an_event(
         (lambda: Incarnation().polling(), ReadRefresh, RefreshRead()),
         (lambda: Incarnation().polling(), ReadRefresh, RefreshAbsent(read_at=instant(NOON))),
         (lambda: Incarnation().closed().posted(Accepted(refresh_id="r")), Record, Recorded()),
-        (lambda: Incarnation().polling().reads("Completed"), Finish, Finished(wake=WAKE)),
+        (lambda: Incarnation().polling().reads("Completed"), Finish, Finished(wake_ups=WAKE)),
     ],
     ids=["still busy", "idle", "searching", "still running", "not visible yet", "recorded", "finished"],
 )

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from refresh.capacity.answers import Asker, Outdated, Placed, PlacesFree, TakeAnswer, Waits
-from refresh.capacity.machine import LATE, LONGEST_CLOSED_SECONDS, MAX_WAITING, RECHECK_SECONDS, apply
+from refresh.capacity.machine import EXTRA_TIME, LONGEST_CLOSED_SECONDS, MAX_WAITING, RECHECK_SECONDS, apply
 from refresh.capacity.operations import FreePlaces, LeavePlace, TakePlace
 from refresh.capacity.state import Group
 from refresh.capacity.stored import SCHEMA, dump, handle, load
@@ -52,7 +52,7 @@ class Desk:
             dataset_id=facts.pop("dataset", run),
             workspace_id="w",
             refreshes=self.refreshes,
-            wake=f"place-{asker.number}",
+            wake_event=f"place-{asker.number}",
             since=since,
             priority=priority,
             names=ModelNames(model=f"model {run}"),
@@ -114,8 +114,8 @@ def test_a_place_that_is_given_back_goes_to_the_first_in_line() -> None:
     for run in "abc":
         desk.take(run)
         desk.pass_time(seconds=1)
-    (wake,) = desk.leave("a", completed=True).wake
-    assert (wake.request, wake.event) == ("b-g1", "place-1")
+    (wake,) = desk.leave("a", completed=True).wake_ups
+    assert (wake.instance, wake.event) == ("b-g1", "place-1")
     assert isinstance(desk.take("c"), Waits)
     assert isinstance(desk.take("b"), Placed)
     assert desk.holders == ["b"]
@@ -157,7 +157,7 @@ def test_several_free_places_are_given_out_at_once() -> None:
         desk.take(run)
         desk.pass_time(seconds=1)
     desk.leave("a")
-    assert [wake.request for wake in desk.leave("b").wake] == ["d-g1"], "c was notified when a left"
+    assert [wake.instance for wake in desk.leave("b").wake_ups] == ["d-g1"], "c was notified when a left"
     placed = desk.take("d")
     assert isinstance(placed, Placed)
     assert isinstance(desk.take("c"), Placed)
@@ -172,12 +172,12 @@ def test_priority_counts_as_half_an_hour_of_waiting() -> None:
     desk.pass_time(minutes=29)
     desk.take("normal")
     desk.take("high", "high")
-    assert desk.group.line() == ["high", "normal", "low"]
+    assert desk.group.in_order() == ["high", "normal", "low"]
     desk.pass_time(minutes=32)
     desk.take("higher", "high")
     desk.pass_time(minutes=1)
     desk.take("highest", "high")
-    assert desk.group.line() == ["high", "normal", "low", "higher", "highest"]
+    assert desk.group.in_order() == ["high", "normal", "low", "higher", "highest"]
 
 
 def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
@@ -186,9 +186,9 @@ def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
     for run in ("holder", "first", "second"):
         desk.take(run)
         desk.pass_time(seconds=1)
-    assert desk.group.line() == ["first", "second"]
+    assert desk.group.in_order() == ["first", "second"]
     desk.take("second", "high")
-    assert desk.group.line() == ["second", "first"]
+    assert desk.group.in_order() == ["second", "first"]
 
 
 def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
@@ -200,12 +200,12 @@ def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
     desk.take("alive")
     desk.leave("holder")
     assert isinstance(desk.take("alive"), Waits), "the message of the first run may be late"
-    desk.pass_time(seconds=LATE.total_seconds() + 1)
+    desk.pass_time(seconds=EXTRA_TIME.total_seconds() + 1)
     assert isinstance(desk.take("alive"), Placed)
-    assert desk.group.line() == ["dead"]
+    assert desk.group.in_order() == ["dead"]
     desk.pass_time(hours=2)
     desk.take("other")
-    assert desk.group.line() == ["other"]
+    assert desk.group.in_order() == ["other"]
 
 
 def test_late_messages_change_nothing() -> None:
@@ -241,8 +241,8 @@ def test_places_of_runs_that_are_over_are_free() -> None:
     desk.take("a")
     desk.take("b")
     desk.take("c")
-    (wake,) = desk.free(Asker(run="a", incarnation=1, number=1)).wake
-    assert wake.request == "c-g1"
+    (wake,) = desk.free(Asker(run="a", incarnation=1, number=1)).wake_ups
+    assert wake.instance == "c-g1"
     desk.take("b")
     desk.free(Asker(run="b", incarnation=1, number=1))
     assert desk.holders == ["b"]
@@ -317,7 +317,7 @@ def test_a_smaller_bound_holds_from_the_next_question_on() -> None:
     desk.refreshes = 1
     desk.take("d")
     for run in "ab":
-        assert desk.leave(run).wake == ()
+        assert desk.leave(run).wake_ups == ()
     assert isinstance(desk.take("d"), Waits)
     desk.leave("c")
     assert isinstance(desk.take("d"), Placed)

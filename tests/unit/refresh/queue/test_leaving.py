@@ -2,7 +2,7 @@
 
 import pytest
 
-from refresh.queue.answers import Done, Ended, Left, Superseded, Taken, Turn, Unknown, WakeUp
+from refresh.queue.answers import Done, Ended, Left, OtherToken, Superseded, Turn, Unknown, WakeUp
 from refresh.queue.memory import MAX_PENDING_CANCELLATIONS, MAX_REMEMBERED
 from refresh.queue.state import Departed
 from refresh.queue.stored import dump
@@ -21,7 +21,7 @@ def test_a_member_that_leaves_a_shared_run_affects_no_other(desk: Desk) -> None:
     answer = desk.left("a", cancel=True)
     assert (answer.run, answer.shared_with, answer.cancel_refresh_id) == (run, 1, None)
     assert desk.enrolled("b").shared_with == 0
-    assert desk.finish(run).wake == (WakeUp(request="b", event="wake-1", served_by="own"),)
+    assert desk.finish(run).wake_ups == (WakeUp(instance="b", event="wake-1", served_by="own"),)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_refresh_whose_members_left_during_the_post_is_cancelled_by_the_run(de
     desk.close(run)
     assert desk.left("a", cancel=True).cancel_refresh_id is None
     answer = desk.record(run)
-    assert (answer.cancel, answer.wake) == (True, ())
+    assert (answer.cancel, answer.wake_ups) == (True, ())
 
 
 def test_a_cancel_from_before_the_record_does_not_cancel_an_adopted_refresh(desk: Desk) -> None:
@@ -147,9 +147,9 @@ def test_each_request_that_left_gets_its_own_answer_again(desk: Desk) -> None:
     assert [answer.shared_with for answer in answers.values()] == [2, 1, 0]
     assert [answer.cancel_refresh_id for answer in answers.values()] == [None, None, "r"]
     assert {request: desk.enroll(request) for request in "abc"} == answers
-    assert len(desk.queue.lefts) == 2
+    assert len(desk.queue.leave_answers) == 2
     desk.later(minutes=31).tidy()
-    assert desk.queue.lefts == []
+    assert desk.queue.leave_answers == []
 
 
 def test_leave_repeated_after_expiry_has_no_effect(desk: Desk) -> None:
@@ -174,8 +174,8 @@ def test_a_request_that_left_without_having_enrolled_has_left(desk: Desk) -> Non
 def test_another_incarnation_of_an_enrolled_request_is_refused(desk: Desk) -> None:
     """A second incarnation is refused, because two orchestrations with one id would end the request twice."""
     desk.posted("a")
-    assert desk.enroll("a", token="other") == Taken()
-    assert desk.leave("a", token="other") == Taken()
+    assert desk.enroll("a", token="other") == OtherToken()
+    assert desk.leave("a", token="other") == OtherToken()
     assert desk.members == [["a"]]
 
 

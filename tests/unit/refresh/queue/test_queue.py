@@ -78,10 +78,10 @@ def test_an_outcome_waits_for_each_member(desk: Desk) -> None:
     """A request that asks gets the same outcome that its notification has, also if it asks again."""
     run = desk.posted("a", "b")
     ended = Ended(run=run, outcome=COMPLETED, shared_with=1, served_by="own")
-    wake = tuple(WakeUp(request=request, event="wake-1", served_by="own") for request in ("a", "b"))
-    assert desk.finish(run) == Finished(wake=wake, ended=replace(ended, served_by=None), ended_at=desk.at)
-    assert desk.later(hours=23).enroll("a", wake="wake-9") == ended
-    assert desk.enroll("a", wake="wake-9") == ended
+    wake = tuple(WakeUp(instance=request, event="wake-1", served_by="own") for request in ("a", "b"))
+    assert desk.finish(run) == Finished(wake_ups=wake, ended=replace(ended, served_by=None), ended_at=desk.at)
+    assert desk.later(hours=23).enroll("a", wake_event="wake-9") == ended
+    assert desk.enroll("a", wake_event="wake-9") == ended
     assert desk.leave("b") == ended
 
 
@@ -92,7 +92,7 @@ def test_a_request_that_got_the_outcome_by_notification_has_collected_it(desk: D
     desk.finish(run)
     desk.collected("a")
     desk.collected("a")
-    assert [wake.request for wake in desk.finish(run).wake] == ["b"]
+    assert [wake.instance for wake in desk.finish(run).wake_ups] == ["b"]
     assert [[*ended.uncollected] for ended in desk.queue.ended] == [["b"]]
     assert desk.ended("a").run == run
     desk.later(minutes=31).tidy()
@@ -136,7 +136,7 @@ def test_members_too_late_for_an_external_refresh_go_before_those_that_came_late
     desk.record("early-r1", adopted=True)
     answer = desk.finish("early-r1", late_after=instant(NOON))
     assert answer.next == Turn(run="late-r1", incarnation=1)
-    assert answer.wake == (WakeUp(request="early", event="wake-1", served_by="own"),)
+    assert answer.wake_ups == (WakeUp(instance="early", event="wake-1", served_by="own"),)
     assert desk.ended("early").shared_with == 0
     late = desk.enrolled("late")
     assert (late.position, late.refresh_id) == (0, None)
@@ -182,10 +182,10 @@ def test_a_repeated_end_has_all_requests(desk: Desk) -> None:
     first, ended_at = desk.finish(run), desk.at
     desk.later(minutes=1).enroll("a")
     again = desk.later(minutes=1).finish(run)
-    assert (again.collected, again.wake, again.ended_at) == (("a",), first.wake[1:], ended_at)
+    assert (again.collected, again.wake_ups, again.ended_at) == (("a",), first.wake_ups[1:], ended_at)
     desk.enroll("b")
     again = desk.finish(run)
-    assert (again.collected, again.wake, again.ended, again.ended_at) == (("a", "b"), (), None, ended_at)
+    assert (again.collected, again.wake_ups, again.ended, again.ended_at) == (("a", "b"), (), None, ended_at)
     desk.later(hours=1).enroll("c")
     forgotten = desk.finish(run)
     assert (forgotten.collected, forgotten.ended_at, forgotten.superseded) == ((), "", False)
@@ -211,7 +211,9 @@ def test_a_dead_run_continues_in_its_next_incarnation(desk: Desk) -> None:
     assert (answer.refresh_id, answer.permit, answer.closed, answer.look) == ("r", 1, True, LOOK)
     assert desk.restart(run) is None
     assert desk.finish(run) == Finished(superseded=True)
-    assert desk.finish(run, incarnation=2, token="new").wake == (WakeUp(request="a", event="wake-1", served_by="own"),)
+    assert desk.finish(run, incarnation=2, token="new").wake_ups == (
+        WakeUp(instance="a", event="wake-1", served_by="own"),
+    )
 
 
 def test_a_superseded_run_learns_which_run_to_start(desk: Desk) -> None:

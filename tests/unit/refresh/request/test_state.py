@@ -50,7 +50,7 @@ def test_the_deadline_counts_from_the_acceptance() -> None:
 
 def test_each_turn_waits_for_its_own_event() -> None:
     """Each turn waits for an event with its own name, so that a late notification does not end a later wait."""
-    assert (STATE.replace(turn=1).wake, STATE.replace(turn=2).wake) == ("wake-1", "wake-2")
+    assert (STATE.replace(turn=1).wake_event, STATE.replace(turn=2).wake_event) == ("wake-1", "wake-2")
 
 
 def test_a_state_survives_being_stored() -> None:

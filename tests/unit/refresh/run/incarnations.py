@@ -44,7 +44,7 @@ LIMITS = Limits(poll_min=5, poll_max=60, grace=120, outage=900)
 LOOK = Look(service_time=instant(NOON), read_at=instant(NOON), known=("old",))
 BLOCKER = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled", started_at=instant(NOON))
 NEXT = Turn(run="other-r1", incarnation=1)
-WAKE = (WakeUp(request="a", event="wake-1"),)
+WAKE = (WakeUp(instance="a", event="wake-1"),)
 EXECUTION = "mine"
 """The execution of the posting activity whose answer the run gets."""
 REFUSED = Refused(failure=failure("NotAuthorized", MODEL))

@@ -181,7 +181,7 @@ class World:
                 caller.left = True
                 self.start(answer.next)
         else:
-            answer = self.ask(Enroll(at=at, request=caller.id, token=caller.id, scope=STANDARD, wake="w"))
+            answer = self.ask(Enroll(at=at, request=caller.id, token=caller.id, scope=STANDARD, wake_event="w"))
             if isinstance(answer, Enrolled):
                 if answer.start:
                     self.start(answer.active)
@@ -273,7 +273,7 @@ class World:
             case StartRun():
                 return self.start(order.turn)
             case NotifyRequests():
-                return Notified(count=len(order.wake))
+                return Notified(count=len(order.wake_ups))
             case _:
                 raise AssertionError(order)
 

@@ -265,8 +265,8 @@ def test_a_new_history_first_checks_whether_the_run_has_requests() -> None:
 
 def test_a_run_that_has_ended_claims_nothing_in_a_new_history() -> None:
     """The queue no longer has such a run, but the next run and the members still have to be notified."""
-    starting = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
-    notifying = Incarnation().polling().reads("Completed").answer(Finish, Finished(wake=WAKE))
+    starting = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake_ups=WAKE))
+    notifying = Incarnation().polling().reads("Completed").answer(Finish, Finished(wake_ups=WAKE))
     for run in (starting, notifying, Incarnation(), Incarnation().superseded(Claim)):
         assert continued(run.run) == run.run
     finishing = Incarnation().polling().reads("Completed").run
@@ -286,8 +286,10 @@ PHASES: dict[str, Callable[[], Incarnation]] = {
     "cancelling": lambda: Incarnation().closed().posted(Accepted(refresh_id="r")).recorded(cancel=True),
     "polling": lambda: Incarnation().polling().reads("Unknown"),
     "finishing": lambda: Incarnation().polling().reads("Completed"),
-    "starting_next": lambda: Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE)),
-    "notifying": lambda: Incarnation().polling().reads("Completed").answer(Finish, Finished(wake=WAKE)),
+    "starting_next": lambda: (
+        Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake_ups=WAKE))
+    ),
+    "notifying": lambda: Incarnation().polling().reads("Completed").answer(Finish, Finished(wake_ups=WAKE)),
     "over": lambda: Incarnation().superseded(Claim),
 }
 """A run in each phase."""

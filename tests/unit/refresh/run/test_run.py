@@ -61,9 +61,9 @@ def test_an_idle_model_is_refreshed_after_a_pause() -> None:
     run.recorded(permit=1, refresh_id="r", adopted=False, posted_at=instant(run.now)).wait(5).reads("Unknown").wait()
     run.reads("Completed")
     assert run.ended("Completed").adopted is False
-    run.answer(Finish, Finished(next=NEXT, wake=WAKE), late_after=None)
+    run.answer(Finish, Finished(next=NEXT, wake_ups=WAKE), late_after=None)
     run.answer(StartRun, Notified(), dataset_id=MODEL, turn=NEXT)
-    run.answer(NotifyRequests, Notified(count=1), wake=WAKE)
+    run.answer(NotifyRequests, Notified(count=1), wake_ups=WAKE)
     assert run.over
 
 
@@ -77,7 +77,7 @@ def test_no_request_is_notified_before_the_end() -> None:
         kinds.append(type(run.asks))
         run.reads("Unknown")
     assert set(kinds) == {ReadRefresh}
-    run.wait().reads("Completed").answer(Finish, Finished(wake=WAKE)).answer(NotifyRequests, Notified(count=1))
+    run.wait().reads("Completed").answer(Finish, Finished(wake_ups=WAKE)).answer(NotifyRequests, Notified(count=1))
     assert run.over
 
 
@@ -88,7 +88,7 @@ def test_a_run_without_members_notifies_none() -> None:
 
 def test_a_failed_start_of_the_next_run_and_failed_notifications_do_not_stop_a_run() -> None:
     """The run ends nevertheless, because the members recheck by themselves."""
-    run = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
+    run = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake_ups=WAKE))
     assert run.broke(StartRun).broke(NotifyRequests).over
 
 

@@ -12,7 +12,7 @@ from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress, TableProgress
 from refresh.run import orders
 from refresh.run.machine import continued, next_step
-from refresh.run.parts import Blocked, Calls, Followed, InGroup, Posts
+from refresh.run.parts import Blocker, Calls, Followed, InGroup, Posts
 from refresh.run.state import (
     Cancelling,
     Claiming,
@@ -51,7 +51,7 @@ PHASES: tuple[Phase, ...] = (
     TakingPlace(),
     WaitingForPlace(event="wake-1", seconds=60),
     LeavingPlace(then=Closing(), wait=2.5, busy_until=AT),
-    Waking(wake=WAKE, then=Notifying(wake=WAKE), wait=2.5),
+    Waking(wake_ups=WAKE, then=Notifying(wake_ups=WAKE), wait=2.5),
     Closing(),
     Posting(),
     Reconciling(reason="lost", since=AT, until=AT, window=LostWindow(since=AT, until=AT), error="reset"),
@@ -63,8 +63,8 @@ PHASES: tuple[Phase, ...] = (
     Polling(),
     Finishing(),
     Finishing(execution="mine"),
-    StartingNext(next=NEXT, wake=WAKE),
-    Notifying(wake=WAKE),
+    StartingNext(next=NEXT, wake_ups=WAKE),
+    Notifying(wake_ups=WAKE),
     Over(),
 )
 PROGRESS = Progress(
@@ -90,7 +90,7 @@ FULL = RunState(
     objects="digest",
     look=LOOK,
     late_after=AT,
-    blocked=Blocked(by=BLOCKER, since=AT),
+    blocker=Blocker(refresh=BLOCKER, since=AT),
     calls=Calls(failures=2, failing_since=AT, last_error="HTTP 503"),
     posts=Posts(failing_since=AT, lost=1, lost_since=AT, drops=2, unproven=1),
     refresh=Followed(
