@@ -34,12 +34,12 @@ MAX_MODEL_NAME = 200
 MAX_CONCURRENT, DEFAULT_CONCURRENT = 100, 50
 """The maximum and the default of simultaneous requests of a batch. Each look of the batch reads all of them."""
 ON_FAILURE: tuple["OnFailure", ...] = ("continue", "stop")
-OF_THE_BATCH = ("timeoutMinutes", "idempotencyKey", "waitSeconds", "callBackUri", "caller")
+BATCH_LEVEL_KEYS = ("timeoutMinutes", "idempotencyKey", "waitSeconds", "callBackUri", "caller")
 """Keys of a request that a batch has once, for all its models; a model may also have its own `timeoutMinutes`."""
-OPTION_KEYS = tuple(key for key in KEYS if key not in (*OF_THE_BATCH, "datasetId"))
+OPTION_KEYS = tuple(key for key in KEYS if key not in (*BATCH_LEVEL_KEYS, "datasetId"))
 """Keys of a model. Next to `models`, they are the defaults for all models."""
 MODEL_KEYS = ("datasetId", "name", "dependsOn", *OPTION_KEYS, "timeoutMinutes")
-BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf", *OPTION_KEYS, *OF_THE_BATCH)
+BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf", *OPTION_KEYS, *BATCH_LEVEL_KEYS)
 NO_MODEL = "00000000-0000-0000-0000-000000000000"
 """A placeholder for the dataset id in the options of models that are not known yet."""
 
