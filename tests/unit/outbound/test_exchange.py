@@ -18,7 +18,7 @@ def test_an_answer_is_status_headers_and_body() -> None:
     with serving(answering(b"HTTP/1.1 404 Not Found\r\nX-Ms-Thing: 1\r\nContent-Length: 2\r\n\r\nno")) as server:
         received = get(server, Authorization="Bearer t")
     assert (received.status, received.headers["x-ms-thing"], received.body) == (404, "1", b"no")
-    assert received.broken is None
+    assert received.incomplete_because is None
     head = server.peers[0].received.decode().lower()
     assert "authorization: bearer t\r\n" in head
     assert "accept-encoding: identity\r\n" in head
@@ -115,7 +115,7 @@ def test_several_exchanges_share_one_deadline() -> None:
     """The second exchange has only the time that the first one left. After the deadline, nothing is sent."""
     with serving(dripping(OK + b"\r\n", b"x")) as server, deadline.within(SHORT):
         began = time.monotonic()
-        broken = [get(server).broken for _ in range(1)]
+        broken = [get(server).incomplete_because for _ in range(1)]
         assert time.monotonic() - began < LONG / 2
         assert broken[0]
         with pytest.raises(NotSentError, match="Deadline"):
