@@ -127,8 +127,8 @@ async def settle_requests(order: Any, engine: Engine) -> Any:
         return one.number if exists else None
 
     await each(cancel, job.cancel)
-    alive = tuple(number for number in await each(cancel, job.suspects) if number is not None)
-    return encode(orders.Settled(alive=alive))
+    existing = tuple(number for number in await each(cancel, job.suspects) if number is not None)
+    return encode(orders.Settled(existing=existing))
 
 
 @bp.activity_trigger(input_name="order")

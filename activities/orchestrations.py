@@ -96,5 +96,5 @@ async def read_run(order: Any, engine: Engine) -> Any:
     job: orders.ReadRun = decode(order, orders.ReadRun)
     found = await engine.status(run_instance(job.turn.run, job.turn.incarnation))
     alive, status = found is not None and found.alive, run_status_of(found)
-    answer = orders.RunRead(alive=alive, last_error=status.last_read_error, waits_for_place=status.waits_for_place)
+    answer = orders.RunRead(alive=alive, last_error=status.last_call_error, waits_for_place=status.waits_for_place)
     return encode(answer)

@@ -47,9 +47,9 @@ class ReportingBlocker(PhaseBase, frozen=True, kw_only=True, tag="reporting_bloc
 
 
 class TakingPlace(PhaseBase, frozen=True, kw_only=True, tag="taking_place"):
-    """Asks the capacity group for a place. `looked`: the run has just found the model idle."""
+    """Asks the capacity group for a place. `found_idle`: the run has just found the model idle."""
 
-    looked: bool = False
+    found_idle: bool = msgspec.field(default=False, name="looked")  # the stored key
 
 
 class WaitingForPlace(PhaseBase, frozen=True, kw_only=True, tag="waiting_for_place"):
@@ -98,7 +98,7 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
     until: str
     window: LostWindow = LostWindow()
     error: str | None = None
-    broke: bool = False
+    app_fault: bool = msgspec.field(default=False, name="broke")  # the stored key
     """The answer was lost because of an exception in this app."""
     accepted: bool = False
     """Power BI accepted the POST but returned no id."""

@@ -6,8 +6,8 @@ from typing import assert_never
 
 from refresh.messages import replace
 from refresh.run.orders import (
+    ActivityFailure,
     AlreadyEnded,
-    Broke,
     CancelAccepted,
     CancelAnswer,
     CancelRefresh,
@@ -26,9 +26,9 @@ def step(run: RunState, phase: Cancelling, refresh: Followed) -> Do[CancelAnswer
     return Do(CancelRefresh(model=run.model, refresh_id=refresh.id), partial(_cancelled, run, refresh))
 
 
-def _cancelled(run: RunState, refresh: Followed, answer: CancelAnswer | Broke, now: datetime) -> Moved:
+def _cancelled(run: RunState, refresh: Followed, answer: CancelAnswer | ActivityFailure, now: datetime) -> Moved:
     match answer:
-        case Throttled() | Unavailable() | Broke():
+        case Throttled() | Unavailable() | ActivityFailure():
             if run.calls.failures < MAX_TRIES:
                 return with_trouble(run, answer, now, budget=False)
         case CancelAccepted() | AlreadyEnded() | Refused():

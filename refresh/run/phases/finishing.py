@@ -7,8 +7,8 @@ from typing import assert_never
 from refresh.history.outcome import Outcome
 from refresh.queue.answers import Ended, FinishAnswer, Finished, PermitTaken, WakeUp
 from refresh.queue.operations import Finish
-from refresh.run.news import ended as model_news
-from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests, StartRun
+from refresh.run.news import ended_news as model_news
+from refresh.run.orders import ActivityFailure, NotifyAnswer, NotifyRequests, StartRun
 from refresh.run.state import Finishing, Notifying, Over, Phase, RunState, StartingNext
 from refresh.run.step import Ask, Do, Moved
 from refresh.run.transitions import search_after_taken_permit, without_place
@@ -55,7 +55,7 @@ def start_next(run: RunState, phase: StartingNext) -> Do[NotifyAnswer]:
     return Do(StartRun(dataset_id=run.dataset_id, turn=phase.next), partial(_started, run, phase))
 
 
-def _started(run: RunState, phase: StartingNext, answer: NotifyAnswer | Broke, now: datetime) -> Moved:
+def _started(run: RunState, phase: StartingNext, answer: NotifyAnswer | ActivityFailure, now: datetime) -> Moved:
     return Moved(_notifying(run, phase.wake_ups, phase.ended))
 
 
@@ -69,5 +69,5 @@ def notify(run: RunState, phase: Notifying) -> Do[NotifyAnswer]:
     return Do(NotifyRequests(wake_ups=phase.wake_ups, ended=phase.ended), partial(_notified, run))
 
 
-def _notified(run: RunState, answer: NotifyAnswer | Broke, now: datetime) -> Moved:
+def _notified(run: RunState, answer: NotifyAnswer | ActivityFailure, now: datetime) -> Moved:
     return Moved(run.to(Over()))

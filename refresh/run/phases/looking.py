@@ -7,7 +7,7 @@ from refresh.capacity.limits import CapacityLimit
 from refresh.events import Event
 from refresh.messages import replace
 from refresh.polling.schedule import expectation
-from refresh.run.orders import Broke, HistoryRead, ReadHistory, ReadHistoryAnswer
+from refresh.run.orders import ActivityFailure, HistoryRead, ReadHistory, ReadHistoryAnswer
 from refresh.run.parts import Blocker, InGroup
 from refresh.run.phases import leaving_place
 from refresh.run.state import Closing, Looking, ReportingBlocker, RunState, TakingPlace
@@ -27,7 +27,7 @@ def step(run: RunState, phase: Looking) -> Do[ReadHistoryAnswer]:
     return Do(ReadHistory(model=run.model, turn=run.turn, scope=run.known_scope), partial(_looked, run))
 
 
-def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> Moved:
+def _looked(run: RunState, answer: ReadHistoryAnswer | ActivityFailure, now: datetime) -> Moved:
     if not isinstance(answer, HistoryRead):
         return with_trouble(run, answer, now)
     run, running = reset_failures(run).replace(names=answer.names.also(run.names)), answer.running
@@ -52,13 +52,13 @@ def ready(run: RunState) -> RunState:
     """The run when it may post: if a capacity limit applies, it needs a place first."""
     if run.capacity is None:
         return run.to(Closing(), wait=SETTLE_SECONDS)
-    return run.to(TakingPlace(looked=True))
+    return run.to(TakingPlace(found_idle=True))
 
 
 def _left_group(run: RunState, limit: CapacityLimit | None) -> bool:
     """Whether the settings have moved the workspace to another group, or to none, since the run asked for a place."""
     before = run.capacity
-    return before is not None and before.asked and (limit is None or limit.group != before.group)
+    return before is not None and before.waits_or_holds and (limit is None or limit.group != before.group)
 
 
 def _in_group(run: RunState, limit: CapacityLimit | None) -> InGroup | None:

@@ -35,7 +35,7 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
     in_group = replace(run.in_group, number=order.asker.number, since=order.since)
     match answer:
         case Placed():
-            placed = replace(in_group, asked=True, placed=True, waits=None)
+            placed = replace(in_group, waits_or_holds=True, holds_place=True, waits=None)
             return _placed(run.replace(capacity=placed), phase, answer, now)
         case Waits():
             waits = WaitsForPlace(
@@ -49,7 +49,7 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
             since = min(order.since, answer.since)
             waiting = run.to(
                 WaitingForPlace(event=order.wake_event, seconds=answer.seconds),
-                capacity=replace(in_group, since=since, asked=True, placed=False, waits=waits),
+                capacity=replace(in_group, since=since, waits_or_holds=True, holds_place=False, waits=waits),
             )
             facts = {"group": in_group.group, "position": answer.position, "closedUntil": answer.closed_until}
             first = run.in_group.waits is None
@@ -64,7 +64,7 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
 
 def _placed(run: RunState, phase: TakingPlace, answer: Placed, now: datetime) -> Moved:
     # after a wait the model may be busy: the run looks again, and then asks for its place again
-    closing = phase.looked and run.look is not None
+    closing = phase.found_idle and run.look is not None
     then, wait = (Closing(), SETTLE_SECONDS) if closing else (Looking(), 0.0)
     moved = (
         run.to(Waking(wake_ups=answer.wake_ups, then=then, wait=wait)) if answer.wake_ups else run.to(then, wait=wait)

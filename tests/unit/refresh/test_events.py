@@ -17,10 +17,10 @@ from refresh.queue.answers import Claimed, Closed, Finished, Recorded
 from refresh.queue.operations import Claim, Close, Finish, Record
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     AnswerLost,
     Appeared,
     Blocked,
-    Broke,
     Busy,
     HistoryRead,
     PostRefresh,
@@ -79,7 +79,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
         logging.WARNING,
         lambda: Incarnation().polling(),
         ReadRefresh,
-        Broke(error="KeyError"),
+        ActivityFailure(error="KeyError"),
         {"error": "KeyError", "waitSeconds": 5},
     ),
     (
@@ -127,7 +127,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
         logging.WARNING,
         lambda: Incarnation().closed(),
         PostRefresh,
-        Broke(error="KeyError"),
+        ActivityFailure(error="KeyError"),
         {"error": "KeyError"},
     ),
     ("refresh.refused_busy", logging.WARNING, lambda: Incarnation().closed(), PostRefresh, Busy(), {}),

@@ -16,8 +16,8 @@ from refresh.request.state import (
     RequestState,
     Standing,
     phase_of,
-    standing_between,
     standing_of,
+    standing_while_backing_off,
 )
 from refresh.scope.scope import RefreshOptions, Scope
 
@@ -135,9 +135,9 @@ def test_a_request_that_backs_off_shows_its_next_attempt() -> None:
     """The status shows the next attempt and the last failure. The next attempt starts with an empty state."""
     state = STATE.replace(recheck=True, standing=Standing(run_id="a-r1")).backing_off(TRANSIENT)
     assert not state.recheck
-    assert encode(standing_between(state, NOON)) == {
+    assert encode(standing_while_backing_off(state, NOON)) == {
         "lastReadError": "Evicted.",
         "retry": {"attempt": 2, "at": "2026-03-31T12:00:00.000Z", "after": "ModelEvicted"},
     }
     following = state.next_attempt()
-    assert (following.attempt, following.failed, following.standing) == (2, None, Standing())
+    assert (following.attempt, following.failed_outcome, following.standing) == (2, None, Standing())

@@ -16,8 +16,8 @@ from refresh.queue.operations import Claim, Close, Finish, Operation, Record, Re
 from refresh.run.machine import continued, next_step
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     Appeared,
-    Broke,
     HistoryRead,
     Order,
     PostAnswer,
@@ -188,9 +188,9 @@ class Incarnation:
         """The queue gives the permit; no request has added to the scope."""
         return self.answer(Close, Closed(scope=self.run.known_scope), **expected)
 
-    def posted(self, result: PostAnswer | Broke, **expected: Any) -> "Incarnation":
+    def posted(self, result: PostAnswer | ActivityFailure, **expected: Any) -> "Incarnation":
         """The result of an execution of the posting activity; an activity that raises has no result."""
-        answer = result if isinstance(result, Broke) else PostResult(execution=EXECUTION, result=result)
+        answer = result if isinstance(result, ActivityFailure) else PostResult(execution=EXECUTION, result=result)
         return self.answer(PostRefresh, answer, **expected)
 
     def recorded(self, *, cancel: bool = False, **expected: Any) -> "Incarnation":
@@ -226,7 +226,7 @@ class Incarnation:
 
     def broke(self, kind: type[Order[Any]], error: str = "KeyError: 'x'") -> "Incarnation":
         """The activity raised an exception of ours."""
-        return self.answer(kind, Broke(error=error))
+        return self.answer(kind, ActivityFailure(error=error))
 
     def ended(self, status: str, code: str | None = None) -> Outcome:
         """The outcome for the queue. Its status and the code of its error are checked."""

@@ -21,11 +21,11 @@ from refresh.queue.stored import dump, load
 from refresh.run.machine import continued, next_step
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     AlreadyEnded,
     AnswerLost,
     Appeared,
     Blocked,
-    Broke,
     Busy,
     CancelRefresh,
     HistoryRead,
@@ -252,10 +252,10 @@ class World:
     def act(self, step: Do[Any]) -> object:
         """Runs an activity. It may fail before or after its effect, or run twice."""
         if self.mishap(0.05):
-            return Broke(error="the host died")
+            return ActivityFailure(error="the host died")
         answer = self.carry_out(step.order)
         if self.mishap(0.05):
-            return Broke(error="the host died")
+            return ActivityFailure(error="the host died")
         return self.carry_out(step.order) if self.mishap(0.05) else answer
 
     def carry_out(self, order: Order[Any]) -> object:

@@ -13,8 +13,8 @@ from refresh.queue.answers import Closed, Done, Finished, Superseded, WakeUp
 from refresh.queue.operations import Claim, Close, Finish, WaitBehind
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     AnswerLost,
-    Broke,
     HistoryRead,
     Notified,
     NotifyRequests,
@@ -141,7 +141,7 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
         wake_event="place-2",
         since=since,
     )
-    run.answer(NotifyRequests, Broke(error="x"), wake_ups=NEXT_IN_LINE)
+    run.answer(NotifyRequests, ActivityFailure(error="x"), wake_ups=NEXT_IN_LINE)
     assert run.is_in(Looking)
     assert run.status.waits_for_place is None
     run.looks().group(TakePlace, Placed(since=instant(run.now)))
@@ -261,7 +261,7 @@ def test_a_run_that_has_to_wait_for_long_gives_its_place_back() -> None:
             run.group(LeavePlace, PlacesFree(), limit_reached=False)
         run.wait(seconds)
         run.looks()
-        assert run.run.in_group.placed == kept
+        assert run.run.in_group.holds_place == kept
 
 
 def test_the_next_incarnation_gives_the_place_back() -> None:

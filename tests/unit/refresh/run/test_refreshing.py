@@ -13,11 +13,11 @@ from refresh.queue.operations import Claim, Finish
 from refresh.run.machine import continued
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     AlreadyEnded,
     AnswerLost,
     Appeared,
     Blocked,
-    Broke,
     CancelAccepted,
     CancelRefresh,
     HistoryRead,
@@ -30,7 +30,7 @@ from refresh.run.orders import (
 )
 from refresh.run.state import Cancelling, Claiming, Finishing, Polling, Reconciling, Reopening
 from refresh.run.step import Wait
-from refresh.run.transitions import MAX_BROKEN, MAX_TRIES
+from refresh.run.transitions import MAX_ACTIVITY_FAILURES, MAX_TRIES
 from refresh.times import instant
 from tests.unit.refresh.run.incarnations import (
     BLOCKER,
@@ -161,7 +161,7 @@ def test_no_answer_about_a_running_refresh_ends_the_run(answer: ReadRefreshAnswe
     for _ in range(60):
         run.answer(ReadRefresh, answer).wait()
     assert run.now - NOON > timedelta(minutes=20)
-    assert run.status.last_read_error == error
+    assert run.status.last_call_error == error
     run.reads("Completed").ended("Completed")
 
 
@@ -171,9 +171,9 @@ def test_exceptions_of_ours_while_polling_end_the_run_as_unknown() -> None:
     reads = 0
     while run.broke(ReadRefresh).phase is Polling:
         reads += 1
-        assert reads <= MAX_BROKEN
+        assert reads <= MAX_ACTIVITY_FAILURES
         run.wait()
-    assert reads >= MAX_BROKEN - 1
+    assert reads >= MAX_ACTIVITY_FAILURES - 1
     outcome = run.ended("OutcomeUnknown", "InternalError")
     assert outcome.refresh_id == "r"
     assert outcome.error is not None
@@ -183,7 +183,7 @@ def test_exceptions_of_ours_while_polling_end_the_run_as_unknown() -> None:
 def test_a_successful_read_resets_the_count_of_exceptions() -> None:
     """Only consecutive exceptions of the app are counted."""
     run = Incarnation().polling()
-    for _ in range(3 * MAX_BROKEN):
+    for _ in range(3 * MAX_ACTIVITY_FAILURES):
         run.broke(ReadRefresh).wait().broke(ReadRefresh).wait().reads("Unknown").wait()
     run.reads("Completed").ended("Completed")
 
@@ -191,7 +191,7 @@ def test_a_successful_read_resets_the_count_of_exceptions() -> None:
 def test_an_outage_of_power_bi_is_not_counted_as_exceptions_of_ours() -> None:
     """After a long outage of Power BI, a single exception of the app does not end the run."""
     run = Incarnation().polling()
-    for _ in range(2 * MAX_BROKEN):
+    for _ in range(2 * MAX_ACTIVITY_FAILURES):
         run.unavailable(ReadRefresh).wait()
     assert run.broke(ReadRefresh).phase is Polling
     run.wait().reads("Completed").ended("Completed")
@@ -242,8 +242,8 @@ def test_a_refused_cancellation_is_not_sent_again(answer: AlreadyEnded) -> None:
     assert run.answer(CancelRefresh, answer).phase is Polling
 
 
-@pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
-def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavailable | Broke) -> None:
+@pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), ActivityFailure(error="KeyError: 'x'")])
+def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavailable | ActivityFailure) -> None:
     """A cancellation is sent a few times, because cancellations often coincide with outages."""
     run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     tries = 0

@@ -107,7 +107,9 @@ FULL = RunState(
     ),
     outcome=Outcome(status="Failed", refresh_id="r", error=failure("RefreshFailed", MODEL)),
     priority="high",
-    capacity=InGroup(group="P1", refreshes=2, number=3, since=AT, asked=True, limit_reached=True, retry_after=60),
+    capacity=InGroup(
+        group="P1", refreshes=2, number=3, since=AT, waits_or_holds=True, limit_reached=True, retry_after=60
+    ),
 )
 """A run with all fields set."""
 
@@ -229,7 +231,7 @@ RESULTS: tuple[orders.PostAnswer, ...] = (
     orders.Throttled(seconds=5, error="HTTP 429"),
     orders.Unavailable(error="HTTP 503"),
     orders.Refused(failure=failure("NotAuthorized", MODEL)),
-    orders.Broke(error="KeyError"),
+    orders.ActivityFailure(error="KeyError"),
 )
 ANSWERS: tuple[tuple[Any, Any], ...] = (
     (orders.HistoryRead(look=LOOK, running=BLOCKER, durations=(1.0,), changed=True), orders.ReadHistoryAnswer),
@@ -237,7 +239,7 @@ ANSWERS: tuple[tuple[Any, Any], ...] = (
     (orders.Throttled(seconds=5, error="HTTP 429"), orders.ReadHistoryAnswer),
     (orders.Unavailable(error="HTTP 503"), orders.ReadHistoryAnswer),
     (orders.Refused(failure=failure("NotAuthorized", MODEL)), orders.ReadHistoryAnswer),
-    (orders.Broke(error="KeyError"), orders.ReadHistoryAnswer),
+    (orders.ActivityFailure(error="KeyError"), orders.ReadHistoryAnswer),
     *((orders.PostResult(execution="mine", result=result), orders.PostResult) for result in RESULTS),
     (orders.RefreshRead(began_at=AT, outcome=Outcome(status="Completed"), progress=PROGRESS), orders.ReadRefreshAnswer),
     (orders.RefreshAbsent(read_at=AT, rolled_over=True), orders.ReadRefreshAnswer),
