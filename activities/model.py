@@ -25,7 +25,7 @@ from refresh.settings import current_settings
 T = TypeVar("T")
 
 CALL_SECONDS = 120.0
-"""The time for all calls to Power BI that one activity makes. It is far below `functionTimeout` (host.json), at which
+"""The time for all calls to Power BI within one `on_power_bi`. It is far below `functionTimeout` (host.json), at which
 the host would end the whole process with all other work in it."""
 
 CAPACITY_CODE = Pattern(r"(?i)capacity|FabricThrottled")
@@ -89,14 +89,14 @@ class Model:
 
 
 async def on_power_bi(
-    order: orders.ModelRef, work: Callable[[Model], T], about: dict[str, object]
+    order: orders.ModelRef, work: Callable[[Model], T], about: dict[str, object], seconds: float = CALL_SECONDS
 ) -> T | orders.Throttled | orders.Unavailable | orders.Refused:
     """The result of `work`, which runs on a thread for calls to Power BI; or the answer for an error.
 
-    `about`: ids for the log line of an error.
+    `about`: ids for the log line of an error. `seconds`: the time for the calls and for the wait for a thread.
     """
     try:
-        return await POWER_BI.run(lambda: work(Model.of(order)), key=order.dataset_id, seconds=CALL_SECONDS)
+        return await POWER_BI.run(lambda: work(Model.of(order)), key=order.dataset_id, seconds=seconds)
     except PoolBusyError:
         return orders.Unavailable(error="Too many calls to Power BI are waiting.")
     except PowerBiError as error:

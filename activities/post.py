@@ -8,7 +8,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from activities.model import Model, ids_of, on_power_bi, trouble
+from activities.model import CALL_SECONDS, Model, ids_of, on_power_bi, trouble
 from durable import waits
 from durable.codec import decode, encode
 from durable.engine import Engine
@@ -29,6 +29,11 @@ ACCEPTED = 202
 STAMP_MARGIN = timedelta(seconds=3)
 """How much later the start time of a refresh can be than our calculation of the service's time: the service's clock has
 whole seconds, and a call takes time on the network."""
+
+POST_SECONDS = 240.0
+"""The time for a whole `post_refresh`: a minute less than `functionTimeout` (host.json). The read of the history may
+take `CALL_SECONDS` and the permit `waits.ACTIVITY_SECONDS`. Then a minute is left for the POST, as long as an exchange
+may take."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -60,6 +65,7 @@ async def post_refresh(order: Any, engine: Engine) -> Any:
 
 
 async def _result(engine: Engine, job: orders.PostRefresh, execution: str) -> orders.PostAnswer:
+    end = time.monotonic() + POST_SECONDS
     about: dict[str, object] = {"runId": job.holder.run, "incarnation": job.holder.incarnation}
     run = (await engine.read_queue(job.model.dataset_id)).permitted(job.holder, job.permit)
     if run is None:
@@ -79,7 +85,8 @@ async def _result(engine: Engine, job: orders.PostRefresh, execution: str) -> or
         # all members ended while the permit was requested
         await _return_permit(engine, job, execution)
         return orders.Unwanted(requests=tuple(run.members))
-    result = await on_power_bi(job.model, lambda model: _post(model, job, look), about)
+    seconds = min(CALL_SECONDS, end - time.monotonic())
+    result = await on_power_bi(job.model, lambda model: _post(model, job, look), about, seconds)
     if not isinstance(result, Started):
         return result
     facts = {"refreshId": result.refresh_id, "powerBiRequestId": result.power_bi_request_id}

@@ -76,7 +76,7 @@ def call(context: df.DurableOrchestrationContext, order: orders.Order[A]) -> Ste
     except Exception as error:
         text = cut(str(error), 300)
         facts = {**_about(context), "activity": name, "error": text}
-        log_event(context, Event("activity.failed", logging.ERROR, **facts))
+        log_once(context, Event("activity.failed", logging.ERROR, **facts))
         return orders.ActivityFailure(error=text)
     return answer
 
@@ -118,7 +118,7 @@ def _answered(
             understood = NotUnderstood()
         if not isinstance(understood, NotUnderstood):
             return understood
-        log_event(context, event)
+        log_once(context, event)
         yield from sleep(context, pause)
         pause = min(pause * 2, LONGEST_NOT_UNDERSTOOD_SECONDS)
 
@@ -145,7 +145,7 @@ def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T 
         state: T = decode(value, kind)
     except NotUnderstoodError as error:
         facts = {**_about(context), "error": cut(str(error), 300)}
-        log_event(context, Event("input.not_understood", logging.ERROR, **facts))
+        log_once(context, Event("input.not_understood", logging.ERROR, **facts))
         yield from sleep(context, LONGEST_NOT_UNDERSTOOD_SECONDS)
         context.continue_as_new(value)
         return None
@@ -164,10 +164,16 @@ def sleep(context: df.DurableOrchestrationContext, seconds: float) -> Steps[None
 
 def wait_for(context: df.DurableOrchestrationContext, event: str, seconds: float) -> Steps[None]:
     """Waits for an event for at most `seconds`. No other wait may use the name of the event."""
-    timer = context.create_timer(now(context) + timedelta(seconds=seconds))
-    yield context.task_any([context.wait_for_external_event(event), timer])
+    yield from wait_until(context, event, now(context) + timedelta(seconds=seconds))
+
+
+def wait_until(context: df.DurableOrchestrationContext, event: str, until: datetime) -> Steps[bool]:
+    """Waits for an event until a time; returns whether it came. No other wait may use the name of the event."""
+    timer, awaited = context.create_timer(until), context.wait_for_external_event(event)
+    first = yield context.task_any([awaited, timer])
     if not timer.is_completed:
         timer.cancel()
+    return bool(first == awaited)
 
 
 def now(context: df.DurableOrchestrationContext) -> datetime:
@@ -176,7 +182,7 @@ def now(context: df.DurableOrchestrationContext) -> datetime:
     return time
 
 
-def log_event(context: df.DurableOrchestrationContext, event: Event | None) -> None:
+def log_once(context: df.DurableOrchestrationContext, event: Event | None) -> None:
     """Logs an event, unless the orchestration is replaying, because then an earlier episode has logged it."""
     if event and not context.is_replaying:
         log.log(event.level, event.line())

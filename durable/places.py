@@ -38,12 +38,14 @@ def to_check(group: Group, now: datetime) -> Iterator[tuple[Asker, Place | Waite
 
 
 async def is_lost(engine: Engine, run: str, entry: Place | Waiter, now: datetime, is_busy: IsBusy) -> bool:
-    """Whether the run will never give the place back, and its refresh cannot be running. Raises EngineUnavailable."""
+    """Whether the run will never give its place back or stop waiting; for a place, also whether its refresh cannot be
+    running. Raises EngineUnavailable."""
     queue = await engine.read_queue(entry.dataset_id)
     enrolled = next((found for found in queue.runs if found.id == run), None)
     if enrolled is not None and await _has_live_orchestration(engine, enrolled):
         return False
     if isinstance(entry, Waiter):
+        # it has posted nothing
         return True
     busy = await is_busy(entry.workspace_id, entry.dataset_id)
     if busy is None:

@@ -117,7 +117,7 @@ param budgetStartDate string = utcNow('yyyy-MM-01')
 @description('App settings that most deployments leave at their defaults.')
 param tuning tuningType = {}
 
-// a deployment whose app could not work fails here, with the reason
+// if the app could not work, the deployment fails here and names the reason
 var signInId = authMode == 'entra' && empty(signInClientId)
   ? fail('authMode entra needs signInClientId: the client id of the app registration for which callers request tokens.')
   : signInClientId

@@ -10,7 +10,7 @@ from typing import assert_never
 import azure.durable_functions as df
 
 from durable import names
-from durable.calls import Steps, call, input_of, log_event, now, sleep
+from durable.calls import Steps, call, input_of, log_once, now, sleep
 from durable.codec import encode
 from refresh.events import Event
 from refresh.reporting.callback import ABANDONED, CallbackState, CallbackStatus
@@ -50,7 +50,7 @@ def deliver_callback(context: df.DurableOrchestrationContext) -> Steps[object]:
                 state = state.after_failure(now(context))
                 if state.is_abandoned_after(answer, now(context)):
                     return _over(context, state, ABANDONED, answer)
-                log_event(context, Event("callback.failed", logging.WARNING, **_about(state, answer)))
+                log_once(context, Event("callback.failed", logging.WARNING, **_about(state, answer)))
                 context.set_custom_status(encode(_status(state, "retrying", answer)))
                 yield from sleep(context, state.pause(answer.seconds if isinstance(answer, NotDelivered) else None))
             case _:
@@ -66,9 +66,9 @@ def _over(
     answer: Delivered | NotDelivered | NoRequest | ActivityFailure,
 ) -> str:
     if end == ABANDONED:
-        log_event(context, Event("callback.abandoned", logging.ERROR, **_about(state, answer)))
+        log_once(context, Event("callback.abandoned", logging.ERROR, **_about(state, answer)))
     else:
-        log_event(context, Event("callback.delivered", **_about(state, answer)))
+        log_once(context, Event("callback.delivered", **_about(state, answer)))
     context.set_custom_status(encode(_status(state, end, answer)))
     return end
 

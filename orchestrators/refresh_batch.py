@@ -13,7 +13,7 @@ import azure.durable_functions as df
 import msgspec
 
 from durable import names
-from durable.calls import DEADLINE_EARLY, Steps, call, input_of, log_event, now, sleep
+from durable.calls import DEADLINE_EARLY, Steps, call, input_of, log_once, now, sleep
 from durable.codec import encode
 from refresh.batch import machine
 from refresh.batch.orders import (
@@ -91,7 +91,7 @@ def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
         return unpack(packed)
     except UnreadableBatchError as error:
         # newer code wrote the state: it is kept unchanged until the newer version is deployed again
-        log_event(
+        log_once(
             context, Event("input.not_understood", logging.ERROR, instanceId=context.instance_id, error=str(error))
         )
         yield from sleep(context, 600)
@@ -111,7 +111,7 @@ def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[
                 return unpack(typed(notes.ended, PackedBatch)), 0.0
             except (msgspec.ValidationError, UnreadableBatchError) as error:
                 facts = {"instanceId": context.instance_id, "error": str(error)}
-                log_event(context, Event("input.not_understood", logging.ERROR, **facts))
+                log_once(context, Event("input.not_understood", logging.ERROR, **facts))
         case ActivityFailure():
             pass
         case _:
@@ -149,7 +149,7 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
         case ModelsListed():
             models, missing = machine.choose(source, answer.models)
             facts = {"models": len(models), "notFound": list(missing), "workspaceId": source.workspace_id}
-            log_event(context, Event("batch.listed", **_about(context, state), **facts))
+            log_once(context, Event("batch.listed", **_about(context, state), **facts))
             if answer.more or len(models) > MAX_MODELS:
                 trouble = failure_of_listing("TooManyModels", f'more than {MAX_MODELS} of them are not in "except".')
                 return state.replace(trouble=trouble, ended_at=at), 0.0
@@ -192,7 +192,7 @@ def _with_stop(
     """Like `machine.with_stop`; also logs the reason when there is a new one."""
     stopped = machine.with_stop(state, cancelled=cancelled, timed_out=timed_out)
     if stopped.stop != state.stop:
-        log_event(context, Event("batch.stopped", logging.WARNING, **_about(context, state), reason=stopped.stop))
+        log_once(context, Event("batch.stopped", logging.WARNING, **_about(context, state), reason=stopped.stop))
     return stopped
 
 
@@ -275,7 +275,7 @@ def _end(context: df.DurableOrchestrationContext, state: BatchState, outcome: Ba
         if not isinstance(kept, ActivityFailure):
             break
         yield from sleep(context, SHORT_SECONDS)
-    log_event(context, Event("batch.ended", level, **_about(context, state), **facts))
+    log_once(context, Event("batch.ended", level, **_about(context, state), **facts))
     if state.has_callback:
         yield from call(context, NotifyCallbacks(request=context.instance_id))
     if outcome.status != "Completed":
@@ -307,7 +307,7 @@ def _log_model_end(context: df.DurableOrchestrationContext, state: BatchState, n
     model, progress = state.models[number], state.progress[number]
     facts = {"datasetId": model.request.dataset_id, "model": model.name, "status": progress.status}
     request = state.request_id(context.instance_id, number)
-    log_event(context, Event("batch.model_ended", batchId=context.instance_id, requestId=request, **facts))
+    log_once(context, Event("batch.model_ended", batchId=context.instance_id, requestId=request, **facts))
 
 
 def _about(context: df.DurableOrchestrationContext, state: BatchState) -> dict[str, object]:

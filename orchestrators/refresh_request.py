@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, assert_never
 import azure.durable_functions as df
 
 from durable import names
-from durable.calls import DEADLINE_EARLY, Steps, ask, call, input_of, log_event, now, sleep, tell, tell_model
+from durable.calls import DEADLINE_EARLY, Steps, ask, call, input_of, log_once, now, sleep, tell, tell_model, wait_until
 from durable.codec import NotUnderstoodError, decode, encode, unwrapped
 from refresh.events import Event
 from refresh.messages import replace
@@ -103,6 +103,9 @@ def _turn(
         case Left():
             # the engine lost an episode after sending its messages: the history does not show that the request left
             return (yield from _leave(context, state, answer.reason)), state
+        case Unknown(retry_after=int(seconds)):
+            # the queue removed this request by mistake: its orchestration is active
+            return (yield from _wait_to_enroll(context, state, now(context) + timedelta(seconds=seconds))), state
         case Unknown() | OtherToken():
             # this id was started twice: the outcome of the other start is forgotten, or that start used another token
             return outcome_of_fault(spec, STARTED_TWICE, state.standing.names), state
@@ -128,7 +131,7 @@ def _enrolled(
         # a new run: the first one, that of a new attempt, or one that replaces a run that did not serve the request
         facts = {"runId": answer.run, "position": answer.position, "sharedWith": answer.shared_with}
         again = {"attempt": state.attempt, "insteadOf": state.standing.run_id}
-        log_event(context, Event("request.enrolled", **_about(context, state), **facts, **again))
+        log_once(context, Event("request.enrolled", **_about(context, state), **facts, **again))
     if answer.leaving:
         return (yield from _leave(context, state, "Cancelled")), state
     yield from _start_or_repair_run(context, state, answer)
@@ -153,7 +156,7 @@ def _start_or_repair_run(context: df.DurableOrchestrationContext, state: Request
         read = yield from call(context, ReadRun(turn=answer.active))
         if isinstance(read, RunRead) and not read.alive:
             dead = {"runId": answer.active.run, "incarnation": answer.active.incarnation}
-            log_event(context, Event("run.found_dead", logging.WARNING, **_about(context, state), **dead))
+            log_once(context, Event("run.found_dead", logging.WARNING, **_about(context, state), **dead))
             yield from _restart(context, state, answer.active)
 
 
@@ -213,8 +216,8 @@ def _back_off(
     failure = state.failed_outcome
     code = failure.error.code if failure and failure.error else None
     facts = {"runId": failure.run_id if failure else None, "attempt": state.attempt, "code": code}
-    log_event(context, Event("request.backing_off", **_about(context, state), **facts, until=instant(until)))
-    if (yield from _cancelled_until(context, until)):
+    log_once(context, Event("request.backing_off", **_about(context, state), **facts, until=instant(until)))
+    if (yield from wait_until(context, names.CANCEL_EVENT, until)):
         return outcome_while_backing_off(state.spec, code, state.standing.names), state
     return None, state.next_attempt()
 
@@ -222,25 +225,21 @@ def _back_off(
 def _wait_for_room(
     context: df.DurableOrchestrationContext, state: RequestState, answer: QueueFull
 ) -> Steps[RequestOutcome | None]:
-    """Waits before the request tries to enrol again. Returns the outcome if it is cancelled or past its deadline."""
     until = now(context) + timedelta(seconds=answer.retry_after)
     context.set_custom_status(encode(Standing(last_call_error="Too many requests are waiting for this model.")))
-    log_event(context, Event("request.waits_for_room", logging.WARNING, **_about(context, state), until=instant(until)))
-    if (yield from _cancelled_until(context, min(until, max(state.deadline, now(context))))):
+    log_once(context, Event("request.waits_for_room", logging.WARNING, **_about(context, state), until=instant(until)))
+    return (yield from _wait_to_enroll(context, state, until))
+
+
+def _wait_to_enroll(
+    context: df.DurableOrchestrationContext, state: RequestState, until: datetime
+) -> Steps[RequestOutcome | None]:
+    """Waits before the request tries to enrol again. Returns the outcome if it is cancelled or past its deadline."""
+    if (yield from wait_until(context, names.CANCEL_EVENT, min(until, max(state.deadline, now(context))))):
         return outcome_after_leaving(state.spec, Left(reason="Cancelled", names=state.standing.names))
     if until >= state.deadline:
         return outcome_after_leaving(state.spec, Left(reason="TimedOut", names=state.standing.names))
     return None
-
-
-def _cancelled_until(context: df.DurableOrchestrationContext, until: datetime) -> Steps[bool]:
-    """Waits; returns whether a caller cancelled the request meanwhile."""
-    timer = context.create_timer(until)
-    cancelled = context.wait_for_external_event(names.CANCEL_EVENT)
-    first = yield context.task_any([cancelled, timer])
-    if not timer.is_completed:
-        timer.cancel()
-    return bool(first == cancelled)
 
 
 def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason: LeaveReason) -> Steps[RequestOutcome]:
@@ -313,7 +312,7 @@ def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: 
     facts = {"status": outcome.status, "runId": outcome.run_id, "refreshId": outcome.refresh_id}
     shared = {"sharedWith": outcome.shared_with, "servedBy": outcome.served_by, "error": outcome.error}
     about = {**_about(context, state), "modelName": outcome.model_name}
-    log_event(context, Event("request.ended", level, **about, **facts, **shared))
+    log_once(context, Event("request.ended", level, **about, **facts, **shared))
     tell_model(context, ended_request_news(context.instance_id, state.spec.dataset_id, outcome))
     if state.has_callback:
         yield from call(context, NotifyCallbacks(request=context.instance_id))

@@ -10,7 +10,7 @@ from typing import assert_never
 
 import azure.durable_functions as df
 
-from durable.calls import Steps, ask, ask_group, call, input_of, log_event, now, sleep, tell_model, wait_for
+from durable.calls import Steps, ask, ask_group, call, input_of, log_once, now, sleep, tell_model, wait_for
 from durable.codec import encode
 from refresh.events import Event
 from refresh.run.machine import continued, next_step
@@ -46,7 +46,7 @@ def refresh_run(context: df.DurableOrchestrationContext) -> Steps[object]:
             return {"status": run.outcome.status if run.outcome else None}
         moved = yield from _carry_out(context, run, step)
         if moved.event:
-            log_event(context, moved.event.about(**_about(run)))
+            log_once(context, moved.event.about(**_about(run)))
         tell_model(context, moved.news)
         run = moved.run
         if isinstance(step, Wait) and step.seconds > NEW_HISTORY_SECONDS:

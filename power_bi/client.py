@@ -1,4 +1,5 @@
-"""The calls of Power BI's REST API that a refresh needs. Each method makes one attempt; timers do the waiting.
+"""The calls of Power BI's REST API that a refresh needs. Each method makes one attempt, or two if Power BI rejects the
+token of the first one; timers do the waiting.
 
 Paths always have the `/groups/` form, the only one that app identities may use. For failures of the network or the
 service every method raises the errors of `power_bi.errors` and no others. Source: Microsoft's reference of
@@ -64,7 +65,8 @@ class PowerBiClient:
     def names(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
         """The names of the model and its workspace, if they can be read. Never raises for Power BI or the network.
 
-        They are read once per process: the first call for a model takes at most a few seconds, later calls no time.
+        A process reads a name once. If it cannot be read, the next attempt is made after 15 minutes at the earliest. A
+        call that reads both names takes at most six seconds, other calls take no time.
         """
         return self._names.of(workspace_id, dataset_id)
 

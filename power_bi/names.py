@@ -1,6 +1,6 @@
 """The names of models and workspaces. People know the names; callers send ids.
 
-Best effort: a name that cannot be read is not shown, and a refresh waits for it only once, for a few seconds.
+Best effort: a name that cannot be read is not shown. Each attempt to read it delays a refresh by at most CALL_SECONDS.
 """
 
 import threading
@@ -20,6 +20,7 @@ MAX_NAMES = 5000
 ASK_AGAIN = timedelta(minutes=15)
 """How long the app waits before it asks again for a name that could not be read."""
 CALL_SECONDS = 3.0
+"""The maximum duration of an attempt to read a name."""
 MAX_NAME = 200
 
 

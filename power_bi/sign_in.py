@@ -20,8 +20,8 @@ from power_bi.errors import Facts, NotSent, PowerBiError, Refused
 from refresh.text import cut
 
 REFUSALS = (400, 401, 403)
-"""After these answers a person has to act. Everything else is transient: 5xx, 408, 429, no connection, unreadable
-answers."""
+"""After these answers a person has to act, and also if the sign-in fails without any answer or network error (no
+credential). All other failures are transient: 5xx, 408, 429, no connection, unreadable answers."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 10
 _SIGN_IN = "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_USERNAME"

@@ -2,7 +2,7 @@
 
 The throttled run itself waits in a durable timer. The stored pause is for other calls about the same model: the next
 run, a new incarnation, a check. Cancels ignore it (`PowerBiClient._ask`). Pauses are kept per process, so each other
-worker makes one call before it learns of a pause.
+worker makes one call before it learns of a pause. For lists of models, the workspace takes the place of the model.
 """
 
 import threading
@@ -17,7 +17,7 @@ CLEAN_UP_FROM = 1000
 
 
 class Throttle:
-    """The end of the pause for each model. Safe to use from several threads."""
+    """The end of the pause for each model or, for lists of models, workspace. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

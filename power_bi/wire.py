@@ -1,4 +1,7 @@
-"""One call of Power BI: adds the token, applies the limits, and interprets network failures. It never retries."""
+"""One call of Power BI: adds the token, applies the limits, and interprets network failures.
+
+It repeats a call only if Power BI rejected the token.
+"""
 
 import json
 import logging

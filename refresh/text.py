@@ -27,7 +27,7 @@ _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 def clean(text: str) -> str:
     """The text on one line, with everything masked that looks like a secret.
 
-    Control characters, characters that change the direction, and unpaired surrogates are removed.
+    Control characters, characters that change the direction, and unpaired surrogates become spaces.
     """
     text = _BLANK.sub(" ", _INVISIBLE.sub("", text[:MAX_CLEANED]))
     for pattern, instead in _SECRETS:

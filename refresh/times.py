@@ -45,5 +45,5 @@ def instant(time: datetime) -> str:
 
 
 def time_of(text: str) -> datetime:
-    """A time that `instant` wrote. Raises ValueError for any other text."""
+    """A time that `instant` wrote. Raises ValueError if the text is not ISO 8601."""
     return datetime.fromisoformat(text)

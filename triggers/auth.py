@@ -20,7 +20,7 @@ from triggers.answers import error
 PRINCIPAL, PROVIDER = "x-ms-client-principal-id", "x-ms-client-principal-idp"
 
 LEVEL = func.AuthLevel.ANONYMOUS if current_settings().auth_mode == "entra" else func.AuthLevel.FUNCTION
-"""The level of all functions except those that check a token of their own. With keys, the host refuses callers."""
+"""The level of all functions that need a sign-in. With AUTH_MODE key, the host refuses callers without a valid key."""
 
 log = logging.getLogger(__name__)
 

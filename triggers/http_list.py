@@ -106,8 +106,10 @@ async def requests_before(
     else:
         return newest.page(complete_from), None
     if not complete_from:
-        message = f"This page would need more than {MAX_ROWS} instances to be read. Filter by datasetId."
-        raise BadRequestError(message, "datasetId")
+        problem = f"More than {MAX_ROWS} instances would have to be read for this page."
+        if filters.dataset_id:
+            raise BadRequestError(f"{problem} Send a later since.", "since")
+        raise BadRequestError(f"{problem} Filter by datasetId, or send a later since.", "datasetId")
     return newest.page(complete_from), Place(complete_from)
 
 

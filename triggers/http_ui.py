@@ -85,7 +85,7 @@ class File:
 
 @http_function(bp, route="ui", methods=["GET"], signed_in=False, engine=False)
 async def http_ui(req: func.HttpRequest) -> func.HttpResponse:
-    """200 with the page; 404 if UI_ENABLED switches it off."""
+    """200 with the page; 308 to the URL without a slash at its end; 404 if UI_ENABLED switches the page off."""
     if req.url.partition("?")[0].endswith("/"):
         # without the slash, because the page refers to its files relative to its own URL
         return func.HttpResponse(status_code=308, headers={"Location": "../ui"})

@@ -46,7 +46,8 @@ bp = df.Blueprint()
 @bp.timer_trigger(arg_name="timer", schedule="0 20 1-5 * * *")
 @engine_input(bp)
 async def purge_ended(timer: func.TimerRequest, engine: Engine) -> None:
-    """Five times each night: purges ended requests, runs and callbacks, RETENTION_DAYS after their creation time.
+    """Five times each night: purges ended orchestrations (requests, runs, callbacks, batches, notes), RETENTION_DAYS
+    after their creation time.
 
     Each continue-as-new resets that time. The instances are purged one by one: a purge by time would answer only when
     everything is purged, and by then the function may have timed out.

@@ -51,7 +51,7 @@ from triggers.looks import MODELS_KEPT_SECONDS
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
 MODELS, FEW, MANY = 500, 500, 10_000
 LOOKS = 8
-"""The number of measured calls of each kind. The app's caches are cleared before each call."""
+"""The number of measured calls of each kind. The app's caches have expired before each call."""
 MAX_SECONDS = 0.3
 """The limit for the median time of the list of all models."""
 
@@ -246,7 +246,7 @@ def main(arguments: list[str]) -> int:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             rounds.append(process.submit(played, options.models, ended).result())
     where.print(table(rounds, options.models))
-    where.print("Median and longest time of the calls. The caches of the app are cleared before each call.")
+    where.print("Median and longest time of the calls. The caches of the app have expired before each call.")
     where.print("Computing: processor time of the call with all models, the better measure on a busy machine.")
     good = all(statistics.median(entry.whole) <= MAX_SECONDS for entry in rounds)
     verdict = "is answered" if good else "is NOT answered"

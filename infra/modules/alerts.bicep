@@ -58,7 +58,7 @@ var rules ruleType[] = [
   }
   {
     name: 'timers-silent'
-    title: 'The timers are silent'
+    title: 'The timers of the app write no log lines'
     description: 'The hourly clean-up has written no line for three hours: the host is down, the timers are frozen after a deployment, or the log does not reach Application Insights. Open /api/health, then restart the app.'
     query: loadTextContent('../queries/alerts/timers-silent.kql')
     severity: 1
@@ -147,7 +147,7 @@ var rules ruleType[] = [
   {
     name: 'log-capped'
     title: 'The log has reached its daily cap'
-    description: 'The workspace accepts no more log until the next day; no other alert is reliable until then. Raise logDailyCapGb, or find out what fills the log.'
+    description: 'The workspace accepts no more log data until the next day; until then, no other alert is reliable. Raise logDailyCapGb, or find out what fills the log.'
     query: loadTextContent('../queries/alerts/log-capped.kql')
     severity: 1
     window: 'PT1H'

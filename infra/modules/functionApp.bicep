@@ -229,7 +229,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
 
   resource slotNames 'config' = if (!flex) {
     name: 'slotConfigNames'
-    // slot settings stay with their slot: if a swap moved these two, the slot would use the other slot's task hub
+    // slot settings do not move in a swap: if these did, each slot would run on the task hub of the other one, and
+    // answer with the URIs of the other one
     properties: { appSettingNames: ['TASKHUB_NAME', 'PUBLIC_BASE_URL'] }
   }
 

@@ -6,7 +6,7 @@ param location string
 @description('Tags.')
 param tags object
 
-@description('The virtual network that resolves the private names.')
+@description('The virtual network in which the private DNS names are resolved.')
 param networkId string
 
 @description('The subnet of the endpoints.')

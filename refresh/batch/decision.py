@@ -41,7 +41,7 @@ def decide(spec: BatchSpec, known: StoredBatch | None, submission: int = 0) -> D
     """What a start means. `known`: the newest batch with its idempotency key; `submission`: its submission number."""
     if known is None:
         return NewBatch(submission + 1)
-    keys = [key for key, digest in spec.digests.items() if digest != known.state.digests.get(key)]
+    keys = spec.differs_from(known.state.digests)
     if keys:
         return Conflict(keys)
     if known.outcome is None:

@@ -40,6 +40,8 @@ OPTION_KEYS = tuple(key for key in KEYS if key not in (*BATCH_LEVEL_KEYS, "datas
 """Keys of a model. Next to `models`, they are the defaults for all models."""
 MODEL_KEYS = ("datasetId", "name", "dependsOn", *OPTION_KEYS, "timeoutMinutes")
 BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf", *OPTION_KEYS, *BATCH_LEVEL_KEYS)
+MODEL_LEVEL_KEYS = ("dependsOn", "workspaceId", "refresh", "notifyOption")
+"""Keys of a batch that are compared model by model."""
 NO_MODEL = "00000000-0000-0000-0000-000000000000"
 """A placeholder for the dataset id in the options of models that are not known yet."""
 
@@ -84,18 +86,42 @@ class BatchSpec(Message, frozen=True, kw_only=True):
 
     @property
     def digests(self) -> dict[str, str]:
-        """Digests of the keys that define the models. A repeated start with the same idempotency key must have the same
-        digests."""
-        parts: dict[str, object] = {"models": self.models, "all": self.all_models, "retryOf": self.retry_of}
+        """Digests of the keys that define what is refreshed. They are stored with the batch (see `differs_from`)."""
+        requests = [model.request for model in self.models] or ([self.all_models.options] if self.all_models else [])
+        scopes = [request.scope for request in requests]
         return {
-            key: sha256(msgspec.json.encode(part, order="deterministic")).hexdigest()[:16] if part else ""
-            for key, part in parts.items()
+            "models": _digest([(model.name, model.request.dataset_id) for model in self.models]),
+            "dependsOn": _digest([model.depends_on for model in self.models]),
+            "workspaceId": _digest([scope.workspace_id for scope in scopes]),
+            "refresh": _digest([scope.refresh for scope in scopes]),
+            "notifyOption": _digest([scope.notify_option for scope in scopes]),
+            "all": _digest(self.all_models is not None),
+            "except": _digest(sorted(self.all_models.without) if self.all_models else []),
+            "retryOf": _digest(self.retry_of),
         }
+
+    def differs_from(self, digests: dict[str, str]) -> list[str]:
+        """The keys in which this batch and the batch with these digests differ; empty if they refresh the same.
+
+        As for a single request, options such as `timeoutMinutes`, `retries` and `share` are not compared.
+        """
+        ours = self.digests if "dependsOn" in digests else self._older_digests()
+        keys = [key for key, digest in ours.items() if digest != digests.get(key)]
+        # the other lists have an entry for each model, so they cannot be compared if the models differ
+        return [key for key in keys if key not in MODEL_LEVEL_KEYS] if "models" in keys else keys
+
+    def _older_digests(self) -> dict[str, str]:
+        """The digests of code that compared all options of the models. Stored batches may still have them."""
+        return {"models": _digest(self.models), "all": _digest(self.all_models), "retryOf": _digest(self.retry_of)}
 
     @property
     def fingerprint(self) -> str:
         """A short digest of the models of the batch, for its id."""
         return sha256(" ".join(self.digests.values()).encode()).hexdigest()[:8]
+
+
+def _digest(part: object) -> str:
+    return sha256(msgspec.json.encode(part, order="deterministic")).hexdigest()[:16] if part else ""
 
 
 def parse_batch(value: dict[str, Any], settings: Settings, key_header: str | None = None) -> BatchSpec:

@@ -1,7 +1,8 @@
 """The stored form of a batch: its state is the input of its orchestration, compressed if it is large.
 
-A batch continues as new with each turn. The ids and options of its models are similar, so the compressed state of 500
-models stays below about 30,000 characters, above which the engine stores an input in a blob.
+A batch continues as new with each turn. The options of its models are similar and compress well; ids and times do not.
+The state of 500 models has about 20,000 characters at the start and 45,000 when all models have refresh ids and times.
+Above about 30,000 characters, the engine stores an input in a blob. The state of 300 models stays below that.
 """
 
 import zlib

@@ -138,9 +138,12 @@ def _recheck(group: Group) -> float:
 def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
     asker = operation.asker
     known = group.known_stamp(asker)
-    if known is not None and (asker.stamp < known or _departure_stamp(group, asker) == asker.stamp):
-        # a late duplicate or a repetition
-        return PlacesFree(wake_ups=_wake_ups(group), closed_until=group.closed_until if group.closed else None)
+    if known is not None and asker.stamp < known:
+        # a late duplicate: its answer is not read
+        return _places_free(group)
+    if _departure_stamp(group, asker) == asker.stamp:
+        # a repetition, because the engine lost the first answer
+        return _places_free(group, wake_ups=_wake_ups(group))
     group.places.pop(asker.run, None)
     group.waiting.pop(asker.run, None)
     group.departed[asker.run] = Departure(group.at, asker.incarnation, asker.number)
@@ -154,7 +157,7 @@ def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
         _close(group, operation.retry_after)
     elif operation.completed and not group.closed:
         group.closings = 0
-    return PlacesFree(wake_ups=_wake_ups(group), closed_until=group.closed_until if group.closed else None)
+    return _places_free(group, wake_ups=_wake_ups(group))
 
 
 def _close(group: Group, retry_after: float | None) -> None:
@@ -179,7 +182,12 @@ def _free(group: Group, operation: FreePlaces) -> PlacesFree:
             del group.places[asker.run]
         if waiter is not None and waiter.stamp <= asker.stamp:
             del group.waiting[asker.run]
-    return PlacesFree(wake_ups=_wake_ups(group), closed_until=group.closed_until if group.closed else None)
+    # without `wake_ups`: the timer sends this as a signal, so the answer is not read, and no notification is delivered
+    return _places_free(group)
+
+
+def _places_free(group: Group, wake_ups: tuple[WakeUp, ...] = ()) -> PlacesFree:
+    return PlacesFree(wake_ups=wake_ups, closed_until=group.closed_until if group.closed else None)
 
 
 def _departure_stamp(group: Group, asker: Asker) -> tuple[int, int] | None:
@@ -188,7 +196,8 @@ def _departure_stamp(group: Group, asker: Asker) -> tuple[int, int] | None:
 
 
 def _wake_ups(group: Group) -> tuple[WakeUp, ...]:
-    """The runs that can have a place now and have not been notified yet."""
+    """The runs that can have a place now and have not been notified yet. They count as notified, so the sender of the
+    operation has to notify them."""
     woken = []
     for run in group.on_time()[: group.free]:
         waiter = group.waiting[run]

@@ -57,7 +57,7 @@ class LeavePlace(GroupOperation[PlacesFree], frozen=True, kw_only=True, tag="lea
 
 
 class FreePlaces(GroupOperation[PlacesFree], frozen=True, kw_only=True, tag="free_places"):
-    """The timer found that these runs have ended without giving their places back."""
+    """The timer found that these runs have ended without giving their places back. The answer is not read."""
 
     askers: tuple[Asker, ...]
 

@@ -134,13 +134,18 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
         return max(0, self.refreshes - len(self.places) - len(self.counted_external))
 
     def in_order(self) -> list[str]:
-        """The waiting runs in their order."""
-        return sorted(self.waiting, key=lambda run: (self.waiting[run].rank, run))
+        """The waiting runs in the order in which they get places.
+
+        Those that did not ask again in time come last: others overtake such a run until it asks.
+        """
+        return sorted(self.waiting, key=lambda run: (self._overdue(run), self.waiting[run].rank, run))
 
     def on_time(self) -> list[str]:
-        """The waiting runs in their order, without those that did not ask again in time. Others overtake such a run
-        until it asks."""
-        return [run for run in self.in_order() if self.waiting[run].due >= self.at]
+        """The waiting runs in their order, without those that did not ask again in time."""
+        return [run for run in self.in_order() if not self._overdue(run)]
+
+    def _overdue(self, run: str) -> bool:
+        return self.waiting[run].due < self.at
 
     def in_front(self, run: str) -> list[OtherRun]:
         """The runs that hold places, then the waiting runs ahead of this one."""

@@ -57,8 +57,8 @@ REQUEST_CODES = (
         "RefreshUnproven",
         "Power BI did not report which refresh it had started, and none of the new ones is known to have served this "
         "request",
-        "Check in the refresh history of the model whether a refresh that began after the request has completed. If "
-        "not, send a new request.",
+        "Look in the refresh history of the model for a refresh that began after this request was sent and that "
+        "completed. If there is none, send a new request.",
     ),
     ErrorCode(
         "RefreshDropped",
@@ -68,12 +68,12 @@ REQUEST_CODES = (
     ),
     ErrorCode(
         "RefreshNeverEnded",
-        "the end of the refresh could not be read",
+        "the app could not find out how the refresh ended",
         "Check the refresh history of the model and the state of its capacity.",
     ),
     ErrorCode(
         "HistoryRolledOver",
-        "newer refreshes have pushed this one out of the refresh history, so its end cannot be read",
+        "newer refreshes have pushed this one out of the refresh history, so the app cannot find out how it ended",
         "Check whether the model has the new data. To avoid this, request an enhanced refresh (key refresh): it can be "
         "read by its id at any time.",
     ),
@@ -146,7 +146,8 @@ REQUEST_CODES = (
     ErrorCode(
         "DailyLimitReached",
         "the model has reached the limit of refreshes in 24 hours",
-        "Try again tomorrow, or move the workspace to a Premium or Fabric capacity, which has no daily limit.",
+        "Try again tomorrow, or move the workspace to a Premium, Embedded or Fabric capacity, which has no daily "
+        "limit.",
     ),
     ErrorCode(
         "CapacityRequired",

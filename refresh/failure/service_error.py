@@ -9,7 +9,7 @@ from refresh.failure.causes import cause_of
 from refresh.failure.display import readable, shortened
 from refresh.failure.families import is_generic
 from refresh.failure.finding import Finding
-from refresh.failure.ranking import CAUSE, NOTE, Objects, comparable_name, objects_of, ranked
+from refresh.failure.ranking import NOTE, Objects, comparable_name, objects_of, ranked
 from refresh.messages import Message
 from refresh.text import clean, cut
 
@@ -53,7 +53,7 @@ def error_of(findings: list[Finding], objects: Objects | None = None) -> Service
     if not errors:
         return _limited(None, None, *objects.failed[0], None) if objects.failed else None
     best = errors[0].finding
-    peers = [one.finding for one in errors[1:] if one.level <= max(errors[0].level, CAUSE)]
+    peers = [one.finding for one in errors[1:] if one.level == errors[0].level]
     code = best.code or next((one.code for one in peers if one.code), None)
     if is_generic(code) and not best.text:
         code = next((one.code for one in peers if not is_generic(one.code)), code)

@@ -111,7 +111,7 @@ def _object(value: Json, depth: int) -> Iterator[Finding]:
 
 
 def details_errors(value: object, depth: int) -> Iterator[Finding]:
-    """The entries of OData's `details[]` that have both a code and a message, which makes them errors of their own."""
+    """The entries of OData's `details[]` that have both a code and a message, as warnings, which rank last."""
     for entry in value[:50] if isinstance(value, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("code"), str) and isinstance(entry.get("message"), str):
             yield Finding(entry["code"], signs=entry["message"][:2000], warning=True)

@@ -17,8 +17,9 @@ OPTION_REFUSAL_CODES = ("InvalidRefreshRequest", "DefinitionInvalid")
 def may_spare(outcome: Outcome) -> bool:
     """Whether a member that needed only part of the run might be unaffected by its outcome.
 
-    An outcome that is not a failure concerns every member. A failure before the refresh began also concerns every
-    member, because each would fail in the same way alone. The exception is a refusal of the options.
+    Completed and OutcomeUnknown concern every member. A cancelled refresh is treated like a failed one whose failed
+    objects are not known. A failure before the refresh began concerns every member, because each would fail in the same
+    way alone. The exception is a refusal of the options.
     """
     if outcome.status in ("Completed", "OutcomeUnknown"):
         return False

@@ -111,9 +111,14 @@ class Left(Answer, frozen=True, kw_only=True, tag="left"):
 
 class Unknown(Answer, frozen=True, kw_only=True, tag="unknown"):
     """The queue does not have the request (any more): another incarnation of it has ended, and its outcome is
-    forgotten."""
+    forgotten; or the queue removed the request, because its orchestration seemed to have ended.
+
+    `retry_after`: seconds after which a removed request can enrol again; None if the outcome is forgotten, and in the
+    answer to `Leave`.
+    """
 
     next: Turn | None = None
+    retry_after: int | None = None
 
 
 class OtherToken(Answer, frozen=True, kw_only=True, tag="taken"):
@@ -174,7 +179,7 @@ class Closed(Answer, frozen=True, kw_only=True, tag="closed"):
 
 
 class PermitTaken(Answer, frozen=True, kw_only=True, tag="permit_taken"):
-    """The permit cannot be returned: another execution took it (`at`, by our clock), and has posted or may still
+    """The permit cannot be withdrawn: another execution took it (`at`, by our clock), and has posted or may still
     post."""
 
     at: str

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from refresh.messages import replace
 from refresh.queue import sharing
-from refresh.queue.answers import Done, EnrollAnswer, Enrolled, LeaveAnswer, Left, OtherToken, QueueFull
+from refresh.queue.answers import Done, EnrollAnswer, Enrolled, LeaveAnswer, Left, OtherToken, QueueFull, Unknown
 from refresh.queue.memory import answer_again, collect, remember_leave
 from refresh.queue.operations import AskToLeave, Collect, Enroll, Leave
 from refresh.queue.room import full
@@ -24,6 +24,8 @@ def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
         del queue.departed[request]
     collect(queue, request)
     departed = queue.departed.get(request)
+    if departed is not None and departed.dropped:
+        return Unknown(next=queue.next_turn(), retry_after=_seconds_until_later(operation.at, departed.at))
     if departed is not None:
         return answer_again(queue, departed)
     run = queue.run_of(request)
@@ -78,8 +80,9 @@ def ask_to_leave(queue: Queue, operation: AskToLeave) -> Done:
     run, departed = queue.run_of(request), queue.departed.get(request)
     if run is not None:
         run.members[request] = replace(run.members[request], leaving=True)
-    elif departed is None or departed.run:
-        # a request that has its outcome may be backing off before its next attempt
+    elif departed is None or departed.run or departed.dropped:
+        # a request that has its outcome may be backing off before its next attempt, and a request that the queue
+        # removed by mistake enrols again
         queue.pending_cancellations[request] = queue.at
     return Done()
 
@@ -112,6 +115,11 @@ def _comes_again(departed: Departed, operation: Enroll) -> bool:
         # its orchestration was believed to have ended; a late duplicate has the time of the earlier operation
         return operation.at > departed.at
     return departed.run > 0 and departed.token == operation.token and operation.attempt > departed.attempt
+
+
+def _seconds_until_later(at: str, than: str) -> int:
+    """Seconds until the clock that shows `at` shows a time after `than`, even if a timer fires a second early."""
+    return int((datetime.fromisoformat(than) - datetime.fromisoformat(at)).total_seconds()) + 2
 
 
 def _standing(queue: Queue, run: Run, request: str, *, start: bool) -> Enrolled:

@@ -135,7 +135,7 @@ class ReturnPermit(Operation[Done], frozen=True, kw_only=True, tag="return_permi
 
 
 class Reopen(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="reopen"):
-    """The permit led to no refresh, or the adopted refresh failed: requests may join again.
+    """Withdraws the permit, because it led to no refresh, or the adopted refresh failed: requests may join again.
 
     `execution`: the execution that is known to have started nothing. None: the history was searched for a refresh of
     any execution.
@@ -157,8 +157,8 @@ class Record(Operation[RecordAnswer], frozen=True, kw_only=True, tag="record"):
 
 
 class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
-    """Removes members whose orchestrations have ended, and reopens the run, which posted nothing because none of its
-    members was active."""
+    """Removes members whose orchestrations have ended, and withdraws the permit: the run posted nothing, because
+    none of its members was active."""
 
     holder: Holder
     permit: int

@@ -40,7 +40,7 @@ from refresh.queue.operations import (
 )
 from refresh.queue.state import Departed, EndedRun, Member, Queue, Run, Uncollected
 
-MAX_RETURNED = 20
+MAX_UNUSED_EXECUTIONS = 20
 """The maximum number of stored executions that returned a permit: the engine rarely runs an activity more than
 twice."""
 
@@ -100,7 +100,7 @@ def close(queue: Queue, operation: Close) -> CloseAnswer:
         return queue.superseded(operation.holder)
     if operation.permit > run.permit:
         run.permit, run.look, run.waits_for = operation.permit, operation.look, None
-        run.execution, run.permit_taken_at, run.returned = None, None, []
+        run.execution, run.permit_taken_at, run.unused_executions = None, None, []
         run.capacity_group = operation.capacity_group
         queue.names = operation.names.also(queue.names)
     return Closed(scope=queue.scope_of(run), objects=queue.objects_of(run))
@@ -110,7 +110,7 @@ def take_permit(queue: Queue, operation: TakePermit) -> Done:
     """An execution takes the permit before it posts: the first one gets it, duplicates do not."""
     run = queue.held(operation.holder)
     free = run is not None and run.closed and run.permit == operation.permit and run.execution is None
-    if run is not None and free and operation.execution not in run.returned:
+    if run is not None and free and operation.execution not in run.unused_executions:
         run.execution, run.permit_taken_at = operation.execution, operation.at
     return Done()
 
@@ -126,19 +126,19 @@ def return_permit(queue: Queue, operation: ReturnPermit) -> Done:
         return Done()
     if run.execution == operation.execution:
         run.execution = run.permit_taken_at = None
-    if operation.execution not in run.returned:
-        run.returned = [*run.returned, operation.execution][-MAX_RETURNED:]
+    if operation.execution not in run.unused_executions:
+        run.unused_executions = [*run.unused_executions, operation.execution][-MAX_UNUSED_EXECUTIONS:]
     return Done()
 
 
 def reopen(queue: Queue, operation: Reopen) -> ReopenAnswer:
-    """The permit led to no refresh, or the adopted refresh failed: requests may join again."""
+    """Withdraws the permit, because it led to no refresh, or the adopted refresh failed: requests may join again."""
     return _reopen(queue, operation, ())
 
 
 def drop(queue: Queue, operation: Drop) -> ReopenAnswer:
-    """Removes members whose orchestrations have ended, and reopens the run, which posted nothing because none of its
-    members was active."""
+    """Removes members whose orchestrations have ended, and withdraws the permit: the run posted nothing, because
+    none of its members was active."""
     return _reopen(queue, operation, operation.requests)
 
 
@@ -223,10 +223,10 @@ def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> R
         if taken is not None:
             return taken
         _take_out(queue, run, dropped)
-        run.spent = run.permit
+        run.withdrawn_permit = run.permit
         run.look = run.refresh_id = run.posted_at = run.execution = run.permit_taken_at = None
         run.adopted = run.kept = False
-        run.returned = []
+        run.unused_executions = []
         narrow(queue, run)
     if run.members or run.closed:
         # after a late duplicate the run may be closed again: a closed run continues to its end even without members

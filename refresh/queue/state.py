@@ -38,9 +38,10 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A refresh that is to be started or is running. `permit` is the number of the last permit to POST.
 
     The run is closed while it holds a permit. `token` is the token of the orchestration that claimed the current
-    incarnation. `spent` is the last permit that was returned: late duplicates of operations with it must change
-    nothing. `look`: the history when the run was closed. `execution` took the permit at `permit_taken_at`; the
-    executions in `returned` posted nothing with it. `cancel`: every member left and requested the cancellation; `kept`:
+    incarnation. `withdrawn_permit` is the number of the last permit that the queue withdrew (Reopen, Drop): late
+    duplicates of operations with it must change nothing. `look`: the history when the run was closed. `execution` took
+    the permit at `permit_taken_at`; each of `unused_executions` has returned the permit (ReturnPermit): it posted
+    nothing with it, and never will. `cancel`: every member left and requested the cancellation; `kept`:
     a member left without requesting it. `start_asked`: the request that has to start the current incarnation, and when
     it was asked. `capacity_group`: the group in which the run had a place when it was closed.
     """
@@ -52,11 +53,11 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     incarnation: int = 1
     token: str | None = None
     permit: int = 0
-    spent: int = 0
+    withdrawn_permit: int = msgspec.field(default=0, name="spent")  # the stored key
     look: Look | None = None
     execution: str | None = None
     permit_taken_at: str | None = None
-    returned: list[str] = msgspec.field(default_factory=list)
+    unused_executions: list[str] = msgspec.field(default_factory=list, name="returned")  # the stored key
     waits_for: ExternalRefresh | None = None
     refresh_id: str | None = None
     adopted: bool = False
@@ -69,7 +70,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def closed(self) -> bool:
         """Whether the run may POST or has posted: its refresh may have started before a new request arrived."""
-        return self.permit > self.spent
+        return self.permit > self.withdrawn_permit
 
     @property
     def joinable(self) -> bool:
@@ -172,7 +173,10 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
         """A copy that can be changed without changing this queue."""
         return Queue(
             at=self.at,
-            runs=[msgspec.structs.replace(run, members={**run.members}, returned=run.returned[:]) for run in self.runs],
+            runs=[
+                msgspec.structs.replace(run, members={**run.members}, unused_executions=run.unused_executions[:])
+                for run in self.runs
+            ],
             ended=[msgspec.structs.replace(run, uncollected={**run.uncollected}) for run in self.ended],
             departed={**self.departed},
             pending_cancellations={**self.pending_cancellations},

@@ -99,6 +99,7 @@ def next_step(run: RunState, at: str) -> Step:
 def continued(run: RunState) -> RunState:
     """The run as it continues in a new history. It claims the run again, unless it gives a place back, notifies others,
     starts the next run, or is over."""
+    run = cancelling.limited(run)
     if isinstance(run.phase, Claiming | LeavingPlace | Waking | StartingNext | Notifying | Over):
         return run
     return run.to(Claiming(then=run.phase))

@@ -105,7 +105,7 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
 
 
 class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
-    """Returns the permit: requests may join again. `pause`: seconds until the next look at the model.
+    """Withdraws the permit: requests may join again. `pause`: seconds until the next look at the model.
 
     `execution`: the execution of the POST that is known to have started nothing; None: the history was searched.
     """
@@ -115,7 +115,7 @@ class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
 
 
 class Dropping(PhaseBase, frozen=True, kw_only=True, tag="dropping"):
-    """Removes requests whose orchestrations have ended, and returns the permit."""
+    """Removes requests whose orchestrations have ended, and withdraws the permit."""
 
     requests: tuple[str, ...]
     execution: str | None = None
@@ -126,7 +126,12 @@ class Recording(PhaseBase, frozen=True, kw_only=True, tag="recording"):
 
 
 class Cancelling(PhaseBase, frozen=True, kw_only=True, tag="cancelling"):
-    """Cancels the refresh, because no request needs it any more."""
+    """Cancels the refresh, because no request needs it any more.
+
+    `throttled`: how many cancels Power BI has answered with a pause.
+    """
+
+    throttled: int = 0
 
 
 class Polling(PhaseBase, frozen=True, kw_only=True, tag="polling"):

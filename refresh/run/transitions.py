@@ -34,7 +34,8 @@ MAX_ACTIVITY_FAILURES = 20
 MAX_TRIES = 3
 """A run ends after this many dropped refreshes, or this many POSTs with a lost answer (if the outage budget is also
 used up), or this many refreshes that were adopted after a lost answer and ended badly. A failed cancel is repeated this
-often; then the run waits until the refresh ends by itself."""
+often; if Power BI throttles it and names a pause, the repetitions end with the history in which they become more than
+this. Then the run waits until the refresh ends by itself."""
 
 
 def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool = True) -> Moved:
@@ -102,8 +103,8 @@ def follow(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, afte
 
 
 def reopen(run: RunState, pause: float, execution: str | None = None) -> Moved:
-    """Returns the permit, because it led to no refresh that serves the requests. The run looks at the model again after
-    a pause (seconds).
+    """Withdraws the permit, because it led to no refresh that serves the requests. The run looks at the model again
+    after a pause (seconds).
 
     `execution`: the execution of the POST that is known to have started nothing; None: the history was searched.
     """

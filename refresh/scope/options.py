@@ -138,7 +138,7 @@ def _effective_date(value: object, target: str) -> str:
 def _exists(text: str) -> bool:
     try:
         date.fromisoformat(text[:10])
-        # Python 3.11 understands at most six fraction digits, and fractions do not matter here
+        # fractions of a second do not matter here
         datetime.fromisoformat(re.sub(r"\.\d+", "", text))
     except ValueError:
         return False

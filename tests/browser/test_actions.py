@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.browser import recorded
 from tests.browser.conftest import Visit
 from tests.browser.recorded import CREDENTIALS, HOSTILE, WORKSPACES, model_id
-from tests.browser.stand_in import World
+from tests.browser.stand_in import KEY, World
 
 SALES = model_id("Sales")
 FULL = {"error": {"code": "QueueFull", "message": f"Too many requests wait: {HOSTILE[0]}", "target": None}}
@@ -101,3 +101,29 @@ def test_check_of_a_busy_model(world: World, visit: Visit) -> None:
     dialog.get_by_role("button", name="Check", exact=True).click()
     expect(dialog.get_by_text("A refresh has been running for 12 min.")).to_be_visible()
     expect(dialog.get_by_text("The newest refresh in Power BI: Unknown.")).to_be_visible()
+
+
+def test_an_action_without_an_answer(world: World, visit: Visit) -> None:
+    """The page says that the app did not answer, which is not a refusal."""
+    page = visit(world.base).open(f"#/models/{SALES}")
+    page.route("**/api/check", lambda route: route.abort())
+    page.get_by_role("button", name="Check access").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Check", exact=True).click()
+    expect(dialog.locator(".problem")).to_contain_text("No answer")
+    expect(dialog.locator(".problem")).to_contain_text("Check your connection to the app")
+    expect(dialog.locator(".problem")).not_to_contain_text("refused")
+
+
+def test_an_action_with_a_revoked_key(world: World, visit: Visit) -> None:
+    """There is no sign-in with a function key, so the advice is to enter a valid key."""
+    world.mode = "key"
+    page = visit(world.base).open(f"#/models/{SALES}")
+    page.get_by_label("Function key").fill(KEY)
+    page.get_by_role("button", name="Open").click()
+    page.get_by_role("button", name="Check access").click()
+    world.refusal = (401, None)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Check", exact=True).click()
+    expect(dialog.locator(".problem")).to_contain_text("Enter a valid function key.")
+    expect(dialog.locator(".problem")).not_to_contain_text("Sign in")

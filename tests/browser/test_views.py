@@ -134,6 +134,27 @@ def test_a_model(world: World, visit: Visit) -> None:
     assert "capacity group Finance capacity allows no more simultaneous refreshes; 2 runs are ahead." in waiting
 
 
+def test_a_model_whose_last_run_was_cancelled(world: World, visit: Visit) -> None:
+    """A cancelled run is neither a failure nor a success."""
+    cancelled = {"status": "Cancelled", "at": recorded.ago(60), "code": "RefreshCancelled", "message": "Cancelled."}
+    for model in world.models:
+        if model["datasetId"] == STOCK:
+            model["lastOutcome"] = cancelled
+    page = visit(world.base).open(f"#/models/{STOCK}")
+    assert "RefreshCancelled" in page.get_by_role("region", name="Last outcome").inner_text()
+    expect(page.get_by_role("region", name="Last failure")).to_have_count(0)
+
+
+def test_a_view_without_an_answer(world: World, visit: Visit) -> None:
+    """The page does not call its own text an answer of the app."""
+    visitor = visit(world.base)
+    visitor.page.route(re.compile("/api/models"), lambda route: route.abort())
+    page = visitor.open()
+    visitor.heading("The app cannot show this now")
+    expect(page.locator(".problem")).to_contain_text("No answer")
+    expect(page.locator(".problem")).to_contain_text("The app did not answer.")
+
+
 def test_a_request(world: World, visit: Visit) -> None:
     """The view shows the steps, the error, the callers that shared the refresh, and the progress while it runs."""
     visitor = visit(world.base)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from devhost_tests.process import ROOT, Devhost
+from devhost_tests.process import ROOT, Devhost, free_port
 from tests.callers.clients.adf_function import FunctionActivity
 from tests.callers.clients.adf_http import ActivityFailed, Answer, Call, send
 from tests.callers.clients.adf_pipeline import PipelineRun, Runner
@@ -36,7 +36,7 @@ class App:
     def __init__(self, state: Path, power_bi: str, **settings: str) -> None:
         self._state = state
         self._env = {**FAST, **settings, "POWER_BI_API_URL": power_bi}
-        self._host = self._start("0")
+        self._host = self._start(str(free_port()))
         self.base = self._host.base
         assert self.base, self._host.log
         self.key = self._host.host_key()

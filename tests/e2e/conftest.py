@@ -45,7 +45,7 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Cl
     with ExitStack() as stack:
         service = stack.enter_context(serve(PowerBiService()))
         state = tmp_path_factory.mktemp("state")
-        arguments = ("--key", KEY, "--exact-timers")
+        arguments = ("--key", KEY, "--exact-timers", "--no-schedules")
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         app = stack.enter_context(Devhost(ROOT, state, *arguments, env=env))
         yield World(app.base, service.base_url), app

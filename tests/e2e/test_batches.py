@@ -173,17 +173,18 @@ def test_a_starter_needs_no_token(world: World) -> None:
 
 
 def test_a_key_is_one_batch(world: World) -> None:
-    """A repeat with the key gets the same URIs, and after the end the outcome. A start for other models gets 409. After
-    a transient failure, the key can start a new batch."""
+    """A repeat with the key gets the same URIs, even with another timeout, and after the end the outcome. A start for
+    other models gets 409. After a transient failure, the key can start a new batch."""
     key = {"idempotencyKey": str(uuid.uuid4())}
     model = world.model(outcome=[TRANSIENT, "Completed"], seconds=1)
     good = world.model(seconds=0.2)
     first = started(world, {"datasetId": model}, {"datasetId": good}, **key)
-    again = started(world, {"datasetId": model}, {"datasetId": good}, **key)
+    again = started(world, {"datasetId": model}, {"datasetId": good}, timeoutMinutes=60, retries=1, **key)
     assert [first[name] == again[name] for name in URIS] == [True] * len(URIS)
     assert ("repeated" in first, again["repeated"]) == (False, True)
     other = post(world, {"workspaceId": WORKSPACE, "models": [{"datasetId": model}], **key})
     assert (other.status_code, other.json()["error"]["code"]) == (409, "IdempotencyKeyInUse")
+    assert "different values for: models." in other.json()["error"]["message"]
     result = world.follow(first["statusUri"])
     assert (result.code, result.body["error"]["retryable"]) == (424, True)
     second = started(world, {"datasetId": model}, {"datasetId": good}, **key)

@@ -280,15 +280,17 @@ def test_hostile_answers_break_nothing(
     Two of three answers of Power BI and three of four answers of a receiver are invalid.
     """
     world, host, power_bi = estate
-    chance = random.Random(seed)  # noqa: S311 - the same answers each time
+    chance = random.Random(seed)  # noqa: S311
     models = [world.model(seconds=0.5) for _ in range(10)]
 
-    def script() -> Script | None:
-        return hostile.hostile_answer(chance) if chance.random() < 0.66 else None
+    def scripts(number: int, share: float) -> Callable[[], Script | None]:
+        """The answers for a model. They do not depend on the order of calls for different models."""
+        own = random.Random(f"{seed} {number}")  # noqa: S311
+        return lambda: hostile.hostile_answer(own) if own.random() < share else None
 
-    power_bi.scripts.update(dict.fromkeys(models, script))
+    power_bi.scripts.update({model: scripts(number, 0.66) for number, model in enumerate(models)})
     receiver = world.model()
-    power_bi.scripts[receiver] = lambda: hostile.hostile_answer(chance) if chance.random() < 0.75 else None
+    power_bi.scripts[receiver] = scripts(len(models), 0.75)
     uri = f"{power_bi.base_url}/datasets/{receiver}/callback"
     answers: Counter[int] = Counter()
     started = []

@@ -10,6 +10,7 @@ import requests
 from devhost_tests.process import Client, Devhost, until
 from refresh.reporting.callback import LOOKS
 from refresh.times import iso, parse_time
+from tests.e2e.engine_stub import NOWHERE
 from tests.e2e.receiver import SECRET, Receiver, receiving
 from tests.e2e.test_crashes import Mortal, MortalElsewhere, killable
 from tests.e2e.world import CALL_SECONDS, END_SECONDS, LONG, WORKSPACE, World
@@ -90,9 +91,7 @@ def test_a_failing_receiver_is_called_again(calling_back: App) -> None:
 def test_a_closed_port_is_called_again(calling_back: App) -> None:
     """A refused connection is not an answer, so the app calls again."""
     world, host = calling_back
-    with receiving() as receiver:
-        uri = receiver.uri
-    started = ask(world, world.model(), uri)
+    started = ask(world, world.model(), f"{NOWHERE}/callback")
     world.follow(started["statusUri"])
     until(lambda: (callbacks(host, started["id"])[0]["customStatus"] or {}).get("failures", 0) >= 2, END_SECONDS)
     (row,) = callbacks(host, started["id"])
@@ -213,7 +212,8 @@ def test_the_timer_calls_back_for_a_terminated_request(calling_back: App) -> Non
         world.until(started["statusUri"], lambda seen: seen["status"] == "Refreshing")
         host.manage("POST", f"/instances/{started['id']}/terminate?reason=by+hand")
         assert world.follow(started["statusUri"]).body["status"] == "Terminated"
-        assert receiver.calls == []
+        # on the devhost, the timer does not run on its schedule
+        assert receiver.calls == [] or not isinstance(host, Devhost)
         run_timer(host)
         body = receiver.called().body
         assert (body["StatusCode"], body["Error"]["ErrorCode"]) == ("424", "RequestTerminated")

@@ -15,7 +15,7 @@ import requests
 
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
-from devhost_tests.process import KEY, ROOT, Client, Devhost, Elsewhere, until
+from devhost_tests.process import KEY, ROOT, Client, Devhost, Elsewhere, free_port, until
 from tests.e2e.conftest import elsewhere_of_environment
 from tests.e2e.world import CALL_SECONDS, END_SECONDS, FAST, LONG, World
 
@@ -28,7 +28,7 @@ class Mortal:
     def __init__(self, app: Path, state: Path, service: str, **settings: str) -> None:
         self._app, self._state = app, state
         self._env = {**FAST, **settings, "POWER_BI_API_URL": service}
-        self.host = self._start("0")
+        self.host = self._start(str(free_port()))
         self.base = self.host.base
         assert self.base, self.host.log
         self.killed = threading.Event()

@@ -66,13 +66,13 @@ def beat(app: Devhost, timer: str, at: datetime) -> None:
 
 
 def timers_become(app: Devhost, **expected: Json) -> None:
-    """Waits until the app reports these values of these timers. Other timers may run on their schedules meanwhile."""
+    """Waits until the app reports these values of these timers."""
     until(lambda: expected.items() <= health(app)[1]["timers"].items(), KEPT_SECONDS + SPARE_SECONDS)
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Devhost]:
-    with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=OFFLINE) as host:
+    with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", "--no-schedules", env=OFFLINE) as host:
         yield host
 
 

@@ -1,4 +1,4 @@
-"""The timers that clean up, run by hand in an app for the test alone."""
+"""The timers that clean up, run by hand in an app for the test alone, in which no timer runs on its schedule."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.usefixtures("local")
 
 
 def run_now(app: Devhost, timer: str) -> None:
-    """Runs a timer function outside its schedule."""
-    assert app.post(f"/admin/functions/{timer}", json={}).status_code == 202
+    """Runs a timer function and waits for its end."""
+    assert app.post(f"/admin/devhost/timers/{timer}", json={}).status_code == 200
 
 
 def instances(app: Devhost) -> dict[str, str]:
@@ -34,7 +34,7 @@ def test_ended_instances_are_purged_and_others_are_not(tmp_path: Path) -> None:
     """Ended instances older than RETENTION_DAYS are deleted; a waiting request stays, no matter how old it is."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "RETENTION_DAYS": "0.00001"}
-        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
+        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", "--no-schedules", env=env) as app:
             world = World(app.base, service.base_url)
             old, busy = world.model(), world.model(seconds=60)
             done = world.refreshed(old).body["id"]
@@ -58,7 +58,7 @@ def test_queues_without_expired_entries_are_not_signalled(tmp_path: Path) -> Non
     """One queue has recent entries, another one has an active run."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
-        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
+        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", "--no-schedules", env=env) as app:
             world = World(app.base, service.base_url)
             world.refreshed(world.model())
             busy = world.ask(world.model(seconds=60))
@@ -71,7 +71,7 @@ def test_a_queue_of_terminated_instances_is_cleared(tmp_path: Path) -> None:
     """A request and its run are terminated by hand, so neither signals the queue again. The timer clears the queue."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
-        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
+        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", "--no-schedules", env=env) as app:
             world = World(app.base, service.base_url)
             model = world.model(seconds=60)
             started = world.ask(model)

@@ -142,7 +142,8 @@ def test_sign_in_off(tmp_path: Path) -> None:
 
 
 def test_late_timers(tmp_path: Path) -> None:
-    with Devhost(ROOT, tmp_path, "--keys", "--key", KEY, env={"POWER_BI_API_URL": "http://127.0.0.1:9"}) as app:
+    arguments = ("--keys", "--key", KEY, "--no-schedules")
+    with Devhost(ROOT, tmp_path, *arguments, env={"POWER_BI_API_URL": "http://127.0.0.1:9"}) as app:
         long_ago = f'{{"at": "{instant(datetime.now(UTC) - timedelta(days=5))}"}}'
         for timer in ("tidy_queues", "purge_ended"):
             beat = app.manage("POST", f"/entities/timer_heartbeat/{timer}?op=beat", json=long_ago)

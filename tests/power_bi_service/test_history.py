@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime
 
 import pytest
 
@@ -194,16 +194,26 @@ def test_a_new_refresh_shows_late() -> None:
 
 
 def test_the_seed_decides_on_visibility() -> None:
-    """The delay until a refresh appears varies between 0 and 15 seconds, unless a knob sets it."""
-    world = World(visibilitySeconds=None)
-    delays = set()
-    for _ in range(20):
-        world.start()
-        entry = world.service.seen(DATASET, world.now)["refreshes"][-1]
-        delays.add(entry["listedFrom"])
-        assert entry["startTime"] <= entry["listedFrom"] <= (world.now + timedelta(seconds=15)).isoformat()
-        world.tick(10)
-    assert len(delays) == 20
+    """The delay until a refresh appears varies between 0 and 15 seconds, unless a knob sets it. The same seed gives the
+    same delays."""
+
+    def delays(seed: int, **knobs: object) -> list[float]:
+        world, found = World(seed, **knobs), []
+        for _ in range(20):
+            world.start()
+            entry = world.service.seen(DATASET, world.now)["refreshes"][-1]
+            appears, began = (datetime.fromisoformat(entry[key]) for key in ("listedFrom", "startTime"))
+            found.append((appears - began).total_seconds())
+            world.tick(10)
+        return found
+
+    drawn = delays(0, visibilitySeconds=None)
+    assert len(set(drawn)) == 20
+    assert 0 <= min(drawn) < 5
+    assert 10 < max(drawn) <= 15
+    assert drawn == delays(0, visibilitySeconds=None)
+    assert drawn != delays(1, visibilitySeconds=None)
+    assert delays(0, visibilitySeconds=3) == [3] * 20
 
 
 def test_a_refresh_may_never_show() -> None:

@@ -209,8 +209,8 @@ def attempts_are_all_one() -> list[Patch]:
 
 
 @mutation
-def give_back_a_taken_permit() -> list[Patch]:
-    """The queue takes a permit back even if another execution has taken it."""
+def withdraw_a_taken_permit() -> list[Patch]:
+    """The queue withdraws a permit even if another execution has taken it."""
     return [(queue_runs, "_taken", lambda run, execution: None)]
 
 

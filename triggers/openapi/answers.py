@@ -103,7 +103,7 @@ def schemas() -> Json:
             optional=("repeated", "cancelUri", *MANAGEMENT),
         ),
         "Failure": _failure(),
-        "RefreshInTheWay": record(
+        "BlockingRefresh": record(
             {
                 "refreshId": text("Power BI's id of the refresh."),
                 "refreshType": text("The type of the refresh, in Power BI's words."),
@@ -150,7 +150,7 @@ def schemas() -> Json:
                 **links,
                 "position": count("Number of runs ahead of this request's run."),
                 **outcome,
-                "waitsFor": ref("RefreshInTheWay"),
+                "waitsFor": ref("BlockingRefresh"),
                 "waitsForPlace": ref("WaitsForPlace"),
                 "retry": record(
                     {
@@ -209,7 +209,7 @@ def schemas() -> Json:
         "ActiveRun": record(
             {
                 **_run(),
-                "waitsFor": maybe(ref("RefreshInTheWay")),
+                "waitsFor": maybe(ref("BlockingRefresh")),
                 "waitsSince": maybe(time("When the run began to wait for that refresh.")),
                 "waitsForPlace": maybe(ref("WaitsForPlace")),
                 "expectedEnd": maybe(expected_end),

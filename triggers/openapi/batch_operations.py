@@ -9,8 +9,8 @@ from triggers.openapi.schema import Json, ref
 _ENDED = ("BatchFailed", "BatchCancelled", "BatchTimedOut", "BatchTerminated")
 
 
-def paths(starter: str, token: str) -> Json:
-    """The operations, by path. `starter` and `token` mark their access control."""
+def paths(caller: str, token: str) -> Json:
+    """The operations, by path. `caller` and `token` mark their access control."""
     batch_id = {
         "name": "id",
         "in": "path",
@@ -21,7 +21,7 @@ def paths(starter: str, token: str) -> Json:
     wrong = answer("NotFound", "The batch does not exist, or the token is wrong.", example="BatchNotFound")
     unknown = answer("NotFound", "The batch does not exist.", example="BatchNotFound")
     return {
-        "/batches": {"post": _start(starter)},
+        "/batches": {"post": _start(caller)},
         "/batches/{id}": {
             "parameters": [batch_id],
             "get": operation(
@@ -52,7 +52,7 @@ def paths(starter: str, token: str) -> Json:
                 "GetBatch",
                 "Get the status of a batch",
                 "Returns the status of a batch without its token.",
-                starter,
+                caller,
                 {**_status(), 404: unknown},
             ),
         },
@@ -62,20 +62,20 @@ def paths(starter: str, token: str) -> Json:
                 "CancelBatch",
                 "Cancel a batch",
                 "Cancels a batch without its token: requests in progress are cancelled, and no other model is started.",
-                starter,
+                caller,
                 {**_cancelled(), 404: unknown},
             ),
         },
     }
 
 
-def _start(starter: str) -> Json:
+def _start(caller: str) -> Json:
     return operation(
         "StartBatch",
         "Refresh many semantic models",
         "Refreshes many models in the order of their dependencies. The batch ends as Completed only if all were "
         "refreshed.",
-        starter,
+        caller,
         {
             200: answer(
                 ("BatchStatus", "BatchStarted"),

@@ -226,9 +226,10 @@ def request() -> Json:
                 "type": ["number", "null"],
                 "minimum": 0,
                 "maximum": MAX_EXPECTED_HOURS,
-                "description": "How often a success of this model is expected, in hours. If there is none for longer "
-                "than this, the model is shown as overdue. The value is valid until a later request sends another "
-                "one; 0 means that no success is expected. The app setting EXPECTED_EVERY_HOURS takes precedence.",
+                "description": "How often this model is expected to be refreshed successfully, in hours. Without a "
+                "success for longer than this, the model is shown as overdue. The value is valid until a later request "
+                "sends another one; 0 means that no success is expected. The app setting EXPECTED_EVERY_HOURS takes "
+                "precedence.",
             },
         },
         "allOf": [

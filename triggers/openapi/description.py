@@ -32,19 +32,20 @@ SCHEMES: Json = {
         "description": "The token of one request or batch. It is part of the statusUri or of the cancelUri.",
     },
 }
-STARTER = "starter"
-"""Marks the routes for callers that may start a refresh; it is replaced by the sign-in methods of the app."""
+CALLER = "caller"
+"""Marks the routes that need a sign-in (readers may only call the GET routes); it is replaced by the sign-in methods of
+the app."""
 
 
 def describe(server: Json, sign_ins: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> Json:
     """The OpenAPI 3.1 document. `server` is an entry of `servers`: the address to which the routes are relative.
 
-    `ways`: the sign-in methods; an app has one of them.
+    `sign_ins`: the sign-in methods; an app has one of them.
     """
     paths = _paths()
     for item in paths.values():
         for method in item.keys() & METHODS:
-            item[method] = _with_access(item[method], sign_ins)
+            item[method] = _with_access(item[method], sign_ins, reads=method == "get")
     schemas = {
         "RefreshRequest": bodies.request(),
         "RefreshOptions": bodies.options(),
@@ -67,17 +68,20 @@ def describe(server: Json, sign_ins: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
-def _with_access(operation: Json, sign_ins: tuple[str, ...]) -> Json:
-    """The operation with its sign-in methods, and with the answers to a caller without access."""
+def _with_access(operation: Json, sign_ins: tuple[str, ...], *, reads: bool) -> Json:
+    """The operation with its sign-in methods, and with the answers to a caller without access.
+
+    `reads`: readers may call it, and pages of other sites are not refused, because it has no effect.
+    """
     access = operation["security"]
-    if access != STARTER:
+    if access != CALLER:
         return {**operation, "security": [{access: []}] if access else []}
     responses = dict(operation["responses"])
     # with AUTH_MODE key, the platform itself answers, and the body is empty
     responses["401"] = {"description": "The key is missing or wrong."}
     if SIGN_IN in sign_ins:
         responses["401"] = answer("NotSignedIn", "The caller is not signed in; with AUTH_MODE key the body is empty.")
-        examples = ("NotAllowed", "OnlyReader", "ForeignPage")
+        examples = ("NotAllowed",) if reads else ("NotAllowed", "OnlyReader", "ForeignPage")
         responses["403"] = answer("NotAllowed", "The caller is signed in, but has no access.", example=examples)
     ordered = {status: responses[status] for status in sorted(responses)}
     return {**operation, "security": [{way: []} for way in sign_ins], "responses": ordered}
@@ -95,14 +99,14 @@ def _paths() -> Json:
         "/refreshes": {"post": _start(), "get": _list()},
         "/refreshes/cancel": {"post": _cancel_by_key()},
         "/refreshes/{id}": {"parameters": [request_id], "get": _status(), "delete": _cancel()},
-        "/refreshes/{id}/status": {"parameters": [request_id], "get": _status_for_starters()},
-        "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_starters()},
-        **batch_operations.paths(STARTER, TOKEN),
+        "/refreshes/{id}/status": {"parameters": [request_id], "get": _status_for_callers()},
+        "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_callers()},
+        **batch_operations.paths(CALLER, TOKEN),
         "/check": {"post": _check()},
         "/queues/{datasetId}": {"get": _queue()},
         "/capacity": {"get": _capacity()},
-        "/models": {"get": models.list_models(STARTER, _UNAVAILABLE)},
-        "/models/{datasetId}": {"get": models.get_model(STARTER, _UNAVAILABLE)},
+        "/models": {"get": models.list_models(CALLER, _UNAVAILABLE)},
+        "/models/{datasetId}": {"get": models.get_model(CALLER, _UNAVAILABLE)},
         "/health": {"get": _health()},
         "/openapi.json": {"get": _openapi()},
     }
@@ -113,7 +117,7 @@ def _start() -> Json:
         "StartRefresh",
         "Refresh a semantic model",
         "Starts a refresh. The Location of the 202 is the statusUri, which answers 202 until the request has ended.",
-        STARTER,
+        CALLER,
         {
             200: answer(("Status", "Started"), completed("request"), example=("Completed", "Accepted")),
             202: answer(
@@ -150,7 +154,7 @@ def _cancel_by_key() -> Json:
         "CancelByKey",
         "Cancel a request by its idempotency key",
         "Cancels a request without its URIs. The refresh is cancelled only if no other request shares it.",
-        STARTER,
+        CALLER,
         {
             **_CANCELLED,
             400: answer("Refusal", "The body is invalid."),
@@ -166,7 +170,7 @@ def _list() -> Json:
         "ListRefreshes",
         "List requests",
         "Lists the stored requests, newest first, at most 50 a page. Only the last page has no continuation.",
-        STARTER,
+        CALLER,
         {
             200: answer("Requests", "A page of requests."),
             400: answer("Refusal", "A filter cannot be used.", example="FilterRefused"),
@@ -213,22 +217,22 @@ def _cancel() -> Json:
     )
 
 
-def _status_for_starters() -> Json:
+def _status_for_callers() -> Json:
     return operation(
         "GetRefresh",
         "Get the status of a request",
         "Returns the status of a request without its token.",
-        STARTER,
+        CALLER,
         {**_STATUS, 404: answer("NotFound", "The request does not exist.")},
     )
 
 
-def _cancel_for_starters() -> Json:
+def _cancel_for_callers() -> Json:
     return operation(
         "CancelRefresh",
         "Cancel a request",
         "Cancels a request without its token. The refresh is cancelled only if no other request shares it.",
-        STARTER,
+        CALLER,
         {**_CANCELLED, 404: answer("NotFound", "The request does not exist.")},
     )
 
@@ -238,7 +242,7 @@ def _check() -> Json:
         "CheckModel",
         "Check whether a refresh is possible",
         "Checks whether the app can get a token and read the history, within about 20 seconds. Starts no refresh.",
-        STARTER,
+        CALLER,
         {
             200: answer("Finding", "The results; branch on ok.", example=("Finding", "Obstacle")),
             400: answer("Refusal", "The body is invalid; the same rules apply as for a start.", example=_REFUSED),
@@ -259,7 +263,7 @@ def _queue() -> Json:
         "GetQueue",
         "List the requests that wait for a model",
         "Returns the active run of a semantic model and the runs behind it.",
-        STARTER,
+        CALLER,
         {
             200: answer("Queue", "The queue; it may be empty.", example=("Queue", "EmptyQueue")),
             400: answer("Refusal", "The id is not a GUID.", example="GuidRefused"),
@@ -274,7 +278,7 @@ def _capacity() -> Json:
         "GetCapacity",
         "See which runs hold the places of each capacity group",
         "Returns, for each group of CAPACITY_LIMITS, the runs that have places, external refreshes and waiting runs.",
-        STARTER,
+        CALLER,
         {200: answer("Capacity", "The groups; an empty list if the setting has no value."), 503: _UNAVAILABLE},
     )
 

@@ -147,7 +147,7 @@ def _model() -> Json:
             "The outcome of the last run.",
             optional=("code", "message", "action"),
         ),
-        "failuresInARow": count("Number of runs that failed since the last success."),
+        "failuresInARow": count("Number of runs that have failed since the last one that completed."),
         "durations": record(
             {
                 "usualSeconds": {**seconds, "description": "The median duration."},
@@ -159,8 +159,8 @@ def _model() -> Json:
         "expectedEveryHours": {
             "type": "number",
             "exclusiveMinimum": 0,
-            "description": "How often a success is expected, in hours: according to EXPECTED_EVERY_HOURS, or to the "
-            "last request of the model that has this key.",
+            "description": "How often the model is expected to be refreshed successfully, in hours: according to "
+            "EXPECTED_EVERY_HOURS, or to the last request of the model that has this key.",
         },
         "overdueSince": time("When the model became overdue."),
         "days": {
@@ -208,7 +208,10 @@ def _run() -> Json:
             "durationSeconds": {**seconds, "description": "How long the refresh took."},
             "waitedSeconds": {**seconds, "description": "How long the run waited for its refresh to start."},
             "requests": count("Number of requests that the run served."),
-            "servedBy": text("Whether the refresh is known to be one of the app's own.", enum=["own", "adopted"]),
+            "servedBy": text(
+                "own: the app started the refresh. adopted: it did not, or cannot prove that it did.",
+                enum=["own", "adopted"],
+            ),
         },
         "An ended run.",
         optional=("refreshId", "code", "message", "startedAt", "durationSeconds", "servedBy"),

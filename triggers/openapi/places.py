@@ -62,7 +62,7 @@ def _group() -> Json:
     }
     external = {**model, "until": time("The time until which the refresh counts, unless a run sees it again.")}
     waiting = {
-        "position": count("Number of waiting runs that go before this one."),
+        "position": count("Number of waiting runs of the group that go before this one."),
         **run,
         "since": time("When the run began to wait."),
         "priority": text("The highest priority of its requests.", enum=list(PRIORITIES)),
@@ -94,7 +94,8 @@ def _group() -> Json:
             "waiting": {
                 "type": "array",
                 "items": record(waiting, "A run that waits."),
-                "description": "The runs that wait, in their order.",
+                "description": "The runs that wait, in the order in which they get places. A run that did not ask "
+                "again in time is behind all others until it asks.",
             },
             "moreWaiting": count("Number of further waiting runs that are not listed."),
         },

@@ -3,7 +3,7 @@
 import { send } from "./api.js";
 import { h, isolate } from "./dom.js";
 import { problem, requestLink, statusBadge } from "./parts.js";
-import { duration, secondsSince, time } from "./words.js";
+import { duration, failureTitle, secondsSince, time } from "./words.js";
 
 const GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
 
@@ -211,7 +211,7 @@ function ask({ title, body, confirm, refuse = "Back", act }, done) {
       form.hidden = true;
       heading.textContent = "Answer of the app";
     } catch (error) {
-      content = [problem("The app refused", error)];
+      content = [problem(failureTitle(error, "The app refused"), error)];
       go.disabled = false;
     }
     const close = h("button", { type: "button" }, "Close");

@@ -10,7 +10,7 @@ import * as model from "./model.js";
 import { problem } from "./parts.js";
 import * as request from "./request.js";
 import * as requests from "./requests.js";
-import { clock } from "./words.js";
+import { clock, failureTitle } from "./words.js";
 
 const VIEWS = { batch, fleet, model, request, requests };
 const NAME = "Model refreshes";
@@ -154,7 +154,7 @@ function fail(error, seconds) {
         "div",
         { class: "view" },
         h("h1", { tabindex: "-1" }, heading),
-        problem("Answer of the app", error, plan),
+        problem(failureTitle(error, "Answer of the app"), error, plan),
         h("p", { class: "actions" }, retry, h("a", { class: "button", href: "#/" }, "All models")),
       ),
     ),

@@ -25,7 +25,7 @@ const COLUMNS = [
   ["Model", "wide"],
   ["State", ""],
   ["Depends on", ""],
-  ["Took", "number"],
+  ["Request took", "number"],
   ["Reason", "full reason"],
 ];
 const ORDER = ["Failed", "TimedOut", "OutcomeUnknown", "Terminated", "Cancelled", "Skipped", "Started", "Waiting"];

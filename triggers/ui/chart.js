@@ -1,4 +1,4 @@
-// Charts of runs, drawn for the available width. Each has a text with the same content for screen readers.
+// Charts of runs, drawn for the available width. For screen readers, their content is in a text or in the table of runs.
 
 import { now } from "./api.js";
 import { h, iconPath, s } from "./dom.js";

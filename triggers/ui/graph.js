@@ -73,7 +73,7 @@ function node(model) {
   );
 }
 
-/** A comma, and how long the refresh of a model took or has taken so far. */
+/** The text after the state: `, 12 min` since the start of the request, or ` earlier` for a model of an earlier batch. */
 function took(model) {
   if (model.earlier) {
     return " earlier";

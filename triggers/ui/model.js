@@ -1,4 +1,5 @@
-// One model: the reason for its state, its waiting and running requests, its last runs and its last failure.
+// One model: the reason for its state, its waiting and running requests, its last runs, and its last outcome unless it is
+// a success.
 
 import { read } from "./api.js";
 import { durationBar, timeline } from "./chart.js";
@@ -59,7 +60,7 @@ export function render({ model, queue }, { width }) {
     ),
     actions(model),
     numbers(model),
-    model.lastOutcome && model.lastOutcome.status !== "Completed" ? lastFailure(model) : null,
+    model.lastOutcome && model.lastOutcome.status !== "Completed" ? lastOutcome(model) : null,
     atWork(queue),
     runs(model, queue, width),
     requests(model),
@@ -113,10 +114,11 @@ function numbers(model) {
   ]);
 }
 
-function lastFailure(model) {
+/** The last outcome, which is not a success. A cancelled run is not a failure either. */
+function lastOutcome(model) {
   const { status, code, message, action, at } = model.lastOutcome;
   return section(
-    "Last failure",
+    status === "Cancelled" ? "Last outcome" : "Last failure",
     problem([(STATUS[status] ?? ["", "", status])[2], ", ", time(at)], { code, message, action }),
   );
 }

@@ -82,8 +82,8 @@ export function section(title, ...children) {
 }
 
 /**
- * A table that becomes cards on a phone. `columns`: [label, class]; `rows`: {key, cells, tone}. The roles are
- * explicit because browsers drop those of a table with another layout.
+ * A table that becomes cards on a phone. `columns`: [label, class]; `rows`: {key, cells}. The roles are explicit
+ * because browsers drop those of a table with another layout.
  */
 export function table(caption, columns, rows) {
   const head = columns.map(([label, kind]) => h("th", { role: "columnheader", scope: "col", class: kind }, label));

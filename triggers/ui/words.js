@@ -1,6 +1,6 @@
 // Texts for codes, numbers and times of the API.
 
-import { now } from "./api.js";
+import { hasKey, now } from "./api.js";
 import { h } from "./dom.js";
 
 /** The icon, colour and text of an outcome or a state. */
@@ -84,7 +84,10 @@ export function secondsBetween(begin, end) {
   return (Date.parse(end) - Date.parse(begin)) / 1000;
 }
 
-/** The seconds that the refresh of a model in a batch took, or has taken so far; null if it has not started. */
+/**
+ * The seconds from the start of the request of a model in a batch to its end, or until now; null if it has not started.
+ * They include the time in which the request waits.
+ */
 export function elapsed({ status, startedAt, endedAt }) {
   if (!startedAt || !(endedAt || status === "Started")) {
     return null;
@@ -136,6 +139,14 @@ export function listed(parts) {
   return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }
 
+/** The title of an error. `answered`: the title if the app answered. */
+export function failureTitle({ status }, answered) {
+  if (status === undefined) {
+    return "This page has a fault";
+  }
+  return status === 0 ? "No answer" : answered;
+}
+
 /** What to do about an error of the API; empty if there is no advice. */
 export function advice(error) {
   if (error.action) {
@@ -145,7 +156,7 @@ export function advice(error) {
     return "Check your connection to the app, and whether the app is running.";
   }
   if (error.status === 401) {
-    return "Sign in again.";
+    return hasKey() ? "Enter a valid function key." : "Sign in again.";
   }
   if (error.code === "CallerMayOnlyRead") {
     return "Ask the operators of the app to list you among its callers.";

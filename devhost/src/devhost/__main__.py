@@ -40,6 +40,11 @@ def _parser() -> argparse.ArgumentParser:
         help="keep exact timers (default: cut to whole seconds, as on Azure Storage)",
     )
     parser.add_argument(
+        "--no-schedules",
+        action="store_true",
+        help="run timer functions only on POST /admin/functions/NAME (default: also on their schedules)",
+    )
+    parser.add_argument(
         "--http-only",
         action="store_true",
         help="serve only the app's HTTP functions, in addition to the devhost that has the state open",
@@ -99,7 +104,7 @@ def _host(a: argparse.Namespace, lost: LostLines, ended: _Ended) -> Host | HttpO
     if a.http_only:
         return HttpOnlyHost(a.app, a.state, a.port, lost)
     faults = Faults(a.latency, a.internal_latency, a.blob_reads_fail, a.seed)
-    options = Options(a.app, a.state, a.port, a.key, a.keys, a.exact_timers, faults, a.record)
+    options = Options(a.app, a.state, a.port, a.key, a.keys, a.exact_timers, faults, a.record, not a.no_schedules)
     host = Host(options, lost=lost)
     host.runner.failed = ended.because
     return host

@@ -43,6 +43,8 @@ class Options:
     faults: Faults = field(default_factory=Faults)
     record: Path | None = None
     """Folder for the history of each generation that ends; None: no recording."""
+    schedules: bool = True
+    """Whether timer functions run on their schedules. If not, they run only when a request to /admin runs them."""
 
 
 class Host:
@@ -105,7 +107,8 @@ class Host:
         self.server.serve(rpc, self._answer_rpc)
         self.runner.start()
         self.server.serve(self.socket, self._answer)
-        self.server.run(self._timers.start)
+        if options.schedules:
+            self.server.run(self._timers.start)
 
     def _remember(self, key: str, value: str) -> None:
         # Only the thread of the engine may use the store.

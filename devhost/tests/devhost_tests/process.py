@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import re
 import shlex
 import signal
@@ -29,6 +31,8 @@ END_SECONDS = 15
 KEY = "management-key"
 HOOK = "/runtime/webhooks/durabletask"
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 0.4, 1.5
+_RANDOM = random.SystemRandom()
+"""Independent of seeds, so that processes of the same test run choose different ports."""
 
 
 class Client:
@@ -103,7 +107,7 @@ class Devhost(Client):
         words = [sys.executable, "-m", "devhost", "--app", str(app), "--state", str(state), "--key", key, *arguments]
         port = 0
         if command:
-            port = _free_port()
+            port = free_port()
             words = shlex.split(command.format(app=app, port=port, state=state))
         elif "--port" not in arguments:
             words += ["--port", "0"]
@@ -199,11 +203,17 @@ class Devhost(Client):
             self._wait_for_exit()
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+def free_port() -> int:
+    """A free port for a host that is stopped and started again, or whose command needs a number.
+
+    The system chooses ports from 32768 on, for port 0 and for outgoing connections. So it gives this port to no other
+    process while the host is down.
+    """
+    while True:
+        port = _RANDOM.randrange(20_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def until(condition: Callable[[], Any], seconds: float, explain: Callable[[], str] = lambda: "") -> None:

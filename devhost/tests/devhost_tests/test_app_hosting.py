@@ -124,6 +124,18 @@ def test_timer_function_can_be_run_by_hand(host: Client) -> None:
     assert host.post("/admin/functions/echo", json={"input": ""}).status_code == 404
 
 
+def test_without_schedules_a_timer_function_runs_only_by_hand(start: Start) -> None:
+    """With --no-schedules, a timer function that is due each second has not run after two seconds. A call that waits
+    for its end runs it."""
+    host = start("--no-schedules", TICK_SCHEDULE="* * * * * *")
+    host.post("/api/v1/start/approval/wait", data="3")
+    assert host.ended("wait")["output"] == "nobody answered"
+    assert "ticked" not in host.log
+    assert host.post("/admin/devhost/timers/nobody").status_code == 404
+    assert host.post("/admin/devhost/timers/tick").status_code == 200
+    host.wait_for_log("ticked")
+
+
 def test_waiting_for_completion(host: Client) -> None:
     """wait_for_completion_or_create_check_status_response answers with the output."""
     host.post("/api/v1/start/generations/g2", data="3")

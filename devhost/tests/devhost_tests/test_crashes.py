@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from devhost.engine.times import iso
 from devhost_tests.conftest import Start
 from devhost_tests.process import Client, Devhost, until
 
@@ -36,14 +40,23 @@ def test_interrupted_activity_is_run_again_at_once(start: Start, scratch: Path) 
     assert lines(scratch / "n1") == ["begun", "begun", "ended"]
 
 
-def test_timers_and_waits_survive(start: Start) -> None:
+def make_due(state: Path, instance: str) -> None:
+    """Changes the stored timer of an instance, as if it had become due since the host was killed."""
+    with closing(sqlite3.connect(state / "state.db", timeout=10)) as database, database:
+        past = iso(datetime.now(UTC) - timedelta(minutes=1))
+        changed = database.execute("UPDATE messages SET due = ? WHERE target = ? AND due IS NOT NULL", (past, instance))
+        assert changed.rowcount == 1
+
+
+def test_timers_and_waits_survive(start: Start, tmp_path: Path) -> None:
     """A timer that became due while the host was down fires at the start. An instance still waits for its event."""
     first = start("--exact-timers")
-    first.post("/api/v1/start/approval/short", data="0.3")
+    first.post("/api/v1/start/approval/short", data="600")
     first.post("/api/v1/start/approval/long", data="600")
     first.becomes("short", "Running")
     first.becomes("long", "Running")
     first.kill()
+    make_due(tmp_path / "state", "short")
     second = start("--exact-timers")
     assert second.ended("short")["output"] == "nobody answered"
     second.manage("POST", "/instances/long/raiseEvent/answer", json="yes")

@@ -23,10 +23,25 @@ from refresh.run.transitions import MAX_TRIES, with_trouble
 
 def step(run: RunState, phase: Cancelling, refresh: Followed) -> Do[CancelAnswer]:
     """Orders the cancellation."""
-    return Do(CancelRefresh(model=run.model, refresh_id=refresh.id), partial(_cancelled, run, refresh))
+    return Do(CancelRefresh(model=run.model, refresh_id=refresh.id), partial(_cancelled, run, phase, refresh))
 
 
-def _cancelled(run: RunState, refresh: Followed, answer: CancelAnswer | ActivityFailure, now: datetime) -> Moved:
+def limited(run: RunState) -> RunState:
+    """The run for a new history: it follows the refresh to its end if Power BI has throttled the cancel too often.
+
+    The limit does not apply within a history, because a history that earlier code began has to replay with its calls.
+    """
+    if isinstance(run.phase, Cancelling) and run.phase.throttled > MAX_TRIES:
+        return run.to(Polling())
+    return run
+
+
+def _cancelled(
+    run: RunState, phase: Cancelling, refresh: Followed, answer: CancelAnswer | ActivityFailure, now: datetime
+) -> Moved:
+    if isinstance(answer, Throttled) and answer.seconds is not None:
+        # `with_trouble` does not count this failure
+        run = run.to(replace(phase, throttled=phase.throttled + 1))
     match answer:
         case Throttled() | Unavailable() | ActivityFailure():
             if run.calls.failures < MAX_TRIES:

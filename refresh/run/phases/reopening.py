@@ -1,4 +1,4 @@
-"""Returns the permit: requests may join again, and the run looks at the model again."""
+"""Withdraws the permit: requests may join again, and the run looks at the model again."""
 
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,7 @@ from refresh.times import instant
 
 
 def step(run: RunState, phase: Reopening | Dropping, at: str) -> Ask[ReopenAnswer]:
-    """Returns the permit, and removes requests whose orchestrations have ended."""
+    """Withdraws the permit, and removes requests whose orchestrations have ended."""
     match phase:
         case Reopening():
             reopen = Reopen(at=at, holder=run.holder, permit=run.permit, execution=phase.execution)

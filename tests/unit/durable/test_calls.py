@@ -15,7 +15,7 @@ from durable.calls import (
     ask,
     call,
     input_of,
-    log_event,
+    log_once,
 )
 from durable.codec import encode
 from refresh.events import Event
@@ -146,9 +146,9 @@ def test_a_replay_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """The first execution has already logged its lines."""
     context: Any = Context()
     context.is_replaying = True
-    log_event(context, Event("run.claimed", logging.ERROR))
+    log_once(context, Event("run.claimed", logging.ERROR))
     assert caplog.text == ""
     context.is_replaying = False
-    log_event(context, Event("run.claimed", logging.ERROR))
-    log_event(context, None)
+    log_once(context, Event("run.claimed", logging.ERROR))
+    log_once(context, None)
     assert caplog.text.count("run.claimed") == 1

@@ -73,8 +73,7 @@ Script = Callable[[Peer], None]
 
 @dataclass
 class Server:
-    """A server that plays a script. `closed` is set when the client has closed a connection and its script has
-    ended."""
+    """A server that plays a script. `over` is released when a script has ended and its connection is closed."""
 
     url: str
     peers: list[Peer] = field(default_factory=list)

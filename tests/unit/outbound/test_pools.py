@@ -140,28 +140,43 @@ def test_receivers_that_stall_delay_neither_other_receivers_nor_power_bi(stall: 
     asyncio.run(calls())
 
 
-def test_calls_of_one_key_run_in_their_order_and_never_more_at_once_than_allowed() -> None:
-    """The order and the limit of a key also apply to calls from several loops."""
+def test_calls_of_one_key_run_in_their_order_and_never_more_at_once_than_allowed(stall: Stall) -> None:
+    """The limit of a key applies to calls from several loops together. The calls of each loop run in their order.
+
+    The first call runs until all others have been made, so another one that ran meanwhile would be noticed.
+    """
     one = pool(threads=8, for_each_key=1, waiting=1000)
     running, most, order, lock = 0, 0, [], threading.Lock()
+    made = threading.Semaphore(0)
 
-    def work(number: int) -> None:
+    def work(loop: int, number: int) -> None:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-            order.append(number)
+            order.append((loop, number))
+            first = len(order) == 1
+        if first:
+            stall()
         with lock:
             running -= 1
 
-    async def calls() -> None:
-        await asyncio.gather(*(one.run(work, number, key="k", seconds=LONG) for number in range(50)))
+    async def calls(loop: int) -> None:
+        tasks = [asyncio.create_task(one.run(work, loop, number, key="k", seconds=LONG)) for number in range(50)]
+        await turns()
+        made.release()
+        await asyncio.gather(*tasks)
 
-    asyncio.run(calls())
-    assert (order, most) == (list(range(50)), 1)
     with ThreadPoolExecutor(4) as loops:
-        list(loops.map(lambda _: asyncio.run(calls()), range(4)))
-    assert (len(order), most) == (250, 1)
+        ended = [loops.submit(asyncio.run, calls(loop)) for loop in range(4)]
+        for _ in ended:
+            assert made.acquire(timeout=LONG)
+        stall.release.set()
+        for future in ended:
+            future.result(LONG)
+    assert (len(order), most) == (200, 1)
+    for loop in range(4):
+        assert [number for where, number in order if where == loop] == list(range(50))
 
 
 def test_a_full_pool_refuses_at_once(stall: Stall) -> None:

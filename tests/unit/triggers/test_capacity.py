@@ -19,6 +19,7 @@ from refresh.capacity.answers import Asker
 from refresh.capacity.operations import FreePlaces
 from refresh.capacity.state import External, Group, Place, Waiter
 from refresh.history.rows import RefreshRow
+from refresh.messages import replace
 from refresh.queue.state import Member, Queue, Run
 from refresh.settings import Settings
 from refresh.times import instant
@@ -185,7 +186,8 @@ def test_whether_a_model_is_busy(monkeypatch: pytest.MonkeyPatch, client: Client
 def test_the_route_shows_the_holders_of_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """The route also shows the external refreshes that count, the waiting runs, and when a closed group opens again."""
     group = held()
-    group.waiting = in_line(-1).waiting
+    group.at = instant(NOW)
+    group.waiting = {**in_line(1).waiting, "b-r1": replace(in_line(-1).waiting["a-r1"], since=instant(NOW))}
     group.external = {"other": External(until=instant(NOW + timedelta(minutes=1)), model_name="Stock")}
     group.closed_until = instant(NOW + timedelta(minutes=2))
     monkeypatch.setattr(clock, "now", lambda: NOW)
@@ -203,4 +205,7 @@ def test_the_route_shows_the_holders_of_places(monkeypatch: pytest.MonkeyPatch) 
     assert entry["closedUntil"] == instant(NOW + timedelta(minutes=2))
     assert [holder["modelName"] for holder in entry["holders"]] == ["Sales"]
     assert [external["modelName"] for external in entry["external"]] == ["Stock"]
-    assert [(run["position"], run["runId"], run["priority"]) for run in entry["waiting"]] == [(0, "a-r1", "normal")]
+    assert [(run["position"], run["runId"], run["priority"]) for run in entry["waiting"]] == [
+        (0, "b-r1", "normal"),
+        (1, "a-r1", "normal"),
+    ], "others overtake a run that did not ask in time"

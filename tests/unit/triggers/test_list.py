@@ -137,6 +137,24 @@ def test_the_engine_filters_by_status() -> None:
     assert (len(page), engine.read) == (10, 10)
 
 
+@pytest.mark.parametrize(
+    ("dataset_id", "target", "advice"),
+    [
+        (None, "datasetId", "Filter by datasetId, or send a later since."),
+        (MODEL.replace("-", ""), "since", "Send a later since."),
+    ],
+)
+def test_the_advice_for_too_many_instances_is_new(
+    monkeypatch: pytest.MonkeyPatch, dataset_id: str | None, target: str, advice: str
+) -> None:
+    """A caller that already filters by model is not told to do so."""
+    monkeypatch.setattr(http_list, "MAX_ROWS", 1)
+    engine = Engine([request(number, NOW) for number in range(10)])
+    with pytest.raises(BadRequestError) as problem:
+        pages(engine, Filters(dataset_id, None, frozenset()))
+    assert (problem.value.target, str(problem.value).endswith(f" {advice}")) == (target, True)
+
+
 @pytest.mark.parametrize("read", [1, 50])
 def test_the_number_of_reads_is_limited(monkeypatch: pytest.MonkeyPatch, read: int) -> None:
     """At the limit, the page has only rows that are certain. If there are none, the caller is told to filter by

@@ -196,7 +196,7 @@ def test_the_keys_of_a_status() -> None:
     assert {*ended, *going_on, *OF_TRIGGERS} == keys(status)
     assert set(ended["output"]) == keys(status["properties"]["output"])
     assert set(going_on["retry"]) == keys(status["properties"]["retry"])
-    assert set(going_on["waitsFor"]) == keys(SCHEMAS["RefreshInTheWay"])
+    assert set(going_on["waitsFor"]) == keys(SCHEMAS["BlockingRefresh"])
     assert set(going_on["waitsForPlace"]) == keys(SCHEMAS["WaitsForPlace"])
     in_front = SCHEMAS["WaitsForPlace"]["properties"]["behind"]["items"]
     assert set(going_on["waitsForPlace"]["behind"][0]) == keys(in_front)
@@ -251,6 +251,15 @@ def test_an_example_has_the_status_of_its_answer() -> None:
                     assert (example["status"] == "Completed") == (status == "200")
                     assert ("error" in example) == (status == "424")
                     assert (example["status"] in ENDS) == (status != "202")
+
+
+def test_a_route_that_readers_may_call_has_only_its_own_refusals() -> None:
+    """A route without effects refuses neither readers nor pages of other sites."""
+    for _, method, operation in operations():
+        refused = operation["responses"].get("403", {}).get("content", {}).get("application/json", {})
+        codes = {example["error"]["code"] for example in examples(refused)}
+        if method == "GET":
+            assert codes <= {"CallerNotAllowed"}
 
 
 def test_examples_show_every_form_of_an_answer() -> None:

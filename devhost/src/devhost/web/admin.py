@@ -16,6 +16,7 @@ ADMIN = "/admin/"
 LOST_LOGS = "/admin/devhost/lost-logs"
 _FAULTS = "/admin/devhost/faults"
 _FUNCTIONS = "/admin/functions/"
+_TIMERS = "/admin/devhost/timers/"
 
 ChangeFaults = Callable[[Callable[[FaultControl], dict[str, float]]], Future[dict[str, float]]]
 """Runs an operation with the FaultControl on the thread of the engine."""
@@ -47,7 +48,9 @@ class Admin:
         if path == _FAULTS and method in ("GET", "POST") and self._faults is not None:
             return await self._change_faults(request, self._faults)
         if path.startswith(_FUNCTIONS) and method == "POST" and self._timers is not None:
-            return self._run_timer(request.raw_path[len(_FUNCTIONS) :], self._timers)
+            return self._start_timer(request.raw_path[len(_FUNCTIONS) :], self._timers)
+        if path.startswith(_TIMERS) and method == "POST" and self._timers is not None:
+            return await self._run_timer(request.raw_path[len(_TIMERS) :], self._timers)
         return Answer(404)
 
     @staticmethod
@@ -58,10 +61,19 @@ class Admin:
         except BadFaults as problem:
             return json_answer(400, {"Message": str(problem)})
 
-    def _run_timer(self, name: str, timers: Timers) -> Answer:
+    def _start_timer(self, name: str, timers: Timers) -> Answer:
         """Starts a timer function. As in the real admin API, the response does not wait for it."""
         function = timers.named(name)
         if function is None:
             return Answer(404)
         self._running = asyncio.create_task(timers.run(function))
         return Answer(202)
+
+    @staticmethod
+    async def _run_timer(name: str, timers: Timers) -> Answer:
+        """Runs a timer function and responds after its end."""
+        function = timers.named(name)
+        if function is None:
+            return Answer(404)
+        await timers.run(function)
+        return Answer(200)

@@ -8,6 +8,7 @@ from refresh.batch.orders import RequestSeen
 from refresh.batch.spec import BatchSpec, parse_batch
 from refresh.batch.state import BatchState
 from refresh.failure.catalogue import failure
+from refresh.messages import replace
 from refresh.request.state import Final, RequestOutcome
 from refresh.settings import Settings
 
@@ -38,7 +39,8 @@ def parsed(_settings: Settings = ANYWHERE, /, **keys: Any) -> BatchSpec:
 
 def state_of(spec: BatchSpec) -> BatchState:
     """A batch that has just been accepted."""
-    return BatchState(spec=spec, read_token="r", cancel_token="c", requested_at=AT).with_models(spec.models)
+    state = BatchState(spec=replace(spec, models=()), read_token="r", cancel_token="c", requested_at=AT)
+    return state.with_models(spec.models)
 
 
 def batch(dependencies: dict[str, list[str]], **keys: Any) -> BatchState:

@@ -1,19 +1,26 @@
 """A body is accepted with its meaning, or refused with the path of the wrong key."""
 
+import json
+import random
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from durable.codec import decode, encode
 from refresh.batch.graph import cycle_in
 from refresh.batch.spec import MAX_MODELS, BatchSpec
-from refresh.batch.stored import PackedBatch, pack, unpack
+from refresh.batch.state import BatchState, Progress
+from refresh.batch.stored import PACKED_ABOVE, PackedBatch, pack, unpack
 from refresh.request.values import BadRequestError
 from refresh.settings import Settings
-from tests.unit.refresh.batch.batches import WORKSPACE, dataset, listed, parsed, state_of
+from refresh.times import instant, time_of
+from tests.unit.refresh.batch.batches import AT, WORKSPACE, dataset, listed, parsed, state_of
 
 Json = dict[str, Any]
 
@@ -151,29 +158,112 @@ def test_a_chain_of_all_models_is_no_cycle() -> None:
 
 
 @given(st.integers(1, 40), st.booleans())
+@example(count=1, own=False)
+@example(count=40, own=True)
 def test_a_batch_survives_being_stored(count: int, own: bool) -> None:
     """A small batch is stored as plain JSON, a large batch is compressed."""
     more: Json = {"refresh": {"type": "full", "objects": [{"table": "Sales"}]}} if own else {}
     spec = parsed(models=listed({f"model {number}": [] for number in range(count)}, **more), caller={"a": "b"})
     state = state_of(spec)
     packed = pack(state)
+    large = len(msgspec.json.encode(state)) > PACKED_ABOVE
+    assert (packed.plain, bool(packed.packed)) == ((None, True) if large else (state, False))
     assert unpack(decode(encode(packed), PackedBatch)) == state
     assert decode(encode(spec), BatchSpec) == spec
 
 
-def test_a_large_batch_stays_small_where_it_is_kept() -> None:
-    """A batch of 500 models takes less than 30,000 characters, above which the engine would store it in a blob."""
-    names = {
-        f"Model of department {number}": [f"Model of department {number - 1}"][: number % 2] for number in range(500)
-    }
-    state = state_of(parsed(models=listed(names, refresh={"type": "full"})))
-    assert len(pack(state).packed) < 30_000
+BLOB_CHARACTERS = 30_000
+"""Above this size the engine stores an input in a blob."""
 
 
-def test_what_batches_under_one_key_have_to_agree_on() -> None:
-    """Batches with one key have to agree on what is refreshed, not on how long the caller waits."""
+def characters(state: BatchState) -> int:
+    """The length of the state in the engine's storage."""
+    return len(json.dumps(encode(pack(state))))
+
+
+def random_batch(count: int) -> tuple[BatchState, BatchState]:
+    """A batch at its start and after its end, with random ids and times as real models and refreshes have them."""
+    chance = random.Random(1)  # noqa: S311
+
+    def guid() -> str:
+        return str(UUID(int=chance.getrandbits(128)))
+
+    models = [
+        {
+            "name": f"Model of department {number}",
+            "datasetId": guid(),
+            "dependsOn": [f"Model of department {number - 1}"][: number % 2],
+        }
+        for number in range(count)
+    ]
+    state = state_of(parsed(models=models, refresh={"type": "full"}))
+    ends = [
+        Progress(
+            status="Completed",
+            refresh_id=guid(),
+            started_at=instant(time_of(AT) + timedelta(milliseconds=chance.randrange(36_000_000))),
+            ended_at=instant(time_of(AT) + timedelta(milliseconds=chance.randrange(36_000_000))),
+        )
+        for _ in models
+    ]
+    return state, state.with_progress(dict(enumerate(ends)))
+
+
+def test_the_size_of_a_batch_in_the_storage() -> None:
+    """A batch of 500 models has about 20,000 characters at its start and 45,000 at its end, so it needs a blob. A batch
+    of 300 models needs none."""
+    start, end = map(characters, random_batch(500))
+    assert 18_000 < start < 22_000 < BLOB_CHARACTERS < 42_000 < end < 48_000
+    assert max(map(characters, random_batch(300))) < BLOB_CHARACTERS
+
+
+def test_a_key_identifies_what_a_batch_refreshes() -> None:
+    """The models, their dependencies and what their refreshes do must be the same; all other options may differ."""
     one = parsed(models=ONE)
-    assert one.digests == parsed(models=ONE, onFailure="stop", maxConcurrent=2, caller={"a": "b"}).digests
-    other = parsed(models=[{"datasetId": dataset(0), "refresh": {"type": "full"}}])
-    assert [key for key, digest in one.digests.items() if digest != other.digests[key]] == ["models"]
-    assert one.fingerprint != other.fingerprint
+    other_options: Json = {
+        "timeoutMinutes": 5,
+        "retries": 2,
+        "share": False,
+        "priority": "high",
+        "expectedEveryHours": 24,
+        "onFailure": "stop",
+        "maxConcurrent": 2,
+        "caller": {"a": "b"},
+    }
+    same = parsed(models=ONE, **other_options)
+    assert same.differs_from(one.digests) == []
+    assert same.fingerprint == one.fingerprint
+    own = [{"datasetId": dataset(0), "timeoutMinutes": 5, "retries": 2}]
+    assert parsed(models=own).differs_from(one.digests) == []
+
+
+CHAIN = {"A": [], "B": ["A"]}
+DIFFERENT: list[tuple[Json, Json, list[str]]] = [
+    ({"models": ONE}, {"models": [dataset(1)]}, ["models"]),
+    ({"models": ONE}, {"models": [{"datasetId": dataset(0), "name": "A"}]}, ["models"]),
+    ({"models": ONE}, {"models": [*ONE, dataset(1)], "refresh": {"type": "full"}}, ["models"]),
+    ({"models": ONE}, {"models": [{"datasetId": dataset(0), "refresh": {"type": "full"}}]}, ["refresh"]),
+    ({"models": ONE}, {"models": ONE, "workspaceId": dataset(9)}, ["workspaceId"]),
+    ({"models": ONE}, {"models": ONE, "notifyOption": "MailOnFailure"}, ["notifyOption"]),
+    ({"models": listed(CHAIN)}, {"models": listed({"A": [], "B": []})}, ["dependsOn"]),
+    ({"models": ONE}, {"all": True}, ["models", "all"]),
+    ({"models": ONE}, {"models": ONE, "retryOf": "batch-1"}, ["retryOf"]),
+    ({"retryOf": "batch-1"}, {"retryOf": "batch-2"}, ["retryOf"]),
+    ({"all": True}, {"all": True, "except": ["Old"]}, ["except"]),
+    ({"all": True}, {"all": True, "refresh": {"type": "full"}}, ["refresh"]),
+]
+
+
+@pytest.mark.parametrize(("before", "now", "keys"), DIFFERENT)
+def test_a_batch_that_differs_names_the_keys_that_the_caller_changed(before: Json, now: Json, keys: list[str]) -> None:
+    """If the models differ, the keys of single models are not compared."""
+    spec, other = parsed(**now), parsed(**before)
+    assert spec.differs_from(other.digests) == keys
+    assert spec.fingerprint != other.fingerprint
+
+
+def test_digests_of_older_code_can_be_compared() -> None:
+    """Older code stored three digests, with all options of the models in one of them."""
+    stored = {"models": "21b9ed862be5f7fb", "all": "", "retryOf": ""}
+    assert parsed(models=ONE).differs_from(stored) == []
+    assert parsed(models=[dataset(1)]).differs_from(stored) == ["models"]

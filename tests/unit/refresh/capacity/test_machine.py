@@ -168,15 +168,23 @@ def test_priority_counts_as_half_an_hour_of_waiting() -> None:
     """A later run of high priority goes first, but not before a run that has waited long enough. So no run starves."""
     desk = Desk()
     desk.take("holder")
-    desk.take("low", "low")
+    runs: dict[str, Priority] = {"low": "low"}
+
+    def all_ask() -> None:
+        for run, priority in runs.items():
+            desk.take(run, priority)
+
+    all_ask()
     desk.pass_time(minutes=29)
-    desk.take("normal")
-    desk.take("high", "high")
+    runs |= {"normal": "normal", "high": "high"}
+    all_ask()
     assert desk.group.in_order() == ["high", "normal", "low"]
     desk.pass_time(minutes=32)
-    desk.take("higher", "high")
+    runs |= {"higher": "high"}
+    all_ask()
     desk.pass_time(minutes=1)
-    desk.take("highest", "high")
+    runs |= {"highest": "high"}
+    all_ask()
     assert desk.group.in_order() == ["high", "normal", "low", "higher", "highest"]
 
 
@@ -206,6 +214,23 @@ def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
     desk.pass_time(hours=2)
     desk.take("other")
     assert desk.group.in_order() == ["other"]
+
+
+def test_a_run_that_does_not_ask_in_time_is_behind_the_others() -> None:
+    """The line has one order: the order in which the runs get places. So it agrees with the position that a run
+    learns."""
+    desk = Desk()
+    for run in ("holder", "dead", "alive"):
+        desk.take(run)
+        desk.pass_time(seconds=1)
+    assert desk.group.in_order() == ["dead", "alive"]
+    desk.pass_time(seconds=RECHECK_SECONDS + EXTRA_TIME.total_seconds())
+    waits = desk.take("alive")
+    assert isinstance(waits, Waits)
+    assert waits.position == desk.group.in_order().index("alive") == 0
+    assert desk.group.in_order() == ["alive", "dead"]
+    desk.take("dead")
+    assert desk.group.in_order() == ["dead", "alive"]
 
 
 def test_late_messages_change_nothing() -> None:
@@ -240,12 +265,34 @@ def test_places_of_runs_that_are_over_are_free() -> None:
     desk = Desk(2)
     desk.take("a")
     desk.take("b")
-    desk.take("c")
-    (wake,) = desk.free(Asker(run="a", incarnation=1, number=1)).wake_ups
-    assert wake.instance == "c-g1"
+    desk.free(Asker(run="a", incarnation=1, number=1))
     desk.take("b")
     desk.free(Asker(run="b", incarnation=1, number=1))
     assert desk.holders == ["b"]
+
+
+def test_a_place_that_the_timer_frees_is_announced_by_the_next_message() -> None:
+    """The timer delivers no notifications, so no waiting run counts as notified. The next message of another run
+    notifies it."""
+    desk = Desk(2)
+    for run in ("a", "b", "c"):
+        desk.take(run)
+    assert desk.free(Asker(run="a", incarnation=1, number=1)) == PlacesFree()
+    (wake,) = desk.leave("b").wake_ups
+    assert wake.instance == "c-g1"
+
+
+def test_a_late_duplicate_announces_no_place() -> None:
+    """The answer to a late duplicate is not read, so no waiting run counts as notified."""
+    desk = Desk(3)
+    for run in ("a", "b", "other", "c"):
+        desk.take(run)
+    desk.leave("b", busy_until=instant(NOON + timedelta(minutes=1)))
+    desk.take("b")
+    desk.free(Asker(run="a", incarnation=1, number=1))
+    assert desk.leave("b", number=2) == PlacesFree()
+    (wake,) = desk.leave("other").wake_ups
+    assert wake.instance == "c-g1"
 
 
 def test_an_external_refresh_counts_while_it_is_seen() -> None:

@@ -147,7 +147,8 @@ histories = st.lists(st.builds(row, st.sampled_from("abcdef"), times | st.none()
 
 @given(histories, histories, times)
 def test_refreshes_of_a_look_are_never_new(before: list[RefreshRow], later: list[RefreshRow], now: datetime) -> None:
-    """No matter how the rows change, only refreshes count whose ids were absent and that began in a later second."""
+    """No matter how the rows change, a refresh is new only if it began in a later second than the look, and if its id
+    was absent before or only had a row with an earlier start."""
     look = look_at(before, now, now)
     for found in new_rows(later, look):
         assert found.start is not None

@@ -217,7 +217,7 @@ class Desk:
         self.do(TakePermit(at=self.at, holder=holding, permit=permit, execution=execution))
         return self.runs[0].execution
 
-    def give_back(self, run: str, execution: str, permit: int = 1, **holder: Any) -> str | None:
+    def return_permit(self, run: str, execution: str, permit: int = 1, **holder: Any) -> str | None:
         """An execution returns the permit. Returns the holder afterwards."""
         holding = self.holder(run, **holder)
         self.do(ReturnPermit(at=self.at, holder=holding, permit=permit, execution=execution))
@@ -239,7 +239,7 @@ class Desk:
         return answer
 
     def reopen(self, run: str, permit: int = 1, *, execution: str | None = None, **holder: Any) -> ReopenAnswer:
-        """A run gives up its permit."""
+        """The queue withdraws the permit of a run."""
         holding = self.holder(run, **holder)
         return self.do(Reopen(at=self.at, holder=holding, permit=permit, execution=execution))
 

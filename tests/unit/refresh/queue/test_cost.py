@@ -174,8 +174,8 @@ def test_runs_of_a_thousand_objects_each_cost_little() -> None:
     assert load(json.loads(text)) == crowd.queue
 
 
-def test_the_cost_of_leaving_for_each_member() -> None:
-    """Each member leaves at a low cost. In the end, the queue has neither members nor parts of their scopes."""
+def test_nothing_is_left_after_each_member_has_left() -> None:
+    """When each member has left, the queue has neither members nor parts of their scopes, which would cost storage."""
     crowd = Crowd(120, few_objects)
     crowd.leave()
     assert (crowd.queue.runs, crowd.queue.scopes.objects, crowd.queue.scopes.extents) == ([], [], [])

@@ -105,7 +105,7 @@ def test_an_unknown_operation_does_not_change_the_state(
 
 
 def test_a_state_of_newer_code_is_not_changed() -> None:
-    """A state of newer code stays the same, byte for byte."""
+    """A state of newer code keeps its content."""
     newer = '{"schema":2,"everything":"else"}'
     state, answers = batch(newer, ENROLL, Tidy(at=AT))
     assert answers == [{"answer": "not_understood"}] * 2

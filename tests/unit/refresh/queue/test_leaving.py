@@ -269,6 +269,17 @@ def test_a_late_drop_removes_no_member_of_the_next_permit(desk: Desk) -> None:
     assert desk.members == [["b", "a"]]
 
 
+def test_a_cancelled_request_that_was_dropped_by_mistake_leaves_when_it_enrolls_again(desk: Desk) -> None:
+    """The queue stores the cancellation, because the event that would notify the request sooner may be lost."""
+    run = desk.enrolled("a").run
+    desk.enroll("b")
+    desk.claim(run)
+    desk.close(run)
+    desk.drop(run, "a")
+    desk.later(seconds=1).ask_to_leave("a")
+    assert desk.enrolled("a").leaving
+
+
 @pytest.mark.parametrize("end", ["collected", "left", "dropped"])
 def test_a_late_duplicate_enrolls_no_request_again(desk: Desk, end: str) -> None:
     """A late duplicate of an enrolment has no effect, because no caller needs a refresh for it."""

@@ -368,9 +368,9 @@ class Queue(RuleBasedStateMachine):
 
     @precondition(lambda self: any(life.closed and not life.refresh for life in self.awake()))
     @rule(data=st.data())
-    def an_execution_gives_the_run_up(self, data: st.DataObject) -> None:
-        """An execution that has not posted gives the run up. If another one took the permit, the run has to search for
-        its refresh."""
+    def the_permit_of_an_execution_is_withdrawn(self, data: st.DataObject) -> None:
+        """An execution has not posted, so its permit is withdrawn. If another one took the permit, the run has to
+        search for its refresh."""
         life = data.draw(st.sampled_from([life for life in self.awake() if life.closed and not life.refresh]))
         execution = data.draw(st.sampled_from(["x1", "x2", "x3"]))
         before = self.desk.runs[0]

@@ -7,7 +7,7 @@ import pytest
 
 from refresh.queue.answers import Done, PermitTaken
 from refresh.queue.operations import Drop, Finish, Operation, Reopen, ReturnPermit, TakePermit
-from refresh.queue.runs import MAX_RETURNED
+from refresh.queue.runs import MAX_UNUSED_EXECUTIONS
 from tests.unit.refresh.queue.queues import Desk, failed
 
 RUN = "a-r1"
@@ -38,18 +38,18 @@ def test_one_execution_gets_the_permit(desk: Desk) -> None:
 def test_a_returned_permit_is_free_for_the_next_execution(desk: Desk) -> None:
     """The execution that returned the permit has not posted and never will, so its duplicates change nothing."""
     desk.take(RUN, "first")
-    assert desk.give_back(RUN, "first") is None
+    assert desk.return_permit(RUN, "first") is None
     assert desk.runs[0].permit_taken_at is None
     assert desk.claimed(RUN).permit_taken_at is None
     assert desk.take(RUN, "first") is None
     assert desk.take(RUN, "second") == "second"
-    assert desk.give_back(RUN, "first") == "second"
+    assert desk.return_permit(RUN, "first") == "second"
     assert desk.take(RUN, "first") == "second"
 
 
 def test_a_permit_that_is_returned_before_it_is_taken_is_not_taken(desk: Desk) -> None:
     """Signals can arrive in any order, so a return also counts before the permit is taken."""
-    assert desk.give_back(RUN, "first") is None
+    assert desk.return_permit(RUN, "first") is None
     assert desk.take(RUN, "first") is None
     assert desk.take(RUN, "second") == "second"
 
@@ -57,7 +57,7 @@ def test_a_permit_that_is_returned_before_it_is_taken_is_not_taken(desk: Desk) -
 def test_the_permit_of_another_execution_is_not_returned(desk: Desk) -> None:
     """An execution can return only its own permit."""
     desk.take(RUN, "first")
-    assert desk.give_back(RUN, "second") == "first"
+    assert desk.return_permit(RUN, "second") == "first"
     assert desk.take(RUN, "second") == "first"
 
 
@@ -66,20 +66,20 @@ def test_a_permit_can_be_returned_after_a_restart(desk: Desk) -> None:
     desk.take(RUN, "first")
     desk.restart(RUN)
     assert desk.claimed(RUN, incarnation=2, token="new").permit_taken_at == desk.at
-    assert desk.give_back(RUN, "first") is None
+    assert desk.return_permit(RUN, "first") is None
     assert desk.claimed(RUN, incarnation=2, token="new").permit_taken_at is None
 
 
 def test_a_return_applies_to_one_permit_of_one_run(desk: Desk) -> None:
     """A late return changes neither the next permit nor another run."""
     desk.take(RUN, "first")
-    assert desk.give_back("z-r1", "first") == "first"
-    assert desk.give_back(RUN, "first", permit=2) == "first"
+    assert desk.return_permit("z-r1", "first") == "first"
+    assert desk.return_permit(RUN, "first", permit=2) == "first"
     desk.reopen(RUN)
     desk.close(RUN, permit=2)
     desk.take(RUN, "first", permit=2)
-    assert desk.give_back(RUN, "first", permit=1) == "first"
-    assert desk.give_back(RUN, "first", permit=2) is None
+    assert desk.return_permit(RUN, "first", permit=1) == "first"
+    assert desk.return_permit(RUN, "first", permit=2) is None
 
 
 @pytest.mark.parametrize("returning", [set(), {"first"}, {"second"}, {"first", "second"}])
@@ -105,7 +105,7 @@ def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) ->
 
 def test_a_new_permit_is_free(desk: Desk) -> None:
     """A new permit is free even if the run never returned the previous one."""
-    desk.give_back(RUN, "zeroth")
+    desk.return_permit(RUN, "zeroth")
     desk.take(RUN, "first")
     desk.close(RUN, permit=2)
     assert desk.claimed(RUN).permit_taken_at is None
@@ -114,10 +114,10 @@ def test_a_new_permit_is_free(desk: Desk) -> None:
 
 def test_the_number_of_stored_returns_is_limited(desk: Desk) -> None:
     """Only the last returns of a permit are stored."""
-    for number in range(MAX_RETURNED + 5):
-        desk.give_back(RUN, f"e{number}")
-    assert len(desk.runs[0].returned) == MAX_RETURNED
-    assert desk.take(RUN, f"e{MAX_RETURNED + 4}") is None
+    for number in range(MAX_UNUSED_EXECUTIONS + 5):
+        desk.return_permit(RUN, f"e{number}")
+    assert len(desk.runs[0].unused_executions) == MAX_UNUSED_EXECUTIONS
+    assert desk.take(RUN, f"e{MAX_UNUSED_EXECUTIONS + 4}") is None
 
 
 @pytest.mark.parametrize("operation", ["reopen", "drop", "finish"])
@@ -141,13 +141,12 @@ def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operat
         assert tell("first") == PermitTaken(at=taken_at)
     assert desk.members == [["a"]]
     assert desk.queue.permitted(desk.holder(RUN), 1)
-    desk.give_back(RUN, "second")
+    desk.return_permit(RUN, "second")
     assert not isinstance(tell("first"), PermitTaken)
 
 
-def test_the_execution_that_took_the_permit_gives_it_up(desk: Desk) -> None:
-    """The run itself also gives the permit up, if it has searched for the refresh of any execution, or if no execution
-    took the permit."""
+def test_a_permit_is_withdrawn_if_no_other_execution_took_it(desk: Desk) -> None:
+    """It is also withdrawn if the run has searched for the refresh of any execution, or if no execution took it."""
     desk.take(RUN, "first")
     assert desk.reopen(RUN, execution="first") == Done()
     desk.close(RUN, permit=2)

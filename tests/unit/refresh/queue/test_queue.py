@@ -250,9 +250,14 @@ def test_late_operations_on_an_old_permit_change_nothing(desk: Desk) -> None:
         desk.close(run, permit=1, look=old)
         desk.record(run, permit=1)
         assert desk.take(run, "late", permit=1) is None
-        desk.give_back(run, "late", permit=1)
+        desk.return_permit(run, "late", permit=1)
         stands = desk.runs[0]
-        assert (stands.refresh_id, stands.closed, stands.permit, stands.returned) == (None, permit == 2, permit, [])
+        assert (stands.refresh_id, stands.closed, stands.permit, stands.unused_executions) == (
+            None,
+            permit == 2,
+            permit,
+            [],
+        )
         assert stands.look == (LOOK if permit == 2 else None)
 
 

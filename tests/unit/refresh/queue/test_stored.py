@@ -5,7 +5,7 @@ import json
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -15,12 +15,42 @@ from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
 from refresh.messages import tag_of
 from refresh.packed import UnreadableError
-from refresh.queue.answers import Done
-from refresh.queue.operations import AnyOperation, Enroll, Finish, Leave, Tidy
+from refresh.queue.answers import Done, Holder, Turn
+from refresh.queue.operations import (
+    AnyOperation,
+    AskToLeave,
+    Claim,
+    Close,
+    Collect,
+    Drop,
+    Enroll,
+    Finish,
+    Leave,
+    Record,
+    Reopen,
+    Restart,
+    ReturnPermit,
+    Sweep,
+    TakePermit,
+    Tidy,
+    WaitBehind,
+)
 from refresh.queue.state import Queue
 from refresh.queue.stored import dump, handle, load
 from refresh.scope.scope import Scope, TableRef
-from tests.unit.refresh.queue.queues import BOTH, COMPLETED, DATES, NOON, SALES, WHOLE, Crowd, Desk, enhanced, failed
+from tests.unit.refresh.queue.queues import (
+    BOTH,
+    COMPLETED,
+    DATES,
+    LOOK,
+    NOON,
+    SALES,
+    WHOLE,
+    Crowd,
+    Desk,
+    enhanced,
+    failed,
+)
 
 NOT_UNDERSTOOD = {"answer": "not_understood"}
 BLOB_CHARACTERS = 30_000
@@ -43,7 +73,7 @@ def rich() -> Desk:
     desk.claim("b-r1")
     desk.wait_behind("b-r1", ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled"))
     desk.close("b-r1", look=Look(service_time=desk.at, read_at=desk.at, known=("x",), durations=(1.5,)))
-    desk.give_back("b-r1", "one")
+    desk.return_permit("b-r1", "one")
     desk.take("b-r1", "two")
     return desk
 
@@ -74,6 +104,16 @@ def test_pending_cancellations_keep_their_stored_key() -> None:
     """Pending cancellations are stored under the key `asked`, as in queues that earlier code stored."""
     desk = rich()
     assert list(desk.stored["asked"]) == list(desk.queue.pending_cancellations) == ["h"]
+
+
+def test_renamed_fields_of_a_run_keep_their_stored_keys() -> None:
+    """The withdrawn permit and the unused executions are stored under the keys that earlier code used."""
+    desk = rich()
+    run = desk.stored["runs"][0]
+    assert run["returned"] == desk.runs[0].unused_executions == ["one"]
+    desk.reopen("b-r1")
+    desk.close("b-r1", permit=2)
+    assert desk.stored["runs"][0]["spent"] == desk.runs[0].withdrawn_permit == 1
 
 
 def test_additions_of_newer_code_are_ignored() -> None:
@@ -203,13 +243,29 @@ def test_a_deleted_queue_is_an_empty_one() -> None:
 
 
 def every_operation() -> list[AnyOperation]:
-    """Examples of every operation."""
-    at = "2026-03-31T12:00:00.000Z"
-    return [
-        Tidy(at=at),
+    """An example of every operation."""
+    at, holder = "2026-03-31T12:00:00.000Z", Holder(run="a-r1", incarnation=1, token="t")
+    theirs = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled")
+    operations: list[AnyOperation] = [
         Enroll(at=at, request="z", token="t", scope=WHOLE),
+        Collect(at=at, request="a", token="t"),
         Leave(at=at, request="a", token="t", reason="TimedOut"),
+        AskToLeave(at=at, request="a"),
+        Restart(at=at, turn=Turn(run="a-r1", incarnation=1)),
+        Claim(at=at, holder=holder),
+        WaitBehind(at=at, holder=holder, refresh=theirs),
+        Close(at=at, holder=holder, permit=1, look=LOOK),
+        TakePermit(at=at, holder=holder, permit=1, execution="e"),
+        ReturnPermit(at=at, holder=holder, permit=1, execution="e"),
+        Reopen(at=at, holder=holder, permit=1),
+        Record(at=at, holder=holder, permit=1, refresh_id="r", posted_at=at),
+        Drop(at=at, holder=holder, permit=1, requests=("a",)),
+        Finish(at=at, holder=holder, outcome=COMPLETED),
+        Tidy(at=at),
+        Sweep(at=at, requests=("a",)),
     ]
+    assert {type(operation) for operation in operations} == set(get_args(AnyOperation))
+    return operations
 
 
 # ---- size -----------------------------------------------------------------------------------------------------------

@@ -193,8 +193,16 @@ def test_a_body_that_is_not_an_object_is_refused(body: bytes) -> None:
 
 
 def test_a_too_large_body_is_refused_unread() -> None:
-    """A body is limited, because it is stored many times."""
-    assert refused(b" " * (MAX_BODY_BYTES + 1)).target == "body"
+    """A body is limited, because it is stored many times. One more byte is refused, even if the rest is not JSON."""
+    body = json.dumps(IDS).encode()
+    longest = body + b" " * (MAX_BODY_BYTES - len(body))
+    assert parse_spec(longest, ANYWHERE) == parse()
+    for too_long in (longest + b" ", b"{" * (MAX_BODY_BYTES + 1)):
+        error = refused(too_long)
+        assert (error.target, error.message) == (
+            "body",
+            f"The body has {MAX_BODY_BYTES + 1} bytes; the maximum is {MAX_BODY_BYTES}.",
+        )
 
 
 @pytest.mark.parametrize(

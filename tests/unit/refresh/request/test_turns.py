@@ -1,5 +1,7 @@
 """A request that lost the turn in which it left still has the same outcome. Each step uses a real queue."""
 
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from durable.codec import encode
 from orchestrators.refresh_request import _turn
 from refresh.queue.answers import LeaveReason
 from refresh.queue.stored import handle
+from refresh.request.outcomes import STARTED_TWICE
 from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome, RequestState
 from refresh.run.orders import CancelAccepted, Notified
@@ -20,19 +23,20 @@ class Context:
     """The parts of the engine's context that such a turn uses: every activity succeeds."""
 
     instance_id = "a"
-    current_utc_datetime = NOON
     is_replaying = True
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.activities: list[str] = []
+        self.timers: list[datetime] = []
+        self.current_utc_datetime = NOON
 
     def set_custom_status(self, _status: object) -> None:
         """Does nothing: the tests do not use the status."""
 
     def call_entity(self, _entity: object, operation: str, message: Any) -> Any:
         """The answer of the queue."""
-        handled = handle(self.desk.stored, operation, message, NOON)
+        handled = handle(self.desk.stored, operation, message, self.current_utc_datetime)
         assert handled.problem is None
         self.desk.stored = handled.state
         return handled.answer
@@ -41,6 +45,19 @@ class Context:
         """The answer of an activity."""
         self.activities.append(name)
         return encode(ANSWERS[name])
+
+    def create_timer(self, at: datetime) -> Any:
+        """A timer that has fired."""
+        self.timers.append(at)
+        return SimpleNamespace(is_completed=True)
+
+    def wait_for_external_event(self, name: str) -> Any:
+        """An event that does not come."""
+        return SimpleNamespace(is_completed=False, name=name)
+
+    def task_any(self, tasks: list[Any]) -> Any:
+        """The first completed task."""
+        return next(task for task in tasks if task.is_completed)
 
 
 def turn(context: Any) -> tuple[RequestOutcome | None, RequestState]:
@@ -95,3 +112,33 @@ def test_the_run_of_a_cancelled_refresh_gets_a_new_incarnation() -> None:
     assert context.activities == ["cancel_refresh", "start_run"]
     first = desk.runs[0]
     assert (first.incarnation, first.refresh_id) == (2, "r")
+
+
+def test_a_request_that_the_queue_removed_by_mistake_enrols_again() -> None:
+    """The clock of the host that removed the request is ahead, so the queue takes the enrolment for a late duplicate.
+    The request is active, so it does not fail: it waits until the queue accepts it again."""
+    desk = Desk()
+    desk.enroll("a", scope=MODEL)
+    desk.claim("a-r1")
+    desk.close("a-r1")
+    desk.later(minutes=4).drop("a-r1", "a")
+    context = Context(desk)
+    outcome, state = turn(context)
+    assert (outcome, state.turn) == (None, 3)
+    (until,) = context.timers
+    assert NOON + timedelta(minutes=4) < until < NOON + timedelta(minutes=5)
+    context.current_utc_datetime = until
+    outcome, state = turn(context)
+    assert (outcome, state.standing.run_id) == (None, "a-r1")
+
+
+def test_a_request_that_was_started_twice_fails() -> None:
+    """The outcome of the other start is forgotten, so this start cannot know it."""
+    desk = Desk()
+    desk.finish(desk.posted("a"))
+    desk.later(hours=23, minutes=59).ended("a")
+    desk.later(minutes=2).tidy()
+    outcome, _ = turn(Context(desk))
+    assert outcome is not None
+    assert outcome.error is not None
+    assert STARTED_TWICE in outcome.error.message

@@ -198,7 +198,7 @@ class Incarnation:
         return self.answer(Record, Recorded(cancel=cancel), **expected)
 
     def reopened(self, **expected: Any) -> "Incarnation":
-        """The queue takes the permit back."""
+        """The queue withdraws the permit."""
         return self.answer(Reopen, Done(), **expected)
 
     def polling(

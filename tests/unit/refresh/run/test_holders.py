@@ -96,10 +96,10 @@ def test_a_permit_that_another_execution_took_is_not_returned(result: PostAnswer
 
 
 @pytest.mark.parametrize(("result", "kind"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
-def test_a_permit_that_another_execution_took_is_returned_after_the_search(
+def test_a_permit_that_another_execution_took_is_withdrawn_after_the_search(
     result: PostAnswer, kind: type[Operation[Any]]
 ) -> None:
-    """If no refresh appears within the grace, the other execution started none. The run then returns the permit."""
+    """If no refresh appears within the grace, the other execution started none. The permit is then withdrawn."""
     run = Incarnation().closed().posted(result).answer(kind, PermitTaken(at=instant(NOON)))
     while run.history().phase is Reconciling:
         run.wait()

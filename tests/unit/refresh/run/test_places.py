@@ -219,7 +219,8 @@ def test_behind_an_external_refresh_the_place_is_returned() -> None:
 
 
 def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
-    """The run returns its permit and its place, and asks for a place again. The group is closed for a while."""
+    """The permit is withdrawn, the run gives its place back and asks for a place again. The group is closed for a
+    while."""
     run = Limited().refreshing()
     run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
     run.reopened()

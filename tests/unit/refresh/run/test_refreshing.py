@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from durable.codec import decode, encode
+from orchestrators.refresh_run import NEW_HISTORY_SECONDS, STEPS
 from refresh.history.look import LostWindow
 from refresh.history.progress import Progress
 from refresh.queue.answers import Finished, Turn
@@ -28,7 +30,7 @@ from refresh.run.orders import (
     Unavailable,
     Unwanted,
 )
-from refresh.run.state import Cancelling, Claiming, Finishing, Polling, Reconciling, Reopening
+from refresh.run.state import Cancelling, Claiming, Finishing, Polling, Reconciling, Reopening, RunState
 from refresh.run.step import Wait
 from refresh.run.transitions import MAX_ACTIVITY_FAILURES, MAX_TRIES
 from refresh.times import instant
@@ -252,6 +254,32 @@ def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavai
         run.answer(CancelRefresh, answer)
     assert tries == MAX_TRIES + 1
     assert run.phase is Polling
+
+
+@pytest.mark.parametrize("seconds", [1.0, 60.0, 61.0, 3_600.0])
+@pytest.mark.parametrize("tries_per_history", [1, 6])
+def test_a_throttled_cancellation_is_not_repeated_without_limit(seconds: float, tries_per_history: int) -> None:
+    """A cancellation that Power BI throttles is sent a few times. Then the run follows the refresh to its end."""
+    run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True).wait(5)
+    tries = 0
+    while run.phase is Cancelling:
+        tries += 1
+        assert tries <= MAX_TRIES + tries_per_history
+        run.answer(CancelRefresh, Throttled(seconds=seconds, error="HTTP 429")).wait(max(seconds, 5))
+        if tries % tries_per_history == 0 or seconds > NEW_HISTORY_SECONDS:
+            run.run = decode(encode(continued(run.run)), RunState)
+            run.claimed(ENHANCED)
+    assert tries > MAX_TRIES
+    assert run.phase is Polling
+    run.reads("Completed").ended("Completed")
+
+
+def test_the_limit_of_throttled_cancellations_changes_no_history() -> None:
+    """In one history, throttled cancellations are repeated as before, so that a history of earlier code replays."""
+    run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True).wait(5)
+    for _ in range(STEPS):
+        run.answer(CancelRefresh, Throttled(seconds=10, error="HTTP 429")).wait(10)
+    assert run.phase is Cancelling
 
 
 def test_a_new_history_first_checks_whether_the_run_has_requests() -> None:

@@ -60,6 +60,7 @@ PHASES: tuple[Phase, ...] = (
     Dropping(requests=("a", "b"), execution="mine"),
     Recording(),
     Cancelling(),
+    Cancelling(throttled=2),
     Polling(),
     Finishing(),
     Finishing(execution="mine"),
