@@ -7,7 +7,7 @@ errors are real ones. Tests control the endpoint over HTTP, below `/control`:
     DELETE /control/fault                                no more faults
     POST /control/tokens   {"lifeSeconds": S}            the lifetime of new tokens
     POST /control/revoke                                 revokes all tokens issued so far
-    GET /control                                         `calls`, `tokens` (issued), `asked` (the last query)
+    GET /control                                         `calls`, `tokens` (not revoked), `asked` (the last query)
 
 Faults: serverError (500), throttled (429), noIdentity (400), forbidden (403), garbage (200, not JSON), wrongJson (200,
 JSON of another kind), silent (accepts and never answers), drop (closes the connection).

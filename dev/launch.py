@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 
 OLDEST = (3, 11)
 NEWER = ("python3.13", "python3.12", "python3.11")
 
 
-def newer_python() -> str | None:
-    """The path of a Python on this machine that is new enough; None if there is none."""
-    return next(filter(None, map(shutil.which, NEWER)), None)
+def newer_python(folders: str) -> str | None:
+    """The path of a Python in these folders (a list like PATH) that runs and is new enough; None if there is none."""
+    found = (shutil.which(name, path=folder) for name in NEWER for folder in folders.split(os.pathsep) if folder)
+    return next((path for path in found if path and _new_enough(path)), None)
+
+
+def _new_enough(path: str) -> bool:
+    """Whether a program runs and is a Python that is new enough. The shim of pyenv for a version that is not active
+    exists, but cannot run."""
+    command = [path, "-c", f"import sys; sys.exit(sys.version_info < {OLDEST})"]
+    try:
+        return not subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
+    except (OSError, subprocess.SubprocessError):
+        return False
 
 
 def main() -> int:
     """The exit code of the command. Does not return if the command replaces this process."""
     if sys.version_info < OLDEST:
-        other = newer_python()
-        if other is None or os.name == "nt":
+        other = None if os.name == "nt" else newer_python(os.environ.get("PATH", os.defpath))
+        if other is None:
             version = ".".join(map(str, sys.version_info[:3]))
             sys.exit(f"dev.py needs Python 3.11 or newer; this is Python {version}. Run it with a newer Python.")
         os.execv(other, [other, *sys.argv])  # noqa: S606

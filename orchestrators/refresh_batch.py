@@ -305,9 +305,10 @@ def _numbered(context: df.DurableOrchestrationContext, state: BatchState, number
 
 def _log_model_end(context: df.DurableOrchestrationContext, state: BatchState, number: int) -> None:
     model, progress = state.models[number], state.progress[number]
-    facts = {"datasetId": model.request.dataset_id, "model": model.name, "status": progress.status}
-    request = state.request_id(context.instance_id, number)
-    log_once(context, Event("batch.model_ended", batchId=context.instance_id, requestId=request, **facts))
+    request, spec = state.request_id(context.instance_id, number), model.request
+    ids = {"requestId": request, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
+    facts = {"model": model.name, "status": progress.status}
+    log_once(context, Event("batch.model_ended", **_about(context, state), **ids, **facts))
 
 
 def _about(context: df.DurableOrchestrationContext, state: BatchState) -> dict[str, object]:

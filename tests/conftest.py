@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import pytest
-from hypothesis import settings
 
-# No deadline: on a loaded machine, an example can take long for reasons that have nothing to do with the code.
-settings.register_profile("checks", deadline=None, max_examples=50)
-settings.register_profile("thorough", deadline=None, max_examples=1000)
-settings.load_profile("checks")  # the option --hypothesis-profile thorough replaces this profile
+from devhost_tests import profiles
+
+profiles.register()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts background jobs with SIGINT ignored, and the programs that the tests interrupt would inherit that

@@ -126,7 +126,7 @@ async def _start(
         if reply.call_back_uri:
             # before the start: a callback without a batch expires, but a batch without its callback would leave the
             # caller waiting
-            await add_callback(engine, batch.id, reply.call_back_uri)
+            await add_callback(engine, batch.id, reply.call_back_uri, spec.caller)
         begun = await engine.start(names.REFRESH_BATCH, batch.id, pack(batch.state))
     except EngineUnavailable as problem:
         event = Event("request.not_started", logging.ERROR, batchId=batch.id, caller=spec.caller, error=str(problem))

@@ -122,7 +122,7 @@ async def _start(
         if reply.call_back_uri:
             # before the start: a callback without a request expires, but a request without its callback would leave the
             # caller waiting
-            await add_callback(engine, request_id, reply.call_back_uri)
+            await add_callback(engine, request_id, reply.call_back_uri, spec.caller)
         result = await engine.start(names.REFRESH_REQUEST, request_id, state)
     except EngineUnavailable as problem:
         event = Event("request.not_started", logging.ERROR, **ids, caller=spec.caller, error=str(problem))

@@ -15,7 +15,7 @@ from dev.simulate.days import Plan, Play, ProcessDied, cores, forget_settings, i
 from dev.simulate.tally import Tally, label, table
 from dev.terminal import console, print_line
 from tests.simulation.run import Result, run_seed
-from tests.simulation.story import story
+from tests.simulation.story import LEGEND, story
 
 LOG_SECONDS = 10.0
 """The seconds between two progress lines if the output is not a terminal."""
@@ -36,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
 def one(where: Console, plan: Plan, play: Play = run_seed, *, log: bool = False) -> int:
     """Plays one day and shows its whole timeline, as sentences or as log lines of the app."""
     result = play_day(plan.seeds[0], plan.level, play)
+    if not log:
+        print_line(where, f"{LEGEND}\n")
     for line in result.timeline if log else story(result.timeline):
         print_line(where, line)
     counts = ", ".join(f"{label(name)} {count:,}" for name, count in sorted(result.counts.items()) if count)

@@ -344,6 +344,35 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).replace("##vso[", "## vso[").replace("##[", "## [")
 
 
+def check_output(path: str | None) -> None:
+    """Raises StopError if the file of --output cannot be written: no refresh must start whose status would be lost.
+
+    An existing file stays as it is, and no new one remains.
+    """
+    if not path:
+        return
+    file = Path(path)
+    try:
+        if file.exists() and not file.is_file() and not file.is_dir():
+            return  # a device or a pipe, such as /dev/stdout
+        new = not os.path.lexists(path)
+        file.open("a", encoding="utf-8").close()
+        if new:
+            file.unlink()
+    except (OSError, ValueError) as problem:
+        message = f"The file of --output cannot be written: {problem}. No refresh was requested."
+        raise StopError(REFUSED, message) from None
+
+
+def write(name: str, path: str, text: str, mode: str = "w") -> None:
+    """Writes a file. If that fails, only prints a message: the exit code has to be that of the outcome."""
+    try:
+        with Path(path).open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as problem:
+        print(f"refresh_model: {name} could not be written: {problem}", file=sys.stderr, flush=True)
+
+
 def report(status: Json) -> int:
     """Prints the outcome, passes it to GitHub or Azure DevOps if one of them runs this, and returns the exit code."""
     outcome, message = str(status["status"]), error_message(status)
@@ -355,8 +384,8 @@ def report(status: Json) -> int:
         "error": message,
     }
     if os.environ.get("GITHUB_OUTPUT"):
-        with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
-            file.writelines(f"{name}={_plain(str(value or ''))}\n" for name, value in outputs.items())
+        lines = "".join(f"{name}={_plain(str(value or ''))}\n" for name, value in outputs.items())
+        write("the file of GITHUB_OUTPUT", os.environ["GITHUB_OUTPUT"], lines, "a")
     if outcome != "Completed":
         if os.environ.get("GITHUB_ACTIONS"):
             text = _plain(message).replace("%", "%25")
@@ -373,10 +402,11 @@ def main(arguments: list[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():  # only this thread may set a handler
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        check_output(options.output)
         status = run(options)
         summary = json.dumps({name: status.get(name) for name in SUMMARY_KEYS}, indent=2)
         if options.output:
-            Path(options.output).write_text(f"{summary}\n", encoding="utf-8")
+            write("the file of --output", options.output, f"{summary}\n")
         code = report(status)
         if options.json:
             print(summary, flush=True)

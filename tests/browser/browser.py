@@ -52,6 +52,24 @@ def browsing() -> Iterator[Browser]:
             browser.close()
 
 
+COUNT_CALLS = """() => {
+    const send = window.fetch;
+    window.calls = [];
+    window.fetch = (address, ...more) => { window.calls.push(String(address)); return send(address, ...more); };
+}"""
+
+
+def count_calls(page: Page) -> None:
+    """Counts the calls of the page from now on. The page itself counts, so a call counts before the server gets it."""
+    page.evaluate(COUNT_CALLS)
+
+
+def calls_of(page: Page) -> list[str]:
+    """The addresses that the page has called since `count_calls`."""
+    addresses: list[str] = page.evaluate("window.calls")
+    return addresses
+
+
 class Visitor:
     """A user of the page, with a browser session of its own. `problems`: the errors of the page so far."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.browser import PHONE, WIDE
+from tests.browser.browser import PHONE, WIDE, calls_of, count_calls
 from tests.browser.conftest import Visit
 from tests.browser.recorded import CREDENTIALS, HOSTILE, ago, model_id
 from tests.browser.recorded_batches import LONG_MESSAGE, batch, large, member
@@ -202,9 +202,9 @@ def test_a_batch_keeps_itself_up_to_date(world: World, visit: Visit) -> None:
     world.batches["batch-evening"] = batch("batch-evening", "Cancelled", models)
     page.clock.run_for(6000)
     expect(page.locator(".lead .badge")).to_have_text("Cancelled")
-    reads = len(world.calls)
+    count_calls(page)
     page.clock.run_for(120_000)
-    assert len(world.calls) == reads
+    assert calls_of(page) == []
 
 
 def test_cancel_a_batch(world: World, visit: Visit) -> None:

@@ -199,7 +199,7 @@ def test_ten_thousand_requests(world: World, visit: Visit) -> None:
 
 
 def test_five_hundred_models(world: World, visit: Visit) -> None:
-    """A hundred models are shown at first. The page stays quick when all are shown."""
+    """A hundred models are shown at first. The page can show and search all of them."""
     world.models = recorded.many(500)
     visitor = visit(world.base)
     page = visitor.open()

@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,9 +91,11 @@ def principal() -> dict[str, str]:
 
 @dataclass
 class Line:
-    """The network between the factory and the app. It loses the answers to the first `lost` starts."""
+    """The network between the factory and the app. It loses the answers to the first `lost` starts; `before_loss` is
+    called before the factory notices such a loss."""
 
     lost: int = 0
+    before_loss: Callable[[], None] | None = None
     calls: list[tuple[Call, Answer]] = field(default_factory=list)
     started: threading.Event = field(default_factory=threading.Event)
 
@@ -104,6 +107,8 @@ class Line:
             self.started.set()
             if self.lost:
                 self.lost -= 1
+                if self.before_loss:
+                    self.before_loss()
                 raise ActivityFailed("2128", "No response from the endpoint.")
         return answer
 
@@ -150,13 +155,15 @@ class Factory:
         *,
         waits: float = BRISK,
         lost: int = 0,
+        before_loss: Callable[[], None] | None = None,
         **parameters: Any,
     ) -> StartedRun:
-        """Starts a pipeline run. `waits`: real seconds per second that the factory waits.
+        """Starts a pipeline run. `waits`: real seconds per second that the factory waits. `lost`, `before_loss`: as in
+        Line.
 
         `parameters`: further parameters of the pipeline, or different values for those that it sets.
         """
-        line, run_id = Line(lost), str(uuid.uuid4())
+        line, run_id = Line(lost, before_loss), str(uuid.uuid4())
         file = pipeline(name, self.folder)
         values = {
             "BaseUrl": self.base,

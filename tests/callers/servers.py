@@ -95,9 +95,10 @@ class Post:
         return f"{self.base}/callback/{name}?sig=0123456789"
 
     def take(self, name: str, seconds: float) -> bytes | None:
-        """Waits for the call to an address. Returns its body, or None if there was no call."""
+        """Waits for the call to an address. Returns its body, or None if there was no call. Later calls are refused."""
         with self._changed:
             self._changed.wait_for(lambda: name in self._calls, seconds)
+            self._known.discard(name)
             return self._calls.get(name)
 
     def respond(self, call: Call) -> Answer:

@@ -126,7 +126,7 @@ def test_a_failed_refresh(estate: Estate) -> None:
     assert evaluate(f"@{found[1]}".replace("CredentialsRejected", "SourceUnavailable"), state) is False
 
 
-def test_the_data_is_copied_before_the_refresh_starts(estate: Estate) -> None:
+def test_no_refresh_is_requested_after_a_failed_copy(estate: Estate) -> None:
     """If the copy fails, no refresh is requested."""
     model = estate.caller.world.model()
 

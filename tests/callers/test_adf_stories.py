@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from devhost_tests.process import until
-from tests.callers.adf_estate import Factory, StartedRun
+from tests.callers.adf_estate import END_SECONDS, Factory, StartedRun
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
 from tests.callers.shipped import ADF, OF_SYNAPSE, PIPELINES, ROOT, SYNAPSE_PIPELINES
 
@@ -143,8 +143,11 @@ def test_a_retry_after_the_end_gets_the_outcome_at_once(
     refresh."""
     caller = replace(factory(form_of(name)), folder=folder)
     model = caller.world.model()
-    going = caller.begin(name, model, lost=1, waits=1 / 12)
-    run = going.ended()
+
+    def completed() -> None:
+        until(lambda: [row["status"] for row in caller.requests(model)] == ["Completed"], END_SECONDS)
+
+    run = (going := caller.begin(name, model, lost=1, before_loss=completed)).ended()
     assert going.line.starts()[1]["status"] == "Completed"
     assert len(own(caller, model)) == 1
     assert run.status == SUCCEEDED, run.history

@@ -3,8 +3,10 @@
 import ast
 import json
 import os
+import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from devhost_tests.process import until
 from tests.callers.adf_estate import AUDIENCE, BRISK, Factory, Line
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
 from tests.callers.clients.adf_web import WebActivity
@@ -57,21 +60,27 @@ def scripts() -> dict[str, tuple[str, dict[str, str]]]:
     action = yaml.safe_load((FOLDER / "action.yml").read_text("utf-8"))
     [github] = action["runs"]["steps"]
     template = yaml.safe_load((FOLDER / "azure-pipelines-step.yml").read_text("utf-8"))
-    [with_key_step], [with_login] = (steps for conditional in template["steps"] for steps in conditional.values())
+    login, step = template["steps"]
+    [[with_login]] = login.values()
+    assert with_login["task"] == "AzureCLI@2"
+    plain = {name: value for name, value in step["env"].items() if isinstance(value, str)}
+    key, token = (value for value in step["env"].values() if not isinstance(value, str))
     return {
         "GitHub": (github["run"], github["env"]),
-        "Azure, key": (with_key_step["bash"], with_key_step["env"]),
-        "Azure, login": (with_login["inputs"]["inlineScript"], with_login["env"]),
+        "Azure, key": (step["bash"], {**plain, **key}),
+        "Azure, login": (step["bash"], {**plain, **token}),
+        "Azure, token": (with_login["inputs"]["inlineScript"], with_login["env"]),
     }
 
 
 @pytest.mark.skipif(BASH is None, reason="the steps need bash")
-@pytest.mark.parametrize("name", scripts())
+@pytest.mark.parametrize("name", ["GitHub", "Azure, key"])
 @pytest.mark.parametrize("outcome", ["Completed", "Failed"])
 def test_a_step_runs(keyed: Factory, name: str, outcome: str, tmp_path: Path) -> None:
     """The step gets its inputs from the environment. It fails and shows the reason unless the refresh has completed."""
     script, declared = scripts()[name]
     given = {"REFRESH_KEY": keyed.app.key, "INPUT_URL": keyed.base, "INPUT_WORKSPACE": WORKSPACE}
+    given |= {"INPUT_ON_TIMEOUT": "cancel", "INPUT_RETRIES": "0", "INPUT_IDEMPOTENCY_KEY": f"{name}-{outcome}"}
     given |= {"INPUT_DATASET": keyed.world.model(outcome=outcome), "INPUT_SCRIPT": str(COMMAND)}
     given |= {"INPUT_REFRESH": '{"type": "full", "objects": [{"table": "a \'b\' $(c)"}]}', "INPUT_TIMEOUT_MINUTES": "5"}
     env = {**dict.fromkeys(declared, ""), **given, "PATH": os.environ["PATH"]}
@@ -92,6 +101,56 @@ def test_a_step_runs(keyed: Factory, name: str, outcome: str, tmp_path: Path) ->
     if name == "GitHub":
         outputs = dict(line.split("=", 1) for line in output.read_text("utf-8").splitlines())
         assert (outputs["status"], outputs["request-id"]) == (outcome, request["id"])
+
+
+def token_from_service_connection(folder: Path) -> str:
+    """The token that the step with the service connection stores for the next step. `az` is a stand-in."""
+    az = folder / "az"
+    az.write_text(f'#!/bin/sh\n[ "$4" = "{AUDIENCE}" ] && echo "{token_for(AUDIENCE)}"\n', "utf-8")
+    az.chmod(0o755)
+    env = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "INPUT_AUDIENCE": AUDIENCE}
+    done = subprocess.run([str(BASH), "-c", scripts()["Azure, token"][0]], env=env, capture_output=True, check=True)
+    command, token = done.stdout.decode().strip().split("]")
+    assert command == "##vso[task.setvariable variable=refreshServiceToken;issecret=true"
+    return token
+
+
+@pytest.mark.skipif(BASH is None or os.name == "nt", reason="the steps need bash, and signals of POSIX")
+@pytest.mark.parametrize("name", ["GitHub", "Azure, login"])
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_cancelled_step(factory: Form, tmp_path: Path, name: str, cancelled: bool) -> None:
+    """The command replaces the shell, so it gets the signal that the runner or the task sends to the shell. It also has
+    what it needs to cancel the request."""
+    script, declared = scripts()[name]
+    if name == "GitHub":
+        caller = factory("key")
+        access = {"REFRESH_KEY": caller.app.key, "GITHUB_ACTION_PATH": str(FOLDER)}
+        option, number = str(cancelled).lower(), signal.SIGINT
+    else:
+        caller = factory("identity")
+        access = {"REFRESH_TOKEN": token_from_service_connection(tmp_path), "INPUT_SCRIPT": str(COMMAND)}
+        option, number = str(cancelled), signal.SIGTERM  # as Azure Pipelines writes a boolean
+    model = caller.world.model(seconds=60)
+    given = {"INPUT_URL": caller.base, "INPUT_WORKSPACE": WORKSPACE, "INPUT_DATASET": model, **access}
+    given |= {"INPUT_REFRESH": '{"type": "full"}', "INPUT_CANCEL_ON_INTERRUPT": option, "PATH": os.environ["PATH"]}
+    env = {**dict.fromkeys(declared, ""), **given}
+    with subprocess.Popen([str(BASH), "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as step:
+        try:
+            until(lambda: caller.world.own(model), 30)
+            step.send_signal(number)
+            text = step.communicate(timeout=SECONDS)[0].decode()
+        finally:
+            step.kill()
+    assert step.returncode == 130, text
+    assert ("The request is being cancelled" in text) == cancelled, text
+
+
+def test_both_step_templates_have_the_same_inputs() -> None:
+    """Their names differ only in the form. A service connection takes the place of azure/login."""
+    action = yaml.safe_load((FOLDER / "action.yml").read_text("utf-8"))
+    template = yaml.safe_load((FOLDER / "azure-pipelines-step.yml").read_text("utf-8"))
+    names = {re.sub(r"-(\w)", lambda found: found[1].upper(), name) for name in action["inputs"]}
+    assert {one["name"] for one in template["parameters"]} == names | {"serviceConnection", "script"}
 
 
 def test_every_input_of_a_step_is_used() -> None:

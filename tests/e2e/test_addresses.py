@@ -37,7 +37,7 @@ def post(url: str, body: Json, **headers: str) -> requests.Response:
 
 @pytest.mark.parametrize(("prefix", "path"), [("bi/api", "/bi/api/"), ("", "/")])
 @pytest.mark.parametrize("gateway", ["", "https://gateway.example/power-bi"])
-def test_every_uri_begins_with_the_address_of_the_caller(tmp_path: Path, prefix: str, path: str, gateway: str) -> None:
+def test_every_uri_begins_with_the_called_address(tmp_path: Path, prefix: str, path: str, gateway: str) -> None:
     """The app's URIs and Durable's begin with the called address, and work through the gateway."""
     app = deployed(tmp_path, prefix)
     with serve(PowerBiService()) as service:

@@ -7,6 +7,7 @@ cannot be reached is simulated, by `tests.e2e.engine_stub`.
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,8 +31,9 @@ pytestmark = pytest.mark.usefixtures("local")
 OFFLINE = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
 """Settings for an app without a Power BI service. /api/health does not call one."""
 WITH_IDENTITY = {**FAST, "EXACT_TIMERS": ""}
-SPARE_SECONDS = 5.0
-"""Extra time on top of the limits of the checks, for a loaded machine."""
+SPARE_SECONDS = 50.0
+"""Extra time on top of the limits of the checks, for a loaded machine. Without these limits, a check would take four
+minutes."""
 
 Json = dict[str, Any]
 
@@ -193,16 +195,17 @@ def _nothing_secret(app: Devhost, identity: IdentityEndpoint) -> None:
 
 
 def test_many_calls_cause_one_sign_in(tmp_path: Path) -> None:
-    """Many calls of the route cause only one request for a token. The route needs no key, so any client can call it."""
+    """Many calls of the route cause at most one request for a token in two seconds. The route needs no key, so any
+    client can call it."""
     with ExitStack() as stack:
         found = stack.enter_context(azure(tmp_path))
         env = {**WITH_IDENTITY, **found.settings}
         app = stack.enter_context(Devhost(ROOT, tmp_path / "state", "--key", KEY, env=env))
         found.identity.fail("noIdentity")
-        begun = time.monotonic()
-        calls = 30
-        for _ in range(calls):
-            health(app)
+        calls = 100
+        with ThreadPoolExecutor(10) as pool:
+            begun = time.monotonic()
+            assert {code for code, _ in pool.map(lambda _: health(app), range(calls))} == {503}
         looks = (time.monotonic() - begun) / KEPT_SECONDS + 1
         assert 1 <= found.identity.calls <= looks < calls
 

@@ -5,13 +5,19 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 import requests
 
+from dev.power_bi.service import PowerBiService
 from devhost_tests.process import Client
+from tests.e2e.test_crashes import mortal
 from tests.e2e.world import CALL_SECONDS, END_SECONDS, LONG, WORKSPACE, World
 
+PAUSE_SECONDS = 600
+"""The seconds before the second attempt: longer than a test waits for the end of a request."""
 URIS = ("id", "statusUri", "cancelUri", "statusQueryGetUri")
 TRANSIENT = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
 
@@ -165,14 +171,9 @@ def test_a_request_is_cancelled_by_its_key(world: World) -> None:
 
 
 def test_a_transient_failure_is_retried(world: World) -> None:
-    """The request retries by itself, at most as often as its option allows. It shows when and why it will retry."""
+    """The request retries by itself, at most as often as its option allows."""
     model = world.model(outcome=[TRANSIENT, TRANSIENT, "Completed"])
-    started = world.ask(model, retries=2)
-    backing_off = world.until(started["statusUri"], lambda status: status.get("retry"))
-    assert backing_off["status"] == "Queued"
-    assert backing_off["retry"]["attempt"] in (2, 3)
-    assert backing_off["retry"]["after"] == "ModelEvicted"
-    result = world.follow(started["statusUri"])
+    result = world.refreshed(model, retries=2)
     assert (result.code, len(world.own(model))) == (200, 3)
     assert "retry" not in result.body
 
@@ -188,15 +189,22 @@ def test_a_permanent_failure_is_not_retried(world: World) -> None:
     assert (result.code, len(world.own(model))) == (424, 1)
 
 
-def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
-    """A request that is cancelled before its next attempt ends at once, without another refresh."""
-    model = world.model(outcome=[TRANSIENT])
-    started = world.ask(model, retries=10)
-    world.until(started["statusUri"], lambda status: status.get("retry", {}).get("attempt") == 4)
-    requests.delete(started["cancelUri"], timeout=30)
-    result = world.follow(started["statusUri"])
-    assert (result.body["status"], result.body["error"]["code"]) == ("Cancelled", "RequestCancelled")
-    assert len(world.own(model)) == 3
+@pytest.mark.usefixtures("local")
+def test_a_request_that_backs_off_can_be_cancelled(tmp_path: Path) -> None:
+    """The status shows when and why the request will retry. A request that is cancelled before its next attempt ends at
+    once, without another refresh."""
+    with mortal(tmp_path, PowerBiService(), POLL_MAX_SECONDS=str(PAUSE_SECONDS)) as (world, _):
+        model = world.model(outcome=[TRANSIENT])
+        started = world.ask(model, retries=10)
+        status = world.until(started["statusUri"], lambda status: status.get("retry"))
+        retry = status["retry"]
+        assert (status["status"], retry["attempt"], retry["after"]) == ("Queued", 2, "ModelEvicted")
+        ahead = datetime.fromisoformat(retry["at"]) - datetime.fromisoformat(status["requestedAt"])
+        assert ahead.total_seconds() >= PAUSE_SECONDS
+        requests.delete(started["cancelUri"], timeout=30)
+        result = world.follow(started["statusUri"])
+        assert (result.body["status"], result.body["error"]["code"]) == ("Cancelled", "RequestCancelled")
+        assert len(world.own(model)) == 1
 
 
 def test_a_key_whose_first_submission_was_purged(managed: tuple[World, Client]) -> None:
@@ -220,7 +228,8 @@ def test_a_key_whose_first_submission_was_purged(managed: tuple[World, Client]) 
 def test_a_hundred_and_twenty_submissions_cost_no_more_than_two(
     managed: tuple[World, Client], record_property: Callable[[str, object], None]
 ) -> None:
-    """A start finds all submissions of its key on one page of the engine's list."""
+    """A cancellation by key finds all submissions of the key on one page of the engine's list. A start finds the last
+    submission, too."""
     world, host = managed
     few, many = (submissions(world, host, count) for count in (2, 120))
     took: dict[str, list[float]] = {few: [], many: []}

@@ -1,21 +1,13 @@
 """Each caller learns the true outcome of its refresh from HTTP status and message."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 import requests
 
-from tests.e2e.world import LONG, Result, World
+from tests.e2e.world import LONG, World
 
 SALES = [{"table": "Sales", "partition": "Sales-2026"}]
 DEADLINE = 10 / 60
 """A deadline in minutes. Even a host that is ten times slower than an idle devhost starts the refresh in that time."""
-
-
-def together(world: World, dataset_id: str, callers: int) -> list[Result]:
-    """Several callers send their requests at the same moment. Returns their results."""
-    with ThreadPoolExecutor(callers) as pool:
-        return list(pool.map(lambda _: world.refreshed(dataset_id), range(callers)))
 
 
 def test_an_idle_model_is_refreshed(world: World) -> None:
@@ -66,8 +58,8 @@ def test_a_busy_model(world: World) -> None:
 @pytest.mark.parametrize("callers", [2, 10])
 def test_simultaneous_callers_share(world: World, callers: int) -> None:
     """All callers get the right outcome, although there are at most two refreshes."""
-    model = world.model()
-    verdicts = together(world, model, callers)
+    model = world.model(seconds=LONG)
+    verdicts = world.refresh_together(model, callers)
     made = {refresh["requestId"] for refresh in world.own(model)}
     assert [result.code for result in verdicts] == [200] * callers
     assert {result.body["refreshId"] for result in verdicts} == made

@@ -19,6 +19,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -122,6 +123,18 @@ class World:
     def refreshed(self, dataset_id: str, **options: Any) -> Result:
         """Starts a request and waits for its end."""
         return self.follow(self.ask(dataset_id, **options)["statusUri"])
+
+    def refresh_together(self, dataset_id: str, callers: int) -> list[Result]:
+        """Sends several requests at the same moment and waits for their ends. The first refresh ends after all requests
+        have been enrolled, so the model needs refreshes of the duration LONG."""
+        with ThreadPoolExecutor(callers) as pool:
+            uris = list(pool.map(lambda _: self.ask(dataset_id)["statusUri"], range(callers)))
+            for uri in uris:
+                self.until(uri, lambda status: status.get("runId"))
+            when(lambda: self.own(dataset_id))
+            self.control(dataset_id, "", {"seconds": QUICK["seconds"]})
+            self.end(dataset_id)
+            return list(pool.map(self.follow, uris))
 
     def until(self, uri: str, condition: Callable[[Json], Any], seconds: float = END_SECONDS) -> Json:
         """Polls a status URI until the status fulfils a condition."""

@@ -82,7 +82,8 @@ class Stage:
 
     @contextmanager
     def story(self, name: str, last: str, *, of: Devhost | None = None) -> Iterator[None]:
-        """Stores the lines that the app logs during the block. The block ends with the last event of this name."""
+        """Waits for the event `last` after the block. Stores the lines that the app logs from the beginning of
+        the block to this event."""
         app = of or self.app
         before = len(lines(app))
         yield

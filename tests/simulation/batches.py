@@ -12,6 +12,7 @@ import azure.functions as func
 from tests.simulation.batch_days import BatchCaller
 from tests.simulation.callers import MAX_TRIES, TRY_AGAIN_SECONDS
 from tests.simulation.platform import call_http
+from tests.simulation.story import SENT
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -63,37 +64,40 @@ class Batches:
         for seconds in caller.repeats:
             world.after(seconds, lambda: world.spawn(self._ask(caller, caller.spec)))
 
-    async def _ask(self, caller: BatchCaller, spec: Json, tries: int = 1) -> None:
+    async def _ask(self, caller: BatchCaller, spec: Json, tries: int = 1, first: datetime | None = None) -> None:
         world, begun = self._world, self._world.now
+        first = first or begun
         refused = len(world.client.refused_starts)
         uri = world.receivers.new_uri() if caller.called_back else None
         code, content = await self._call("http_batch_start", "POST", body={**spec, "callBackUri": uri})
         key = spec.get("idempotencyKey")
         if uri and code and not (key and code == 503):
             world.receivers.wait(uri, content.get("id"))
-        world.note(world.now, f"the start of a batch is answered {code or 'not at all'}: {content.get('id')}")
         if code == 503 and len(world.client.refused_starts) == refused:
             self.refused.append(f"a start of a batch is answered with 503, but the engine refused nothing: {content}")
         if code not in (0, 200, 202, 424, 503):
             self.refused.append(f"a start of a batch is answered with {code}: {content}")
         if code in (0, 503):
+            world.note(world.now, f"a start of a batch gets {f'the answer HTTP {code}' if code else 'no answer'}")
             if key is not None and tries < MAX_TRIES:
-                world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, tries + 1)))
+                world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, tries + 1, first)))
             return
         if "statusUri" not in content:
+            world.note(world.now, f"a start of a batch gets the answer HTTP {code}")
             return
         token, cancel = (content.get(name, "?token=").split("token=")[1] for name in ("statusUri", "cancelUri"))
         known = next((batch for batch in self.accepted if batch.id == content["id"]), None)
         if known is not None:
             if (known.status_token, known.cancel_token) != (token, cancel or known.cancel_token):
                 self.refused.append(f"two starts of {known.id} return different tokens")
+            world.note(world.now, f"a repeated start of {known.id} gets the answer HTTP {code}")
             return
-        self._accept(AcceptedBatch(caller, spec, content["id"], begun, token, cancel or None))
+        self._accept(AcceptedBatch(caller, spec, content["id"], begun, token, cancel or None), first)
 
-    def _accept(self, batch: AcceptedBatch) -> None:
+    def _accept(self, batch: AcceptedBatch, first: datetime) -> None:
         world, caller = self._world, batch.caller
         self.accepted.append(batch)
-        world.note(world.now, f"{batch.id} asks for {json.dumps(batch.spec)}")
+        world.note(first, f"{SENT} {batch.id}: {_models(batch.spec)}")
         if caller.cancel_after is not None:
             world.after(caller.cancel_after, lambda: world.spawn(self._cancel(batch)))
         for _ in range(world.random.choice([0, 1, 3])):
@@ -113,7 +117,7 @@ class Batches:
     async def _cancel(self, batch: AcceptedBatch) -> None:
         world = self._world
         batch.cancelled_at = world.now
-        world.note(world.now, f"{batch.id} is cancelled by its caller")
+        world.note(world.now, f"the caller cancels {batch.id}")
         if batch.cancel_token:
             code, _ = await self._call("http_batch_cancel", "DELETE", batch.id, batch.cancel_token)
         else:
@@ -148,3 +152,17 @@ class Batches:
         )
         answer = await self._world.call(call_http(function, request))
         return (answer.status_code, json.loads(answer.get_body())) if answer else (0, {})
+
+
+def _models(spec: Json) -> str:
+    """The models of a batch in words, each with those that it depends on, then the options of the batch."""
+    models = [model if isinstance(model, dict) else {"datasetId": model} for model in spec.get("models", [])]
+    ids = {model.get("name"): model["datasetId"] for model in models}
+    listed = []
+    for model in models:
+        first = " and ".join(ids[name] for name in model.get("dependsOn", []))
+        listed.append(model["datasetId"] + (f" (after {first})" if first else ""))
+    options = {key: value for key, value in spec.items() if key not in ("workspaceId", "models", "all", "except")}
+    without = f" except {', '.join(spec['except'])}" if spec.get("except") else ""
+    what = ", ".join(listed) if listed else "the failed models of a batch" if "retryOf" in spec else "all models"
+    return f"refreshes of {what}{without}" + (f" with {json.dumps(options)}" if options else "")

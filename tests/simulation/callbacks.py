@@ -62,18 +62,19 @@ class Receivers:
         callback.request, callback.added_at, callback.unknown = request_id, self._world.now, False
         callback.later = later
 
-    async def another(self, request_id: str) -> None:
+    async def another(self, request_id: str, caller: dict[str, str]) -> None:
         """Adds a second receiver to a request, which may have ended already."""
         uri = self.new_uri()
         with contextlib.suppress(EngineUnavailable):
-            added = await self._world.call(_added(request_id, uri))
+            added = await self._world.call(_added(request_id, uri, caller))
             if added and not self._world.callers.purged(request_id):
                 self.wait(uri, request_id, later=True)
 
     def answer(self, request: Request) -> Response:
         """The answer of a receiver to a call; sometimes there is none."""
         number, body = int(request.path.split("/")[2]), json.loads(request.body)
-        self._world.note(self._world.now, f"callback {number} is called: {body['status']}")
+        about = self.callbacks[number].request or "a request"
+        self._world.note(self._world.now, f"the receiver of callback {number} is called: {about} is {body['status']}")
         unwell = self._random.random() < self._unwell
         self.callbacks[number].calls.append((self._world.now, body, not unwell))
         bad = [
@@ -98,6 +99,6 @@ class Receivers:
             self._run_timer()
 
 
-async def _added(request_id: str, uri: str) -> bool:
-    await add_callback(durable_engine(), request_id, uri, to_running=True)
+async def _added(request_id: str, uri: str, caller: dict[str, str]) -> bool:
+    await add_callback(durable_engine(), request_id, uri, caller, to_running=True)
     return True

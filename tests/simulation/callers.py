@@ -14,6 +14,7 @@ import azure.functions as func
 from devhost.engine import Refused
 from tests.simulation.platform import call_http
 from tests.simulation.scenario import Caller
+from tests.simulation.story import SENT
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -113,9 +114,15 @@ class Callers:
     def _arrive_again(self, caller: Caller, spec: Json, starter: str) -> None:
         self._world.spawn(self._ask(caller, spec, starter))
 
-    async def _ask(self, caller: Caller, spec: Json, starter: str = "pipeline", tries: int = 1) -> None:
-        """Sends a POST. With a key it may be a repetition. The caller may get no usable answer."""
+    async def _ask(
+        self, caller: Caller, spec: Json, starter: str = "pipeline", tries: int = 1, first: datetime | None = None
+    ) -> None:
+        """Sends a POST. With a key it may be a repetition. The caller may get no usable answer.
+
+        `first`: the time of the first try.
+        """
         world, begun = self._world, self._world.now
+        first = first or begun
         refused = len(world.client.refused_starts)
         uri = world.receivers.new_uri() if caller.called_back else None
         body = json.dumps({**spec, "callBackUri": uri}).encode()
@@ -148,26 +155,28 @@ class Callers:
             world.counts["starts repeated"] += len([a for a in self.starts if a.key == key]) > 1
             world.counts["key conflicts"] += code == 409
         if code not in (200, 202) or content["status"] == "Completed":
-            world.note(world.now, f"a start with key {key!r} is answered {code or 'not at all'}")
+            start = f"a start with the key {key!r}" if key else "a start without a key"
+            world.note(world.now, f"{start} gets {f'the answer HTTP {code}' if code else 'no answer'}")
             if code in (0, 503) and tries < MAX_TRIES and key is not None:
-                world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, starter, tries + 1)))
+                world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, starter, tries + 1, first)))
             return
         if any(known.id == content["id"] and not known.purged_at for known in self.requests):
             # another start with the key was faster; this start got the same URIs, and they are valid
             await self._call("GET", content["id"], content["statusUri"].split("token=")[1], "http_status")
             return
-        self._accept(replace(caller, spec=spec), content, begun)
+        self._accept(replace(caller, spec=spec), content, begun, first)
 
-    def _accept(self, caller: Caller, body: Json, begun: datetime) -> None:
+    def _accept(self, caller: Caller, body: Json, begun: datetime, first: datetime) -> None:
         world = self._world
         token, cancel = (body.get(name, "?token=").split("token=")[1] for name in ("statusUri", "cancelUri"))
         accepted = Accepted(caller, body["id"], begun, token, cancel or None)
         self.requests.append(accepted)
         if caller.another_after is not None:
-            world.after(caller.another_after, lambda: world.spawn(world.receivers.another(accepted.id)))
+            about = caller.spec.get("caller", {})
+            world.after(caller.another_after, lambda: world.spawn(world.receivers.another(accepted.id, about)))
         options = {key: value for key, value in caller.spec.items() if key not in ("workspaceId", "datasetId")}
         more = f" with {json.dumps(options)}" if options else ""
-        world.note(world.now, f"{body['id']} asks for a refresh of {caller.dataset_id}{more}")
+        world.note(first, f"{SENT} {body['id']}: a refresh of {caller.dataset_id}{more}")
         if caller.cancel_after is not None:
             world.after(caller.cancel_after, lambda: world.spawn(self._cancel(accepted)))
         within = world.random.choice(LOOKED_WITHIN)
@@ -180,7 +189,7 @@ class Callers:
             return
         accepted.cancelled_at = world.now
         world.counts["cancels requested"] += 1
-        world.note(world.now, f"{accepted.id} is cancelled by its caller")
+        world.note(world.now, f"the caller cancels {accepted.id}")
         way = 1.0 if accepted.caller.cancels_by_uri else world.random.random()
         key = accepted.caller.spec.get("idempotencyKey")
         if way < 0.2:

@@ -95,7 +95,7 @@ class Client:
             try:
                 send()
             except Refused:
-                world.note(world.now, "a message came too late")
+                world.note(world.now, "a message arrives after its receiver has ended")
 
         if world.chance("signals_late"):
             world.after(world.random.uniform(0, LATE_SIGNAL_SECONDS), arrive)

@@ -104,7 +104,7 @@ def one_refresh_a_run(world: World) -> None:
             require(not good, f"4: {run} made {after.accepted}, although {before.accepted} was good")
 
 
-def a_permit_means_a_post(world: World) -> None:
+def no_read_between_permit_and_post(world: World) -> None:
     """4. Between asking for the permit and its POST, an execution reads nothing from Power BI."""
     require(not world.service_side.late_reads, "4: an activity read from Power BI between its permit and its POST")
 
@@ -201,7 +201,7 @@ QUIET: tuple[Callable[[World], None], ...] = (
     answers.every_request_ends_once,
     answers.completed_is_fresh,
     one_refresh_a_run,
-    a_permit_means_a_post,
+    no_read_between_permit_and_post,
     first_come_first_served,
     no_request_starves,
     reported_at_once,

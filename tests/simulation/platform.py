@@ -89,7 +89,7 @@ class World(Protocol):
 
 @functools.cache
 def app_functions() -> dict[tuple[str, str], Function]:
-    """The app's functions by kind and name; the kind of HTTP functions is `http`. A process loads them once."""
+    """The app's functions by kind and name; that of HTTP and timer functions is `http`. A process loads them once."""
     os.environ.setdefault("POWER_BI_API_URL", "http://127.0.0.1:1")
     make_faster()
     app = importlib.import_module("function_app").app

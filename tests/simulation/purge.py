@@ -43,7 +43,7 @@ class Purge:
                 world.hub.purge(request.id)
                 request.purged_at = world.now
                 world.counts["purges"] += 1
-                world.note(world.now, f"{request.id} is purged")
+                world.note(world.now, f"a person purges {request.id}")
 
     def _may_go(self, request: Accepted) -> bool:
         world = self._world

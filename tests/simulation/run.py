@@ -15,7 +15,7 @@ from tests.simulation.loop import running
 from tests.simulation.platform import Installed
 from tests.simulation.rules import Violation
 from tests.simulation.scenario import START, Level, Scenario, scenario
-from tests.simulation.story import story
+from tests.simulation.story import in_order, story
 from tests.simulation.world import MAX_STEPS, World
 
 TIMELINE = 80
@@ -73,6 +73,7 @@ def run_day(day: Scenario) -> Result:
     except (Violation, NotDeterministicError) as violation:
         result.violation = str(violation)
     result.seconds = time.process_time() - began
+    result.timeline = in_order(result.timeline)
     result.counts = world.happened()
     return result
 

@@ -330,7 +330,7 @@ class World:
     def _crash(self) -> None:
         """The host dies. Work that was in progress is visible again only after a while."""
         self.counts["crashes"] += 1
-        self.note(self.now, "the host dies")
+        self.note(self.now, "the host crashes")
         for task in self._activities.values():
             task.cancel()
         self._activities.clear()
@@ -350,7 +350,7 @@ class World:
         if victim not in self.engine.instances or self.engine.instances[victim].terminal:
             return
         self.counts[f"{kind} terminated"] += 1
-        self.note(self.now, f"{victim} is terminated by hand")
+        self.note(self.now, f"a person terminates {victim}")
         self.terminated.add(victim)
         self.hub.terminate(victim, "by hand", self.now)
         for request in self.requests:
@@ -376,7 +376,7 @@ class World:
                     self.hub.start(name, instance, text, self.now)
                     self.second_lives.add(instance)
                     self.reminders.needed()
-                    self.note(self.now, f"{instance} is started a second time")
+                    self.note(self.now, f"the engine delivers the start of {instance} a second time")
                 except Refused:
                     pass
 

@@ -4,6 +4,8 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from refresh.reporting.status import ENDS, STATUSES
 from refresh.request import spec
 from refresh.request.reply import MAX_WAIT_SECONDS
 from tests.log.timeline import stories, story
+from tests.simulation.run import run_day
+from tests.simulation.scenario import scenario
 from triggers.http_list import MAX_ROWS
 from triggers.list_pages import PAGE_REQUESTS
 from triggers.portions import SECONDS as PORTION_SECONDS
@@ -27,6 +31,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("triggers", "orchestrators", "entities", "activities", "durable", "power_bi", "outbound", "refresh")
 
 Json = dict[str, Any]
+
+CALLER = {"pipeline": "Load sales"}
+OF_ALL_REQUESTS = {"request.reminded", "request.not_reminded", "callback.reminded", "callback.not_reminded"}
+"""Events of timers, which are not about one request."""
+RARE = {"request.waits_for_room"}
+"""An event that neither a recorded story nor a simulated day has."""
 
 
 def document(name: str) -> str:
@@ -79,6 +89,16 @@ def test_no_function_comes_near_the_timeout_of_functions() -> None:
     assert f"the longest function is `post_refresh`, at most {POST_SECONDS:.0f} s ({parts}); {others}" in OPERATIONS
 
 
+def test_no_document_promises_one_call_of_a_callback() -> None:
+    """After a crash, the app may call a receiver twice. The tables of callers state it, too."""
+    assert "a callback can arrive twice" in API
+    files = [*(ROOT / "docs").glob("*.md"), *(ROOT / "integrations").rglob("*.md"), ROOT / "README.md"]
+    promise = re.compile(r"(calls?|called|calling) back (exactly |only )?once")
+    assert [file.name for file in files if promise.search(" ".join(file.read_text("utf-8").split()))] == []
+    for name in ("callers", "logic-apps"):
+        assert "after a crash [perhaps twice](api.md#callbacks)" in document(f"docs/{name}.md")
+
+
 def lines() -> Iterator[Json]:
     """All events that the app logged in recorded stories."""
     for name in stories():
@@ -86,13 +106,28 @@ def lines() -> Iterator[Json]:
             yield json.loads(line["message"])
 
 
-def test_the_lines_of_a_request_have_its_caller() -> None:
-    """The lines of a run have no caller, because several callers may share it."""
-    callers: dict[str, set[bool]] = {}
-    for line in lines():
-        callers.setdefault(line["event"].split(".")[0], set()).add("caller" in line)
-    assert callers["request"] == {True}
-    assert callers["run"] == callers["refresh"] == {False}
+def simulated_lines(seed: int) -> Iterator[Json]:
+    """All events of a simulated day with faults, in which every start names its caller."""
+    day = scenario(seed, "heavy")
+    callers = [replace(caller, spec={**caller.spec, "caller": CALLER}) for caller in day.callers]
+    batches = [replace(batch, spec={**batch.spec, "caller": CALLER}) for batch in day.batches]
+    for line in run_day(replace(day, callers=callers, batches=batches)).timeline:
+        if (text := line[line.find("{") :]).startswith('{"event"'):
+            yield json.loads(text)
+
+
+def test_the_lines_of_a_request_or_batch_have_its_caller() -> None:
+    """So do those of its callbacks, if the app could read the request. The lines of a run have no caller, because
+    several callers may share it."""
+    documented = set(re.findall(r"\| `((?:request|batch|callback)\.\w+)` \|", OPERATIONS))
+    missing = documented - OF_ALL_REQUESTS - RARE
+    sources = chain([lines()], map(simulated_lines, (8, 13, 12, *range(60))))
+    while missing:
+        for line in next(sources):
+            about_one = "requestId" in line or "batchId" in line
+            unread = line["event"] in ("callback.failed", "callback.abandoned") and "datasetId" not in line
+            assert ("caller" in line) == about_one or (unread and "caller" not in line), line
+            missing.discard(line["event"] if about_one else "")
 
 
 def test_the_log_line_of_an_accepted_request() -> None:

@@ -95,7 +95,8 @@ def test_paths_in_settings_exist() -> None:
     """The paths are folders of the project, or the environment that dev.py creates."""
     settings = read("settings.json")
     assert settings["azureFunctions.pythonVenv"] == ".venv"
-    assert settings["python.defaultInterpreterPath"] == "${workspaceFolder}/.venv/bin/python"
+    # a folder: in it, the Python extension finds the interpreter of Windows or of other systems
+    assert settings["python.defaultInterpreterPath"] == "${workspaceFolder}/.venv"
     assert all((ROOT / folder).is_dir() for folder in settings["python.analysis.extraPaths"])
     assert (ROOT / settings["python.testing.pytestArgs"][-1]).is_dir()
     assert all(re.fullmatch(r"[\w-]+\.[\w-]+", name) for name in read("extensions.json")["recommendations"])
@@ -163,11 +164,25 @@ def test_editors_accept_local_settings() -> None:
 
 
 def branches(template: Json) -> Iterator[Json]:
-    """A template of Azure Pipelines for each value of its conditions, with the steps that the service inserts."""
-    for conditional in template["steps"]:
-        [(condition, steps)] = conditional.items()
-        assert condition.startswith("${{ if ")
-        yield {**template, "steps": steps}
+    """A template of Azure Pipelines for each of its conditions, with what the service inserts if it is true."""
+    conditions = set(re.findall(r"\$\{\{ if [^}]*\}\}", json.dumps(template)))
+    assert conditions
+    for condition in sorted(conditions):
+        yield inserted(template, condition)
+
+
+def inserted(value: Any, condition: str) -> Any:
+    """A value in which the content of one condition takes its place. Other conditions are left out."""
+    if isinstance(value, dict):
+        plain = {key: inserted(inner, condition) for key, inner in value.items() if not key.startswith("${{ if ")}
+        return {**plain, **value.get(condition, {})}
+    if not isinstance(value, list):
+        return value
+    found: list[Any] = []
+    for inner in value:
+        conditional = isinstance(inner, dict) and all(key.startswith("${{ if ") for key in inner)
+        found += inner.get(condition, []) if conditional else [inserted(inner, condition)]
+    return found
 
 
 def test_the_step_templates_are_valid() -> None:

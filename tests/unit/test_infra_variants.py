@@ -213,7 +213,7 @@ def test_every_switch_at_once(tmp_path: Path) -> None:
     assert "{" not in query, "all placeholders are filled"
 
 
-def test_every_rule_looks_back_as_far_as_azure_allows(with_keys: list[Json]) -> None:
+def test_windows_and_intervals_of_rules_are_allowed_by_azure(with_keys: list[Json]) -> None:
     """Windows and frequencies are those that log alerts allow. A window is not shorter than the evaluation interval."""
     resources = with_keys
     minutes = {"PT5M": 5, "PT10M": 10, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT3H": 180, "P1D": 1440, "P2D": 2880}

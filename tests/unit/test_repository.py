@@ -279,5 +279,5 @@ def _written(value: object) -> str:
 
 
 def test_no_property_test_has_a_deadline() -> None:
-    """A slow example on a loaded machine is not a failure; tests/conftest.py sets the profile."""
+    """A slow example on a loaded machine is not a failure; devhost_tests/profiles.py has the profiles."""
     assert hypothesis.settings().deadline is None

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from devhost.app.threads import thread_count
 from devhost_tests.conftest import Start
 from devhost_tests.process import Client
 
@@ -86,10 +87,13 @@ def test_a_function_that_exits_is_a_500(host: Client, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["exits_in_activity", "exits_in_async_activity", "exit"])
 def test_durable_functions_that_exit_fail(host: Client, name: str) -> None:
-    """The orchestration fails and shows SystemExit instead of hanging. No thread of the host is lost."""
-    for n in range(3):
-        host.post(f"/api/v1/start/calls/{name}-{n}", json={"name": name})
-        ended = host.ended(f"{name}-{n}")
+    """The orchestration fails and shows SystemExit instead of hanging. More calls fail
+    than the host has threads, so no thread is lost."""
+    instances = [f"{name}-{n}" for n in range(thread_count() + 1)]
+    for instance in instances:
+        host.post(f"/api/v1/start/calls/{instance}", json={"name": name})
+    for instance in instances:
+        ended = host.ended(instance)
         assert ended["runtimeStatus"] == "Failed"
         assert "SystemExit: 3" in ended["output"]
 

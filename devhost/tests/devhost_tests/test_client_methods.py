@@ -11,6 +11,9 @@ import pytest
 
 from devhost_tests.process import Client, until
 
+PAGE = 100
+"""The number of instances on a page."""
+
 
 class Caller:
     """Calls client methods through the app. The instance ids of a test begin with a prefix of its own."""
@@ -75,8 +78,14 @@ def test_get_status(client: Caller) -> None:
 def test_get_status_all_and_by(client: Caller) -> None:
     """The client reads the statuses of all instances, or those of a time and status. It reads only the first page."""
     done, waiting = client.done("a"), client.waiting("b")
+    since = {"time": client.host.status(done)["createdTime"]}
+    latest = client("get_status_by", created_time_from=since)["returned"]
+    assert {done, waiting} <= {s["instanceId"] for s in latest}
     everything = {s["instanceId"] for s in client("get_status_all")["returned"]}
-    assert {done, waiting} <= everything or len(everything) == 100
+    assert {done, waiting} <= everything or len(everything) == PAGE
+    for number in range(PAGE):
+        client("start_new", "waits", client.id(f"more-{number}"))
+    assert len(client("get_status_all")["returned"]) == PAGE
     found = client(
         "get_status_by",
         created_time_from={"time": "2020-01-01"},

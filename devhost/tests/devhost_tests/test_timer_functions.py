@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
 import pytest
 
+from devhost.app import timers
 from devhost.app.index import Function, index
 from devhost.app.invoke import Invoker
 from devhost.app.timers import Timers
@@ -30,12 +32,11 @@ def function(schedule: str, seen: list[func.TimerRequest], **options: Any) -> Fu
 
 
 def run_until(tick: Function, kept: dict[str, str], enough: Any) -> None:
-    """Runs the timer until `enough()`; fails after ten seconds."""
+    """Runs the timer until `enough()`; fails after a minute."""
 
     async def live() -> None:
-        timers = Timers([tick], Invoker([tick], lambda binding: "{}"), kept.get, kept.__setitem__)
-        tasks = timers.start()
-        async with asyncio.timeout(10):
+        tasks = Timers([tick], Invoker([tick], lambda binding: "{}"), kept.get, kept.__setitem__).start()
+        async with asyncio.timeout(60):
             while not enough():  # noqa: ASYNC110  (a function on a pool thread is watched)
                 await asyncio.sleep(0.01)
         for task in tasks:
@@ -45,12 +46,20 @@ def run_until(tick: Function, kept: dict[str, str], enough: Any) -> None:
     asyncio.run(live())
 
 
-def test_a_missed_run_happens_once_at_the_start() -> None:
-    """A run that was due while the host was down happens at the start, is marked as past due, and is stored."""
+def test_a_missed_run_happens_once_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If runs were due while the host was down, one happens at the start, is marked as past due, and is stored. The
+    function then waits for its next time."""
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(timers, "asyncio", SimpleNamespace(create_task=asyncio.create_task, sleep=wait))
     seen: list[func.TimerRequest] = []
-    tick = function("0 0 * * * *", seen)
-    kept = {"timer.tick": iso(datetime.now(UTC) - timedelta(hours=5))}
-    run_until(tick, kept, lambda: seen)
+    tick = function(NEVER, seen)
+    kept = {"timer.tick": iso(datetime.now(UTC) - timedelta(days=5 * 366))}
+    run_until(tick, kept, lambda: waits)
     assert [t.past_due for t in seen] == [True]
     assert parse(kept["timer.tick"]) > datetime.now(UTC) - timedelta(minutes=1)
 
@@ -67,8 +76,8 @@ def test_no_run_at_the_start(schedule: str, options: dict[str, Any], kept: dict[
     """A function does not run at the start if it is new, if no run was due, or if it does not use the monitor."""
     seen: list[func.TimerRequest] = []
     tick = function(schedule, seen, **options)
-    timers = Timers([tick], Invoker([tick], lambda binding: "{}"), kept.get, kept.__setitem__)
-    assert not timers._missed(tick, timers._schedules["tick"])
+    own = Timers([tick], Invoker([tick], lambda binding: "{}"), kept.get, kept.__setitem__)
+    assert not own._missed(tick, own._schedules["tick"])
 
 
 def test_it_runs_by_the_clock_and_after_a_failure() -> None:

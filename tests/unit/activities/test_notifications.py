@@ -10,21 +10,25 @@ from refresh.queue.answers import Ended, WakeUp
 
 
 class SlowEngine:
-    """An engine that accepts an event only after all others that may be raised at the same time have been raised."""
+    """An engine that accepts the events in groups: it accepts a group after all events that may be raised at the same
+    time have been raised."""
 
     def __init__(self, count: int) -> None:
         self.raised: list[tuple[str, str, Ended | None]] = []
-        self.most, self._left, self._under_way = 0, count, 0
+        self.most, self._left, self._under_way, self._waiting = 0, count, 0, 0
         self._turn = asyncio.Event()
 
     async def raise_event(self, instance_id: str, event: str, data: Ended | None) -> bool:
         self._under_way += 1
         self.most = max(self.most, self._under_way)
-        if self._under_way == min(EVENTS_AT_ONCE, self._left):
-            self._turn.set()
-        await self._turn.wait()
+        self._waiting += 1
+        turn = self._turn
+        if self._waiting == min(EVENTS_AT_ONCE, self._left):
+            self._left -= self._waiting
+            self._waiting, self._turn = 0, asyncio.Event()
+            turn.set()
+        await turn.wait()
         self._under_way -= 1
-        self._left -= 1
         self.raised.append((instance_id, event, data))
         return instance_id != "request-7"  # this request has ended
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import environment
+from dev import environment, launch
 
 ROOT = Path(__file__).resolve().parents[3]
 OLD_PYTHON = """
@@ -124,6 +125,22 @@ def test_an_old_python_gets_a_message() -> None:
     done = subprocess.run([sys.executable, "-c", code], env={"PATH": ""}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "dev.py needs Python 3.11 or newer; this is Python 3.9.1. Run it with a newer Python.\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="scripts of POSIX")
+def test_an_old_python_finds_one_that_runs(tmp_path: Path) -> None:
+    """A program that cannot run, or is an older Python, is passed over. The shim of pyenv for a version that is not
+    active cannot run."""
+    for folder, text in (("1", "exit 127"), ("2", "exit 1"), ("3", f'exec {sys.executable} "$@"')):
+        (tmp_path / folder).mkdir()
+        program = tmp_path / folder / "python3.12"
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+    (tmp_path / "1" / "python3.13").write_text("not a program")
+    (tmp_path / "1" / "python3.13").chmod(0o755)
+    paths = [str(tmp_path / folder) for folder in "123"]
+    assert launch.newer_python(os.pathsep.join(paths)) == str(tmp_path / "3" / "python3.12")
+    assert launch.newer_python(os.pathsep.join(paths[:2])) is None
 
 
 def _stand_in(project: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> list[list[str]]:

@@ -1,6 +1,7 @@
 """Servers on this machine with invalid answers: each is a script that gets the raw connection.
 
-A script ends when it returns or when the client disconnects; it never sleeps, and only waits for actions of the client.
+A script ends when it returns or when the client disconnects. It waits only for actions of the client; only `drip` also
+pauses between its parts.
 """
 
 import contextlib

@@ -62,8 +62,8 @@ def test_no_cookie_is_kept() -> None:
     assert b"cookie" not in server.peers[1].received.lower()
 
 
-def test_no_password_comes_from_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No password is taken from ~/.netrc."""
+def test_no_password_comes_from_a_netrc_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No password is taken from the file that the environment variable NETRC names."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login someone password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))

@@ -47,13 +47,13 @@ class Service:
 
 
 class Tokens:
-    """A token source that returns token-0, and token-1 after token-0 was rejected."""
+    """A token source: `token` always returns token-0, `renew` returns token-1, token-2, and so on."""
 
     def __init__(self) -> None:
         self.renewed: list[str] = []
 
     def token(self) -> str:
-        """The current token."""
+        """The first token."""
         return "token-0"
 
     def renew(self, rejected: str) -> str:

@@ -82,7 +82,7 @@ def test_an_id_shows_nothing_of_its_key() -> None:
 
 
 @pytest.mark.parametrize("rest", ["", "x-f", "-1-f", "1234567890-f", "1.5-f"])
-def test_an_invalid_submission_gives_none(rest: str) -> None:
+def test_an_invalid_submission_gives_0(rest: str) -> None:
     """An invalid submission number gives 0. So does a number that no caller reaches."""
     prefix = key_prefix(MODEL, "key")
     assert submission_of(prefix + rest, prefix) == 0

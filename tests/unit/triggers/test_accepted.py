@@ -27,9 +27,9 @@ def call(url: str = URL, params: dict[str, str] | None = None, **headers: str) -
     return func.HttpRequest("POST", url, headers=named, params=params, body=b"{}")
 
 
-def signed_in(principal: str) -> func.HttpRequest:
-    """A call that the platform's sign-in has admitted."""
-    return call(x_ms_client_principal_id=principal, x_ms_client_principal_idp="aad")
+def signed_in(principal: str, key: str = "") -> func.HttpRequest:
+    """A call that the platform's sign-in has admitted, with this key."""
+    return call(x_ms_client_principal_id=principal, x_ms_client_principal_idp="aad", x_functions_key=key)
 
 
 def request_of(starter: func.HttpRequest) -> StoredRequest:
@@ -82,8 +82,12 @@ def test_without_keys_all_callers_are_the_same() -> None:
 @pytest.mark.usefixtures("entra")
 @pytest.mark.parametrize(("caller", "gets_it"), [(FACTORY, True), (FACTORY.upper(), True), (OTHER, False), ("", False)])
 def test_the_same_principal_gets_all(caller: str, gets_it: bool) -> None:
-    """The same principal gets all URIs, with any key."""
-    assert ("cancelUri" in uris(signed_in(FACTORY), signed_in(caller))) is gets_it
+    """The same principal gets all URIs, with any key or none. Another one gets no URI to cancel, even with the key of
+    the start."""
+    names = {"statusUri", "statusQueryGetUri", *(["cancelUri"] if gets_it else [])}
+    starter = signed_in(FACTORY, "one")
+    for key in ("", "one", "two"):
+        assert set(uris(starter, signed_in(caller, key))) == names
 
 
 def test_a_caller_is_stored_as_a_digest() -> None:

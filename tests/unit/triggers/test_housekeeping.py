@@ -209,9 +209,9 @@ def test_a_run_visits_a_portion_and_some_visit_all(count: int) -> None:
         assert {each for visited in portions_of for each in visited} == set(due)
 
 
-def test_the_purge_is_one_by_one(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The purge deletes only ended instances, without reading inputs. After a failure, the next run tries again."""
-    monkeypatch.setenv("RETENTION_DAYS", "30")
+def test_a_failure_does_not_stop_the_purge(caplog: pytest.LogCaptureFixture) -> None:
+    """The purge deletes only ended instances, without reading inputs. A failure does not stop the purge of the others,
+    and the next run tries again."""
     engine = Engine([Instance(id=f"request {number}", name="", status="Completed") for number in range(100)])
     engine.bad = {"request 7"}
     event = purge(engine, caplog)
@@ -223,6 +223,11 @@ def test_the_purge_is_one_by_one(caplog: pytest.LogCaptureFixture, monkeypatch: 
         "inputs": False,
     }
     assert (event["instances"], event["failed"], event["complete"]) == (99, 1, True)
+    engine.rows = [row for row in engine.rows if row.id not in engine.purged]
+    engine.bad.clear()
+    event = purge(engine, caplog)
+    assert (event["instances"], event["failed"], event["complete"]) == (1, 0, True)
+    assert engine.purged[-1] == "request 7"
 
 
 def test_a_purge_ends_in_time(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from dev.simulate.days import Plan, ProcessDied, play_day, play_lean
 from dev.simulate.tally import FAULTS, Tally
 from tests.simulation.run import Result
 from tests.simulation.scenario import Level
+from tests.simulation.story import LEGEND
 
 Counts = dict[str, int]
 PLAN = Plan(range(10, 14), None, 2)
@@ -177,7 +178,9 @@ def test_one_seed_shows_its_whole_timeline() -> None:
 
     code, text = output_of(lambda where: one(where, PLAN, good))
     assert code == 0
-    assert text.splitlines() == [
+    *legend, blank = text.split("    0:00:01")[0].splitlines()
+    assert (" ".join(legend).split(), blank) == (LEGEND.split(), "")
+    assert text.splitlines()[len(legend) + 1 :] == [
         "    0:00:01  a request [for] a refresh",
         "",
         "Counts: posts 2.",

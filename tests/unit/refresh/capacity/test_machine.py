@@ -200,7 +200,7 @@ def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
 
 
 def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
-    """A run without messages keeps its position for an hour, and is then dropped."""
+    """A run that is overdue is overtaken. After another hour without a message, it leaves the line."""
     desk = Desk()
     for run in ("holder", "dead"):
         desk.take(run)
@@ -211,9 +211,11 @@ def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
     desk.pass_time(seconds=EXTRA_TIME.total_seconds() + 1)
     assert isinstance(desk.take("alive"), Placed)
     assert desk.group.in_order() == ["dead"]
-    desk.pass_time(hours=2)
-    desk.take("other")
-    assert desk.group.in_order() == ["other"]
+    due = NOON + timedelta(seconds=RECHECK_SECONDS) + EXTRA_TIME
+    for after, order in ((timedelta(minutes=59), ["other", "dead"]), (timedelta(minutes=61), ["other"])):
+        desk.now = due + after
+        desk.take("other")
+        assert desk.group.in_order() == order
 
 
 def test_a_run_that_does_not_ask_in_time_is_behind_the_others() -> None:

@@ -16,6 +16,7 @@ from tests.unit.refresh.failure.wording import (
     described,
     failure_of,
 )
+from tests.unit.speed import SLOWER
 
 Json = dict[str, Any]
 
@@ -59,12 +60,12 @@ def test_the_cause_is_found_at_any_place(form: str) -> None:
 
 
 def test_every_line_is_read_before_the_text_is_cut() -> None:
-    """The cause may come after thousands of cancelled partitions. All of them are read in less than two seconds."""
+    """The cause may come after thousands of cancelled partitions. All of them are read quickly."""
     lines = [f"0xC112001C: {CANCELLED} Table: T{number}. Partition: T{number}-0a1b." for number in range(4000)]
     began = time.process_time()
     error = failure_of(described("\n".join([*lines, f"0xC136003E: {DUPLICATE}"])))
     assert (error.code, error.table) == ("DefinitionInvalid", "Customer")
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < SLOWER * 0.1
 
 
 def test_the_same_messages_one_by_one() -> None:
@@ -240,4 +241,4 @@ def test_hostile_texts_cost_no_more_than_their_length(part: str) -> None:
     began = time.process_time()
     service_error(described(text))
     service_error({"messages": [{"message": text[place : place + 2000]} for place in range(0, 100_000, 2000)]})
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < SLOWER * 0.25

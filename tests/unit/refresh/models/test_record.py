@@ -58,8 +58,7 @@ def test_a_run_with_the_id_of_a_former_one() -> None:
 def test_a_request_that_tries_again_counts_once() -> None:
     """A request that ends twice has one entry, with the time of its last end."""
     kept = after(ended("a", 60), replace(ended("b", 20), request_ids=("a-0",)), ended("a", 60))
-    assert kept.requests == ((kept.requests[0]),)
-    assert kept.requests[0] == ("a-0", at(20))
+    assert kept.requests == (("a-0", at(20)),)
 
 
 def test_fifty_of_each_are_kept() -> None:

@@ -33,12 +33,13 @@ from refresh.queue.state import Queue
 from refresh.queue.stored import dump, handle, load
 from refresh.scope.scope import Scope, TableRef
 from tests.unit.refresh.queue.queues import COMPLETED, LOOK, NOON, Crowd, enhanced, failed
+from tests.unit.speed import SLOWER
 
 TABLES = 1_000
 OBJECTS = 300
 MEMBERS = 1_000
-MAX_SECONDS = 0.2
-"""The limit in seconds: four times the slowest operation on an idle machine, where most take 0.015."""
+MAX_SECONDS = SLOWER * 0.025
+"""The limit in processor seconds. On an idle machine, the slowest operation takes 0.025."""
 
 
 def scattered(number: int) -> Scope:

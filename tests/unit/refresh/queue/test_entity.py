@@ -113,7 +113,7 @@ def test_a_state_of_newer_code_is_not_changed() -> None:
 
 
 def test_the_clock_of_the_host_limits_that_of_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The entity may read the clock, because an entity is never replayed."""
+    """A cancellation with a time 700 days ahead counts from the time of the host: after 40 minutes it has expired."""
     state, _ = batch(None, AskToLeave(at=instant(NOON + timedelta(days=700)), request="a"))
     later: list[datetime] = [NOON + timedelta(minutes=40)]
     monkeypatch.setattr(clock, "now", lambda: later[0])

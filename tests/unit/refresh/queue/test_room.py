@@ -6,7 +6,7 @@ from refresh.queue import room
 from refresh.queue.answers import Ended, Enrolled, QueueFull
 from refresh.queue.machine import apply
 from refresh.queue.operations import Enroll
-from tests.unit.refresh.queue.queues import COMPLETED, DATES, MODEL, SALES, Desk, enhanced
+from tests.unit.refresh.queue.queues import COMPLETED, DATES, MODEL, SALES, WHOLE, Crowd, Desk, enhanced
 
 FULL = QueueFull(retry_after=room.RETRY_AFTER_SECONDS)
 
@@ -87,6 +87,10 @@ def test_a_start_can_check_in_advance_whether_the_queue_is_full(desk: Desk, monk
 
 
 def test_the_limits_leave_room_for_large_requests() -> None:
-    """The limits allow a hundred requests with bodies of the maximum size, and thirty with a thousand objects each."""
-    assert room.MAX_RUNS >= 130
-    assert room.MAX_OBJECTS_WAITING >= 100_000
+    """There is room for a hundred requests, each with a thousand tables of its own whose names have 40 characters. Then
+    the tables fill the queue."""
+    crowd = Crowd(100, lambda number: enhanced(*(f"{number:04}-{table:035}" for table in range(1_000))))
+    assert len(crowd.queue.runs) == 100
+    assert len(crowd.queue.runs) + 30 <= room.MAX_RUNS
+    assert crowd.do(Enroll(at=crowd.at, request="new", token="t", scope=enhanced("Stores"))) == FULL
+    assert isinstance(crowd.do(Enroll(at=crowd.at, request="new", token="t", scope=WHOLE)), Enrolled)

@@ -130,8 +130,9 @@ def test_the_app_gives_up_after_a_day() -> None:
         assert state.is_abandoned_after(answer, NOW + timedelta(hours=24))
 
 
-def test_a_refusal_ends_the_callback() -> None:
-    """A refusal is retried only in the first five minutes, because a receiver may not listen yet."""
+def test_only_an_early_404_or_409_is_retried() -> None:
+    """A 404 or 409 (`refused`) is retried in the first five minutes, because a receiver may not listen yet. Other
+    refusals (`gone`) end the callback at once."""
     state = callback().after_failure(NOW)
     assert state.is_abandoned_after(ENDED, NOW)
     assert not state.is_abandoned_after(REFUSED, NOW + timedelta(minutes=4, seconds=59))
