@@ -96,9 +96,9 @@ async def start_requests(order: Any, engine: Engine) -> Any:
 
 def _request(engine: Engine, job: orders.StartRequests, one: orders.NewRequest) -> RequestState:
     now, settings = clock.now(), current_settings()
-    left = (time_of(job.deadline) - now).total_seconds() / 60
+    minutes_left = (time_of(job.deadline) - now).total_seconds() / 60
     return RequestState(
-        spec=replace(one.spec, timeout_minutes=max(min(one.spec.timeout_minutes, left), MIN_MINUTES)),
+        spec=replace(one.spec, timeout_minutes=max(min(one.spec.timeout_minutes, minutes_left), MIN_MINUTES)),
         token=token(engine.secret, "enroll", one.request, keyed=True),
         read_token=token(engine.secret, "read", one.request, keyed=True),
         cancel_token=token(engine.secret, "cancel", one.request, keyed=True),
@@ -127,8 +127,8 @@ async def settle_requests(order: Any, engine: Engine) -> Any:
         return one.number if exists else None
 
     await each(cancel, job.cancel)
-    alive = tuple(number for number in await each(cancel, job.suspects) if number is not None)
-    return encode(orders.Settled(alive=alive))
+    existing = tuple(number for number in await each(cancel, job.suspects) if number is not None)
+    return encode(orders.Settled(existing=existing))
 
 
 @bp.activity_trigger(input_name="order")

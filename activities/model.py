@@ -8,8 +8,9 @@ from uuid import UUID
 
 from outbound.pools import POWER_BI, PoolBusyError
 from power_bi.client import History, PowerBiClient
-from power_bi.errors import Facts, PowerBiError, Throttled
+from power_bi.errors import Facts, PowerBiError
 from power_bi.errors import Refused as RefusedByPowerBi
+from power_bi.errors import Throttled as ThrottledByPowerBi
 from power_bi.service import configured_client
 from refresh.events import Event
 from refresh.failure.catalogue import ModelNames
@@ -27,7 +28,7 @@ CALL_SECONDS = 120.0
 """The time for all calls to Power BI within one `on_power_bi`. It is far below `functionTimeout` (host.json), at which
 the host would end the whole process with all other work in it."""
 
-OF_A_CAPACITY = Pattern(r"(?i)capacity|FabricThrottled")
+CAPACITY_CODE = Pattern(r"(?i)capacity|FabricThrottled")
 """Codes of calls that were refused because the capacity, not the call rate, reached its limit."""
 
 log = logging.getLogger(__name__)
@@ -116,8 +117,8 @@ def _known_names(model: orders.ModelRef) -> ModelNames:
 
 def trouble(error: PowerBiError, model: orders.ModelRef) -> orders.Throttled | orders.Unavailable | orders.Refused:
     """The answer for an error of Power BI."""
-    if isinstance(error, Throttled):
-        capacity = bool(OF_A_CAPACITY.search(error.service_code or ""))
+    if isinstance(error, ThrottledByPowerBi):
+        capacity = bool(CAPACITY_CODE.search(error.service_code or ""))
         return orders.Throttled(seconds=error.retry_after_seconds, error=error.message, capacity=capacity)
     if isinstance(error, RefusedByPowerBi):
         return orders.Refused(failure=error.failure(model.dataset_id, _known_names(model)))

@@ -60,10 +60,10 @@ async def start_run(order: Any, engine: Engine) -> Any:
 async def notify_requests(order: Any, engine: Engine) -> Any:
     """Order: `orders.NotifyRequests`. Answer: `orders.Notified`. A request that has ended does not count."""
     job: orders.NotifyRequests = decode(order, orders.NotifyRequests)
-    return encode(orders.Notified(count=await notify_all(engine, job.wake, job.ended)))
+    return encode(orders.Notified(count=await notify_all(engine, job.wake_ups, job.ended)))
 
 
-async def notify_all(engine: Engine, wake: Iterable[WakeUp], ended: Ended | None = None) -> int:
+async def notify_all(engine: Engine, wake_ups: Iterable[WakeUp], ended: Ended | None = None) -> int:
     """Raises the events, some of them concurrently. Returns how many were accepted.
 
     `ended` is the outcome that each event carries, without `served_by`.
@@ -73,9 +73,9 @@ async def notify_all(engine: Engine, wake: Iterable[WakeUp], ended: Ended | None
     async def notify(one: WakeUp) -> bool:
         async with slots:
             data = None if ended is None else replace(ended, served_by=one.served_by)
-            return await engine.raise_event(one.request, one.event, data)
+            return await engine.raise_event(one.instance, one.event, data)
 
-    return sum(await asyncio.gather(*map(notify, wake)))
+    return sum(await asyncio.gather(*map(notify, wake_ups)))
 
 
 @bp.activity_trigger(input_name="order")
@@ -96,5 +96,5 @@ async def read_run(order: Any, engine: Engine) -> Any:
     job: orders.ReadRun = decode(order, orders.ReadRun)
     found = await engine.status(run_instance(job.turn.run, job.turn.incarnation))
     alive, status = found is not None and found.alive, run_status_of(found)
-    answer = orders.RunRead(alive=alive, last_error=status.last_read_error, waits_for_place=status.waits_for_place)
+    answer = orders.RunRead(alive=alive, last_error=status.last_call_error, waits_for_place=status.waits_for_place)
     return encode(answer)

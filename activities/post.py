@@ -72,21 +72,21 @@ async def _result(engine: Engine, job: orders.PostRefresh, execution: str) -> or
         return orders.Stale()
     if await engine.first_alive(run.members) is None:
         return orders.Unwanted(requests=tuple(run.members))
-    service = await on_power_bi(job.model, lambda model: _last_look(model, job), about)
-    if not isinstance(service, Clock):
-        return service
-    holder = await _take_permit(engine, job, execution)
-    if holder is None:
+    look = await on_power_bi(job.model, lambda model: _last_look(model, job), about)
+    if not isinstance(look, Clock):
+        return look
+    run = await _take_permit(engine, job, execution)
+    if run is None:
         return orders.Stale()
-    if holder.execution != execution:
-        window = LostWindow(since=adoption.service_clock(job.look, holder.permit_taken_at or ""))
+    if run.execution != execution:
+        window = LostWindow(since=adoption.service_clock(job.look, run.permit_taken_at or ""))
         return orders.AnswerLost(error=orders.OTHER_EXECUTION, window=window)
-    if await engine.first_alive(holder.members) is None:
+    if await engine.first_alive(run.members) is None:
         # all members ended while the permit was requested
         await _return_permit(engine, job, execution)
-        return orders.Unwanted(requests=tuple(holder.members))
+        return orders.Unwanted(requests=tuple(run.members))
     seconds = min(CALL_SECONDS, end - time.monotonic())
-    result = await on_power_bi(job.model, lambda model: _post(model, job, service), about, seconds)
+    result = await on_power_bi(job.model, lambda model: _post(model, job, look), about, seconds)
     if not isinstance(result, Started):
         return result
     facts = {"refreshId": result.refresh_id, "powerBiRequestId": result.power_bi_request_id}

@@ -3,7 +3,7 @@
 Safe to run any number of times.
 """
 
-from dataclasses import replace
+import dataclasses
 from datetime import datetime
 from typing import Any
 
@@ -15,13 +15,13 @@ from power_bi.client import History
 from power_bi.errors import PowerBiError, Refused
 from refresh import clock
 from refresh.failure.catalogue import ModelNames
-from refresh.failure.service_error import ServiceError, explained
+from refresh.failure.service_error import ServiceError, merged_error
 from refresh.history import adoption
 from refresh.history.look import Look
 from refresh.history.outcome import judge
 from refresh.history.progress import progress
 from refresh.history.rows import RefreshRow
-from refresh.messages import replace as changed
+from refresh.messages import replace
 from refresh.polling import estimate
 from refresh.run import orders
 from refresh.scope.scope import RefreshOptions
@@ -53,7 +53,7 @@ def _history(model: Model, job: orders.ReadHistory, read_at: datetime) -> orders
         capacity = current_settings().capacity_of(model.workspace_id)
         # the run may post even behind a row that never ends, so it needs the durations
         durations = _durations(model, history, job.scope.refresh, idle=running is None)
-        look = changed(look, durations=durations)
+        look = replace(look, durations=durations)
     else:
         found, unproven = model.adoptable(history, job.look, job.scope, lost=job.lost, known=job.objects)
         changed_since = bool(adoption.new_rows(history.rows, job.look))
@@ -133,7 +133,7 @@ def _explained(model: Model, row: RefreshRow) -> RefreshRow:
         return row
     if listed is None or listed.error is None:
         return row
-    return replace(row, error=explained(known, listed.error))
+    return dataclasses.replace(row, error=merged_error(known, listed.error))
 
 
 def _by_id_perhaps(model: Model, refresh_id: str) -> RefreshRow | None:

@@ -42,7 +42,7 @@ second early; half a second is margin."""
 
 ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
     orders.ReadHistory: (names.READ_HISTORY, orders.ReadHistoryAnswer),
-    orders.PostRefresh: (names.POST_REFRESH, orders.PostResult | orders.Broke),
+    orders.PostRefresh: (names.POST_REFRESH, orders.PostResult | orders.ActivityFailure),
     orders.ReadRefresh: (names.READ_REFRESH, orders.ReadRefreshAnswer),
     orders.CancelRefresh: (names.CANCEL_REFRESH, orders.CancelAnswer),
     orders.StartRun: (names.START_RUN, orders.NotifyAnswer),
@@ -67,17 +67,17 @@ log = logging.getLogger(__name__)
 warnings.filterwarnings("ignore", "Potential duplicate Task completion", UserWarning)
 
 
-def call(context: df.DurableOrchestrationContext, order: orders.Order[A]) -> Steps[A | orders.Broke]:
-    """The answer of an activity. If it raises, or its answer cannot be read, the answer is `Broke`."""
+def call(context: df.DurableOrchestrationContext, order: orders.Order[A]) -> Steps[A | orders.ActivityFailure]:
+    """The answer of an activity. If it raises, or its answer cannot be read, the answer is `ActivityFailure`."""
     name, kind = ACTIVITIES[type(order)]
     try:
         value = yield context.call_activity(name, encode(order))
-        answer: A | orders.Broke = decode(value, kind)
+        answer: A | orders.ActivityFailure = decode(value, kind)
     except Exception as error:
         text = cut(str(error), 300)
         facts = {**_about(context), "activity": name, "error": text}
-        note(context, Event("activity.failed", logging.ERROR, **facts))
-        return orders.Broke(error=text)
+        log_once(context, Event("activity.failed", logging.ERROR, **facts))
+        return orders.ActivityFailure(error=text)
     return answer
 
 
@@ -118,7 +118,7 @@ def _answered(
             understood = NotUnderstood()
         if not isinstance(understood, NotUnderstood):
             return understood
-        note(context, event)
+        log_once(context, event)
         yield from sleep(context, pause)
         pause = min(pause * 2, LONGEST_NOT_UNDERSTOOD_SECONDS)
 
@@ -145,7 +145,7 @@ def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T 
         state: T = decode(value, kind)
     except NotUnderstoodError as error:
         facts = {**_about(context), "error": cut(str(error), 300)}
-        note(context, Event("input.not_understood", logging.ERROR, **facts))
+        log_once(context, Event("input.not_understood", logging.ERROR, **facts))
         yield from sleep(context, LONGEST_NOT_UNDERSTOOD_SECONDS)
         context.continue_as_new(value)
         return None
@@ -182,7 +182,7 @@ def now(context: df.DurableOrchestrationContext) -> datetime:
     return time
 
 
-def note(context: df.DurableOrchestrationContext, event: Event | None) -> None:
+def log_once(context: df.DurableOrchestrationContext, event: Event | None) -> None:
     """Logs an event, unless the orchestration is replaying, because then an earlier episode has logged it."""
     if event and not context.is_replaying:
         log.log(event.level, event.line())

@@ -7,8 +7,8 @@ from refresh.messages import replace
 from refresh.models.index import shard_of
 from refresh.models.operations import (
     Expect,
+    MarkOverdue,
     ModelOperation,
-    NoteOverdue,
     RequestsEnded,
     RunDropped,
     RunEnded,
@@ -16,7 +16,7 @@ from refresh.models.operations import (
     RunWaits,
 )
 
-ModelNews = RunWaits | RunRefreshes | RunDropped | RunEnded | RequestsEnded | Expect | NoteOverdue
+ModelNews = RunWaits | RunRefreshes | RunDropped | RunEnded | RequestsEnded | Expect | MarkOverdue
 """Operations about one model."""
 
 

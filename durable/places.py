@@ -42,7 +42,7 @@ async def is_lost(engine: Engine, run: str, entry: Place | Waiter, now: datetime
     running. Raises EngineUnavailable."""
     queue = await engine.read_queue(entry.dataset_id)
     enrolled = next((found for found in queue.runs if found.id == run), None)
-    if enrolled is not None and await _looked_after(engine, enrolled):
+    if enrolled is not None and await _has_live_orchestration(engine, enrolled):
         return False
     if isinstance(entry, Waiter):
         # it has posted nothing
@@ -54,6 +54,6 @@ async def is_lost(engine: Engine, run: str, entry: Place | Waiter, now: datetime
     return not busy
 
 
-async def _looked_after(engine: Engine, run: Run) -> bool:
+async def _has_live_orchestration(engine: Engine, run: Run) -> bool:
     instances = chain([run_instance(run.id, run.incarnation)], islice(run.members, MAX_LOOKS))
     return await engine.first_alive(instances) is not None

@@ -10,12 +10,12 @@ from typing import assert_never
 import azure.durable_functions as df
 
 from durable import names
-from durable.calls import Steps, call, input_of, note, now, sleep
+from durable.calls import Steps, call, input_of, log_once, now, sleep
 from durable.codec import encode
 from refresh.events import Event
 from refresh.reporting.callback import ABANDONED, CallbackState, CallbackStatus
 from refresh.request.callback_uri import host_of
-from refresh.run.orders import Broke, CallBack, Delivered, NoRequest, NotDelivered, NotEnded
+from refresh.run.orders import ActivityFailure, CallBack, Delivered, NoRequest, NotDelivered, NotEnded
 
 ATTEMPTS = 10
 """The maximum number of attempts in one history, which then has about 60 events."""
@@ -34,23 +34,23 @@ def deliver_callback(context: df.DurableOrchestrationContext) -> Steps[object]:
         match answer:
             case Delivered():
                 return _over(context, state, "delivered", answer)
-            case NoRequest() if not state.young(now(context)):
+            case NoRequest() if not state.may_be_early(now(context)):
                 return _over(context, state, ABANDONED, answer)
             case NotEnded() | NoRequest():
                 context.set_custom_status(encode(CallbackStatus(state="waiting")))
                 if state.looks:
-                    state = state.looked()
+                    state = state.after_look()
                     yield from sleep(context, state.pause(None))
                     continue
                 # the only wait of this history, so the event name is used once
                 yield context.wait_for_external_event(names.ENDED_EVENT)
-                state = state.notified()
+                state = state.after_notification()
                 break
-            case NotDelivered() | Broke():
-                state = state.failed(now(context))
-                if state.final(answer, now(context)):
+            case NotDelivered() | ActivityFailure():
+                state = state.after_failure(now(context))
+                if state.is_abandoned_after(answer, now(context)):
                     return _over(context, state, ABANDONED, answer)
-                note(context, Event("callback.failed", logging.WARNING, **_about(state, answer)))
+                log_once(context, Event("callback.failed", logging.WARNING, **_about(state, answer)))
                 context.set_custom_status(encode(_status(state, "retrying", answer)))
                 yield from sleep(context, state.pause(answer.seconds if isinstance(answer, NotDelivered) else None))
             case _:
@@ -63,12 +63,12 @@ def _over(
     context: df.DurableOrchestrationContext,
     state: CallbackState,
     end: str,
-    answer: Delivered | NotDelivered | NoRequest | Broke,
+    answer: Delivered | NotDelivered | NoRequest | ActivityFailure,
 ) -> str:
     if end == ABANDONED:
-        note(context, Event("callback.abandoned", logging.ERROR, **_about(state, answer)))
+        log_once(context, Event("callback.abandoned", logging.ERROR, **_about(state, answer)))
     else:
-        note(context, Event("callback.delivered", **_about(state, answer)))
+        log_once(context, Event("callback.delivered", **_about(state, answer)))
     context.set_custom_status(encode(_status(state, end, answer)))
     return end
 
@@ -90,7 +90,7 @@ def _response(answer: object) -> str | None:
             return answer.response
         case NoRequest():
             return "there is no such request"
-        case Broke():
+        case ActivityFailure():
             return answer.error
         case _:
             return None

@@ -13,7 +13,7 @@ import azure.durable_functions as df
 import msgspec
 
 from durable import names
-from durable.calls import DEADLINE_EARLY, Steps, call, input_of, note, now, sleep
+from durable.calls import DEADLINE_EARLY, Steps, call, input_of, log_once, now, sleep
 from durable.codec import encode
 from refresh.batch import machine
 from refresh.batch.orders import (
@@ -43,7 +43,7 @@ from refresh.batch.state import BatchState, Progress
 from refresh.batch.stored import BatchStanding, Change, PackedBatch, UnreadableBatchError, pack, unpack
 from refresh.events import Event
 from refresh.messages import replace, typed
-from refresh.run.orders import Broke, NotifyCallbacks, Refused, Throttled, Unavailable
+from refresh.run.orders import ActivityFailure, NotifyCallbacks, Refused, Throttled, Unavailable
 from refresh.times import instant
 
 SHORT_SECONDS = 30.0
@@ -52,7 +52,7 @@ SHOWN_FAILURES, SHOWN_CHARACTERS = 5, 3_500
 """The limits of the custom status, for which the engine allows 8,000 characters. If the changes of a turn have more
 than SHOWN_CHARACTERS, the batch does not show them, but continues as new at once."""
 
-Waited: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
+WaitResult: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
 
 bp = df.Blueprint()
 
@@ -91,7 +91,9 @@ def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
         return unpack(packed)
     except UnreadableBatchError as error:
         # newer code wrote the state: it is kept unchanged until the newer version is deployed again
-        note(context, Event("input.not_understood", logging.ERROR, instanceId=context.instance_id, error=str(error)))
+        log_once(
+            context, Event("input.not_understood", logging.ERROR, instanceId=context.instance_id, error=str(error))
+        )
         yield from sleep(context, 600)
         context.continue_as_new(encode(packed))
         return None
@@ -103,14 +105,14 @@ def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[
     notes = yield from call(context, ReadNotes(batch=context.instance_id))
     match notes:
         case NotesRead(ended=None, cancelled=cancelled):
-            return (yield from _turn(context, _stopping(context, state, cancelled=cancelled)))
+            return (yield from _turn(context, _with_stop(context, state, cancelled=cancelled)))
         case NotesRead():
             try:
                 return unpack(typed(notes.ended, PackedBatch)), 0.0
             except (msgspec.ValidationError, UnreadableBatchError) as error:
                 facts = {"instanceId": context.instance_id, "error": str(error)}
-                note(context, Event("input.not_understood", logging.ERROR, **facts))
-        case Broke():
+                log_once(context, Event("input.not_understood", logging.ERROR, **facts))
+        case ActivityFailure():
             pass
         case _:
             assert_never(notes)
@@ -124,7 +126,7 @@ def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
         if not state.listed:
             return state, pause
     state, lost, healthy = yield from _look(context, state)
-    state = _stopping(context, machine.skip_blocked(state))
+    state = _with_stop(context, machine.skip_blocked(state))
     if state.stop and lost:
         state, lost = machine.let_wait_again(state, lost), []
     if state.stop and not state.settled:
@@ -133,7 +135,7 @@ def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
     numbers = machine.ready(state) if now(context) < state.deadline - DEADLINE_EARLY else []
     if numbers or lost:
         healthy = (yield from _start(context, state, [*lost, *numbers])) and healthy
-        state = machine.note_started(state, numbers, instant(now(context)))
+        state = machine.after_start(state, numbers, instant(now(context)))
     return state, state.recheck_seconds if healthy else min(SHORT_SECONDS, state.recheck_seconds)
 
 
@@ -147,7 +149,7 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
         case ModelsListed():
             models, missing = machine.choose(source, answer.models)
             facts = {"models": len(models), "notFound": list(missing), "workspaceId": source.workspace_id}
-            note(context, Event("batch.listed", **_about(context, state), **facts))
+            log_once(context, Event("batch.listed", **_about(context, state), **facts))
             if answer.more or len(models) > MAX_MODELS:
                 trouble = failure_of_listing("TooManyModels", f'more than {MAX_MODELS} of them are not in "except".')
                 return state.replace(trouble=trouble, ended_at=at), 0.0
@@ -157,8 +159,8 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
             return state.with_models(tuple(models)).replace(not_found=missing), 0.0
         case Refused():
             return state.replace(trouble=answer.failure, ended_at=at), 0.0
-        case Throttled() | Unavailable() | Broke():
-            return machine.note_unlisted(state, answer, at)
+        case Throttled() | Unavailable() | ActivityFailure():
+            return machine.after_failed_listing(state, answer, at)
         case _:
             assert_never(answer)
 
@@ -172,25 +174,25 @@ def _look(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
     answer = yield from call(context, ReadRequests(batch=context.instance_id, requests=requests))
     match answer:
         case RequestsSeen():
-            ended = machine.note_ends(state, answer.found)
+            ended = machine.after_look(state, answer.found)
             for one in answer.found:
                 if one.outcome:
-                    _note_model(context, ended, one.number)
+                    _log_model_end(context, ended, one.number)
             lost = [one.number for one in answer.found if one.missing]
-            return _stopping(context, ended, cancelled=answer.cancelled), lost, True
-        case Broke():
+            return _with_stop(context, ended, cancelled=answer.cancelled), lost, True
+        case ActivityFailure():
             return state, [], False
         case _:
             assert_never(answer)
 
 
-def _stopping(
-    context: df.DurableOrchestrationContext, state: BatchState, *, cancelled: bool = False, late: bool = False
+def _with_stop(
+    context: df.DurableOrchestrationContext, state: BatchState, *, cancelled: bool = False, timed_out: bool = False
 ) -> BatchState:
-    """Like `machine.note_stop`; also logs the reason when there is a new one."""
-    stopped = machine.note_stop(state, cancelled=cancelled, late=late)
+    """Like `machine.with_stop`; also logs the reason when there is a new one."""
+    stopped = machine.with_stop(state, cancelled=cancelled, timed_out=timed_out)
     if stopped.stop != state.stop:
-        note(context, Event("batch.stopped", logging.WARNING, **_about(context, state), reason=stopped.stop))
+        log_once(context, Event("batch.stopped", logging.WARNING, **_about(context, state), reason=stopped.stop))
     return stopped
 
 
@@ -201,7 +203,7 @@ def _settle(
     request was found."""
     suspects = machine.suspects(state)
     cancelled = state.started if state.stop == "Cancelled" else ()
-    alive: tuple[int, ...] = ()
+    existing: tuple[int, ...] = ()
     if suspects or cancelled:
         order = Settle(
             cancel=tuple(_numbered(context, state, number) for number in cancelled),
@@ -210,9 +212,9 @@ def _settle(
         answer = yield from call(context, order)
         if not isinstance(answer, Settled):
             return state, False
-        alive = answer.alive
+        existing = answer.existing
     # a request that exists, but was not in the state, is looked at soon
-    return machine.settle(state, alive, instant(now(context))), healthy and not alive
+    return machine.settle(state, existing, instant(now(context))), healthy and not existing
 
 
 def _start(context: df.DurableOrchestrationContext, state: BatchState, numbers: list[int]) -> Steps[bool]:
@@ -228,21 +230,21 @@ def _start(context: df.DurableOrchestrationContext, state: BatchState, numbers: 
         batch=context.instance_id, deadline=instant(state.deadline), starter=state.starter, requests=requests
     )
     answer = yield from call(context, order)
-    return not isinstance(answer, Broke) and answer.count == len(requests)
+    return not isinstance(answer, ActivityFailure) and answer.count == len(requests)
 
 
 def _wait(context: df.DurableOrchestrationContext, state: BatchState, pause: float) -> Steps[BatchState]:
     """The state after a notification, a cancellation, the recheck, or the deadline; see `refresh_request`."""
-    waited = yield from _waited(context, state, pause)
+    waited = yield from _wait_for_first(context, state, pause)
     if waited == "callback":
-        return state.replace(callbacks=True)
+        return state.replace(has_callback=True)
     if waited == "recheck" and state.stop == "Cancelled":
         # the message that cancels a request may be lost
         return state.replace(settled=False)
-    return _stopping(context, state, cancelled=waited == "Cancelled", late=waited == "TimedOut")
+    return _with_stop(context, state, cancelled=waited == "Cancelled", timed_out=waited == "TimedOut")
 
 
-def _waited(context: df.DurableOrchestrationContext, state: BatchState, pause: float) -> Steps[Waited]:
+def _wait_for_first(context: df.DurableOrchestrationContext, state: BatchState, pause: float) -> Steps[WaitResult]:
     began: datetime = now(context)
     next_turn = began + timedelta(seconds=pause)
     last = state.stop is None and state.deadline <= next_turn
@@ -270,11 +272,11 @@ def _end(context: df.DurableOrchestrationContext, state: BatchState, outcome: Ba
     facts = {"status": outcome.status, "counts": outcome.counts, "error": outcome.error, "workspaceId": workspace_id}
     while True:
         kept = yield from call(context, KeepEnd(batch=context.instance_id, state=encode(pack(state))))
-        if not isinstance(kept, Broke):
+        if not isinstance(kept, ActivityFailure):
             break
         yield from sleep(context, SHORT_SECONDS)
-    note(context, Event("batch.ended", level, **_about(context, state), **facts))
-    if state.callbacks:
+    log_once(context, Event("batch.ended", level, **_about(context, state), **facts))
+    if state.has_callback:
         yield from call(context, NotifyCallbacks(request=context.instance_id))
     if outcome.status != "Completed":
         raise NotAllCompletedError(outcome.error.message if outcome.error else outcome.status)
@@ -301,12 +303,12 @@ def _numbered(context: df.DurableOrchestrationContext, state: BatchState, number
     return Numbered(number=number, dataset_id=state.models[number].request.dataset_id, request=request)
 
 
-def _note_model(context: df.DurableOrchestrationContext, state: BatchState, number: int) -> None:
+def _log_model_end(context: df.DurableOrchestrationContext, state: BatchState, number: int) -> None:
     model, progress = state.models[number], state.progress[number]
     request, spec = state.request_id(context.instance_id, number), model.request
     ids = {"requestId": request, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
     facts = {"model": model.name, "status": progress.status}
-    note(context, Event("batch.model_ended", **_about(context, state), **ids, **facts))
+    log_once(context, Event("batch.model_ended", **_about(context, state), **ids, **facts))
 
 
 def _about(context: df.DurableOrchestrationContext, state: BatchState) -> dict[str, object]:

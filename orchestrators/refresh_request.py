@@ -11,14 +11,14 @@ from typing import Literal, TypeAlias, assert_never
 import azure.durable_functions as df
 
 from durable import names
-from durable.calls import DEADLINE_EARLY, Steps, ask, call, input_of, note, now, sleep, tell, tell_model, wait_until
+from durable.calls import DEADLINE_EARLY, Steps, ask, call, input_of, log_once, now, sleep, tell, tell_model, wait_until
 from durable.codec import NotUnderstoodError, decode, encode, unwrapped
 from refresh.events import Event
 from refresh.messages import replace
 from refresh.polling.schedule import backoff, pause_before_attempt
-from refresh.queue.answers import Ended, Enrolled, LeaveReason, Left, QueueFull, Taken, Turn, Unknown
+from refresh.queue.answers import Ended, Enrolled, LeaveReason, Left, OtherToken, QueueFull, Turn, Unknown
 from refresh.queue.operations import Collect, Enroll, Leave, Restart
-from refresh.request.news import request_ended, run_lost
+from refresh.request.news import dropped_run_news, ended_request_news
 from refresh.request.outcomes import (
     STARTED_TWICE,
     outcome_after_leaving,
@@ -26,11 +26,11 @@ from refresh.request.outcomes import (
     outcome_of_run,
     outcome_while_backing_off,
 )
-from refresh.request.state import RequestOutcome, RequestState, Standing, standing_between, standing_of
+from refresh.request.state import RequestOutcome, RequestState, Standing, standing_of, standing_while_backing_off
 from refresh.request.stored import text_of
 from refresh.run.orders import (
+    ActivityFailure,
     AlreadyEnded,
-    Broke,
     CancelAccepted,
     CancelRefresh,
     ModelRef,
@@ -49,7 +49,7 @@ CANCEL_TRIES = 5
 """Attempts to cancel a refresh: more than a run makes (`MAX_TRIES`), because the outcome of the request tells its
 caller whether the refresh is cancelled."""
 
-Waited: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
+WaitResult: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
 
 bp = df.Blueprint()
 
@@ -66,7 +66,7 @@ def refresh_request(context: df.DurableOrchestrationContext) -> Steps[object]:
         return None
     state = state.replace(turn=state.turn + 1)
     context.set_custom_status(encode(state.standing))
-    outcome, state = yield from (_back_off if state.failed else _turn)(context, state)
+    outcome, state = yield from (_back_off if state.failed_outcome else _turn)(context, state)
     if outcome:
         return (yield from _end(context, state, outcome))
     # One turn per history, so that no event name is waited for twice in one history. A second notification that arrives
@@ -89,7 +89,7 @@ def _turn(
             token=state.token,
             scope=spec.scope,
             share=spec.share,
-            wake=state.wake,
+            wake_event=state.wake_event,
             attempt=state.attempt,
             priority=spec.priority,
             expected_every_hours=spec.expected_every_hours,
@@ -106,7 +106,7 @@ def _turn(
         case Unknown(retry_after=int(seconds)):
             # the queue removed this request by mistake: its orchestration is active
             return (yield from _wait_to_enroll(context, state, now(context) + timedelta(seconds=seconds))), state
-        case Unknown() | Taken():
+        case Unknown() | OtherToken():
             # this id was started twice: the outcome of the other start is forgotten, or that start used another token
             return outcome_of_fault(spec, STARTED_TWICE, state.standing.names), state
         case QueueFull():
@@ -131,10 +131,10 @@ def _enrolled(
         # a new run: the first one, that of a new attempt, or one that replaces a run that did not serve the request
         facts = {"runId": answer.run, "position": answer.position, "sharedWith": answer.shared_with}
         again = {"attempt": state.attempt, "insteadOf": state.standing.run_id}
-        note(context, Event("request.enrolled", **_about(context, state), **facts, **again))
+        log_once(context, Event("request.enrolled", **_about(context, state), **facts, **again))
     if answer.leaving:
         return (yield from _leave(context, state, "Cancelled")), state
-    yield from _look_after(context, state, answer)
+    yield from _start_or_repair_run(context, state, answer)
     waited = yield from _wait(context, state)
     if isinstance(waited, Ended):
         collected = Collect(
@@ -144,11 +144,11 @@ def _enrolled(
         return _ended(state.replace(standing=standing), waited, now(context))
     if waited == "Cancelled" or waited == "TimedOut":
         return (yield from _leave(context, state, waited)), state
-    callbacks = state.callbacks or waited == "callback"
-    return None, state.replace(recheck=waited == "recheck", standing=standing, callbacks=callbacks)
+    has_callback = state.has_callback or waited == "callback"
+    return None, state.replace(recheck=waited == "recheck", standing=standing, has_callback=has_callback)
 
 
-def _look_after(context: df.DurableOrchestrationContext, state: RequestState, answer: Enrolled) -> Steps[None]:
+def _start_or_repair_run(context: df.DurableOrchestrationContext, state: RequestState, answer: Enrolled) -> Steps[None]:
     """Starts the active run if the queue asked this request to, and restarts a run that was found dead."""
     if answer.start:
         yield from _start(context, state, answer.active)
@@ -156,7 +156,7 @@ def _look_after(context: df.DurableOrchestrationContext, state: RequestState, an
         read = yield from call(context, ReadRun(turn=answer.active))
         if isinstance(read, RunRead) and not read.alive:
             dead = {"runId": answer.active.run, "incarnation": answer.active.incarnation}
-            note(context, Event("run.found_dead", logging.WARNING, **_about(context, state), **dead))
+            log_once(context, Event("run.found_dead", logging.WARNING, **_about(context, state), **dead))
             yield from _restart(context, state, answer.active)
 
 
@@ -170,7 +170,7 @@ def _start(context: df.DurableOrchestrationContext, state: RequestState, turn: T
         yield from call(context, StartRun(dataset_id=state.spec.dataset_id, turn=turn))
 
 
-def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps[Waited | Ended]:
+def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps[WaitResult | Ended]:
     """Waits for the first of the events and the timer. Returns the outcome if the notification carried it.
 
     Whether the timer is for the deadline or for the recheck is decided when it is created: a fired timer counts as due,
@@ -181,7 +181,7 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     recheck_at = began + timedelta(seconds=state.recheck_seconds)
     last = state.deadline <= recheck_at
     timer = context.create_timer(max(began, state.deadline) if last else recheck_at)
-    notified = context.wait_for_external_event(state.wake)
+    notified = context.wait_for_external_event(state.wake_event)
     cancelled = context.wait_for_external_event(names.CANCEL_EVENT)
     callback = context.wait_for_external_event(names.CALLBACK_EVENT)
     reminded = context.wait_for_external_event(names.RECHECK_EVENT)
@@ -212,10 +212,11 @@ def _back_off(
 ) -> Steps[tuple[RequestOutcome | None, RequestState]]:
     """Waits after a failed attempt, in a history of its own. Returns the outcome if the request is cancelled."""
     until = now(context) + timedelta(seconds=pause_before_attempt(state.attempt, state.limits))
-    context.set_custom_status(encode(standing_between(state, until)))
-    code = state.failed.error.code if state.failed and state.failed.error else None
-    facts = {"runId": state.failed.run_id if state.failed else None, "attempt": state.attempt, "code": code}
-    note(context, Event("request.backing_off", **_about(context, state), **facts, until=instant(until)))
+    context.set_custom_status(encode(standing_while_backing_off(state, until)))
+    failure = state.failed_outcome
+    code = failure.error.code if failure and failure.error else None
+    facts = {"runId": failure.run_id if failure else None, "attempt": state.attempt, "code": code}
+    log_once(context, Event("request.backing_off", **_about(context, state), **facts, until=instant(until)))
     if (yield from wait_until(context, names.CANCEL_EVENT, until)):
         return outcome_while_backing_off(state.spec, code, state.standing.names), state
     return None, state.next_attempt()
@@ -225,8 +226,8 @@ def _wait_for_room(
     context: df.DurableOrchestrationContext, state: RequestState, answer: QueueFull
 ) -> Steps[RequestOutcome | None]:
     until = now(context) + timedelta(seconds=answer.retry_after)
-    context.set_custom_status(encode(Standing(last_read_error="Too many requests are waiting for this model.")))
-    note(context, Event("request.waits_for_room", logging.WARNING, **_about(context, state), until=instant(until)))
+    context.set_custom_status(encode(Standing(last_call_error="Too many requests are waiting for this model.")))
+    log_once(context, Event("request.waits_for_room", logging.WARNING, **_about(context, state), until=instant(until)))
     return (yield from _wait_to_enroll(context, state, until))
 
 
@@ -253,8 +254,8 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
         case Ended():
             return outcome_of_run(answer)
         case Left():
-            return (yield from _left(context, state, answer))
-        case Unknown() | Taken():
+            return (yield from _after_leave(context, state, answer))
+        case Unknown() | OtherToken():
             if isinstance(answer, Unknown):
                 yield from _start(context, state, answer.next)
             return outcome_after_leaving(spec, Left(reason=reason, names=state.standing.names))
@@ -262,22 +263,22 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
             assert_never(answer)
 
 
-def _left(context: df.DurableOrchestrationContext, state: RequestState, left: Left) -> Steps[RequestOutcome]:
+def _after_leave(context: df.DurableOrchestrationContext, state: RequestState, answer: Left) -> Steps[RequestOutcome]:
     cancelled = None
-    tell_model(context, run_lost(state.spec.dataset_id, left, instant(now(context))))
-    if left.cancel_refresh_id:
-        cancelled = yield from _cancel(context, state, left.cancel_refresh_id)
-        if cancelled and left.active:
+    tell_model(context, dropped_run_news(state.spec.dataset_id, answer, instant(now(context))))
+    if answer.cancel_refresh_id:
+        cancelled = yield from _cancel(context, state, answer.cancel_refresh_id)
+        if cancelled and answer.active:
             # the run may wait until the estimated end; a new incarnation looks now, so that the next run can begin
-            yield from _restart(context, state, left.active)
-    yield from _start(context, state, left.next)
+            yield from _restart(context, state, answer.active)
+    yield from _start(context, state, answer.next)
     trouble = place = None
-    if left.reason == "TimedOut" and left.active and not left.refresh_id:
+    if answer.reason == "TimedOut" and answer.active and not answer.refresh_id:
         # the active run is stuck: Power BI may have given a reason
-        read = yield from call(context, ReadRun(turn=left.active))
+        read = yield from call(context, ReadRun(turn=answer.active))
         if isinstance(read, RunRead):
             trouble, place = read.last_error, read.waits_for_place
-    return outcome_after_leaving(state.spec, left, cancelled=cancelled, trouble=trouble, place=place)
+    return outcome_after_leaving(state.spec, answer, cancelled=cancelled, trouble=trouble, place=place)
 
 
 def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refresh_id: str) -> Steps[bool]:
@@ -291,7 +292,7 @@ def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refres
                 return True
             case AlreadyEnded() | Refused():
                 return False
-            case Throttled() | Unavailable() | Broke():
+            case Throttled() | Unavailable() | ActivityFailure():
                 pause = backoff(attempt, state.limits)
                 if isinstance(answer, Throttled) and answer.seconds is not None:
                     pause = max(pause, min(answer.seconds, state.limits.outage))
@@ -311,9 +312,9 @@ def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: 
     facts = {"status": outcome.status, "runId": outcome.run_id, "refreshId": outcome.refresh_id}
     shared = {"sharedWith": outcome.shared_with, "servedBy": outcome.served_by, "error": outcome.error}
     about = {**_about(context, state), "modelName": outcome.model_name}
-    note(context, Event("request.ended", level, **about, **facts, **shared))
-    tell_model(context, request_ended(context.instance_id, state.spec.dataset_id, outcome))
-    if state.callbacks:
+    log_once(context, Event("request.ended", level, **about, **facts, **shared))
+    tell_model(context, ended_request_news(context.instance_id, state.spec.dataset_id, outcome))
+    if state.has_callback:
         yield from call(context, NotifyCallbacks(request=context.instance_id))
     if state.batch:
         yield from call(context, NotifyBatch(batch=state.batch, request=context.instance_id))

@@ -10,11 +10,11 @@ from typing import assert_never
 
 import azure.durable_functions as df
 
-from durable.calls import Steps, ask, ask_group, call, input_of, note, now, sleep, tell_model, wait_for
+from durable.calls import Steps, ask, ask_group, call, input_of, log_once, now, sleep, tell_model, wait_for
 from durable.codec import encode
 from refresh.events import Event
 from refresh.run.machine import continued, next_step
-from refresh.run.orders import Broke
+from refresh.run.orders import ActivityFailure
 from refresh.run.state import RunState
 from refresh.run.status import status_of
 from refresh.run.step import Ask, AskGroup, Do, End, Moved, Step, Wait, WaitForEvent
@@ -46,7 +46,7 @@ def refresh_run(context: df.DurableOrchestrationContext) -> Steps[object]:
             return {"status": run.outcome.status if run.outcome else None}
         moved = yield from _carry_out(context, run, step)
         if moved.event:
-            note(context, moved.event.about(**_about(run)))
+            log_once(context, moved.event.about(**_about(run)))
         tell_model(context, moved.news)
         run = moved.run
         if isinstance(step, Wait) and step.seconds > NEW_HISTORY_SECONDS:
@@ -87,7 +87,7 @@ def _moved(run: RunState, then: Callable[[datetime], Moved], time: datetime) -> 
         return then(time)
     except Exception as error:
         text = cut(f"{type(error).__name__}: {error}", 300)
-        moved = with_trouble(run, Broke(error=text), time, budget=run.refresh is None)
+        moved = with_trouble(run, ActivityFailure(error=text), time, budget=run.refresh is None)
         return Moved(moved.run, Event("run.step_failed", logging.ERROR, error=text))
 
 

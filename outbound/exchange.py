@@ -75,7 +75,7 @@ class Received:
     headers: Mapping[str, str]
     body: bytes = b""
     """As it was sent, never decompressed. Empty for a redirect, because the body of a redirect is not read."""
-    broken: str | None = None
+    incomplete_because: str | None = None
     """The names of the error types if the body is incomplete: it broke off, is too long, or took too long."""
 
 
@@ -130,11 +130,11 @@ def _run(work: Coroutine[None, None, T]) -> T:
         return loop.run_until_complete(work)
     finally:
         work.close()
-        loop.run_until_complete(_end_of_all())
+        loop.run_until_complete(_cancel_leftovers())
         loop.close()
 
 
-async def _end_of_all() -> None:
+async def _cancel_leftovers() -> None:
     """Ends everything that the exchange left behind: a name look-up, connections that are being closed."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
@@ -163,14 +163,14 @@ async def _exchange(request: Outgoing, limits: Limits, seconds: float) -> Receiv
         async with (
             asyncio.timeout(seconds),
             aiohttp.TCPConnector(
-                force_close=True, ssl=_trusted(), use_dns_cache=False, socket_factory=socket_of
+                force_close=True, ssl=_tls_context(), use_dns_cache=False, socket_factory=socket_of
             ) as connector,
             aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=timeout,
                 trace_configs=[trace],
-                middlewares=[_once],
+                middlewares=[_without_repeat],
                 auto_decompress=False,
                 max_field_size=HEADER_BYTES,
                 max_headers=HEADERS,
@@ -196,7 +196,7 @@ async def _exchange(request: Outgoing, limits: Limits, seconds: float) -> Receiv
     except Exception as error:
         why = " ".join(dict.fromkeys(type(cause).__name__ for cause in _causes(error)))
         if answer is not None:
-            return Received(answer.status, answer.headers, broken=why)
+            return Received(answer.status, answer.headers, incomplete_because=why)
         raise (NoAnswerError if connected.is_set() else NotSentError)(why) from None
     finally:
         # otherwise a connection would stay open if the other side does not read the whole request
@@ -209,7 +209,7 @@ class _BrokenConnection(aiohttp.ClientError):
     """Replaces the errors after which aiohttp would send a request a second time."""
 
 
-async def _once(
+async def _without_repeat(
     request: aiohttp.ClientRequest,
     send: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
 ) -> aiohttp.ClientResponse:
@@ -262,7 +262,7 @@ def _proxy(url: str) -> str | None:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def _tls_context() -> ssl.SSLContext:
     bundle = os.environ.get("REQUESTS_CA_BUNDLE")
     if bundle and Path(bundle).is_dir():
         return ssl.create_default_context(capath=bundle)

@@ -72,7 +72,7 @@ class Pool:
         started. If the caller is cancelled, the function still runs to its end, and its thread becomes free only then.
         """
         lines = _Lines()
-        _watch_handlers()
+        _install_filters()
         with deadline.within(seconds):
             context = copy_context()
         call = _Call(key, lambda: context.run(_collected, lines, function, arguments))
@@ -203,7 +203,7 @@ def _is_logged_now(record: logging.LogRecord) -> bool:
     return lines is None or not lines.keep(record)
 
 
-def _watch_handlers() -> None:
+def _install_filters() -> None:
     """Adds the filter to the root logger's handlers. It does so for each call, because a host adds its handler after
     this module was imported."""
     for handler in logging.getLogger().handlers:

@@ -3,13 +3,13 @@
 from uuid import UUID
 
 from outbound.pools import POWER_BI, PoolBusyError
-from power_bi.errors import OF_THE_TOKEN, PowerBiError, Refused
+from power_bi.errors import TOKEN_CODES, PowerBiError, Refused
 from power_bi.service import configured_client
 from refresh import clock
 from refresh.history import adoption
 
 SECONDS = 60.0
-NOT_OF_THE_MODEL = (*OF_THE_TOKEN, "UnexpectedAnswer")
+NON_MODEL_CODES = (*TOKEN_CODES, "UnexpectedAnswer")
 """Codes of refusals that say nothing about the model: no token, or an answer that Power BI did not send."""
 
 
@@ -26,6 +26,6 @@ async def is_busy(workspace_id: str, dataset_id: str) -> bool | None:
     try:
         return await POWER_BI.run(look, key=dataset_id, seconds=SECONDS)
     except Refused as error:
-        return None if error.code in NOT_OF_THE_MODEL else False
+        return None if error.code in NON_MODEL_CODES else False
     except (PowerBiError, PoolBusyError):
         return None

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from power_bi.client import PowerBiClient
-from power_bi.errors import OF_THE_TOKEN, PowerBiError
+from power_bi.errors import TOKEN_CODES, PowerBiError
 from refresh.clock import now
 from refresh.failure.catalogue import Failure, ModelNames, failure
 from refresh.history.adoption import blocker
@@ -32,8 +32,8 @@ def check_model(client: PowerBiClient, workspace_id: UUID, dataset_id: UUID) -> 
     try:
         history = client.history(workspace_id, dataset_id)
     except PowerBiError as error:
-        of_token = error.code in OF_THE_TOKEN
-        checks = ("passed", "failed", "unknown") if of_token else ("passed", "passed", "failed")
+        is_about_token = error.code in TOKEN_CODES
+        checks = ("passed", "failed", "unknown") if is_about_token else ("passed", "passed", "failed")
         names = client.known_names(workspace_id, dataset_id)
         return {**_result(error.failure(str(dataset_id), names), *checks), **names.facts}
     last, running = next(iter(history.rows), None), blocker(history.rows, history.service_time or now())

@@ -60,7 +60,7 @@ class CachedTokens:
             if self._token is not None and self._clock() < self._renew_at:
                 return self._token
         try:
-            return self._renewed()
+            return self._fetch_shared()
         except NotSent:
             if cached is None:
                 raise
@@ -75,16 +75,16 @@ class CachedTokens:
                 return self._token
             # no other thread should use the rejected token or fall back on it
             self._token, self._expires = None, 0.0
-        return self._renewed()
+        return self._fetch_shared()
 
-    def _renewed(self) -> str:
+    def _fetch_shared(self) -> str:
         with self._lock:
-            shared, ours = self._fetching, Future[str]()
-            if shared is None:
-                self._fetching = ours
-        if shared is not None:
+            shared_fetch, own_fetch = self._fetching, Future[str]()
+            if shared_fetch is None:
+                self._fetching = own_fetch
+        if shared_fetch is not None:
             try:
-                return shared.result(min(deadline.remaining(), threading.TIMEOUT_MAX))
+                return shared_fetch.result(min(deadline.remaining(), threading.TIMEOUT_MAX))
             except TimeoutError:
                 raise NotSent(Facts(operation="get a token"), "SignInUnavailable") from None
         try:
@@ -95,13 +95,13 @@ class CachedTokens:
         except BaseException as error:
             with self._lock:
                 self._fetching = None
-            ours.set_exception(error)
+            own_fetch.set_exception(error)
             raise
         with self._lock:
             lifetime = expires - self._clock()
             self._token, self._expires, self._fetching = token, expires, None
             self._renew_at = expires - min(RENEW_BEFORE_SECONDS, lifetime / 2)
-        ours.set_result(token)
+        own_fetch.set_result(token)
         return token
 
 

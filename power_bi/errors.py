@@ -19,7 +19,7 @@ from typing import ClassVar
 from refresh.failure.catalogue import CATALOGUE, Failure, ModelNames, failure
 from refresh.text import cut, joined
 
-OF_THE_TOKEN = ("TokenUnavailable", "SignInUnavailable", "TokenRejected")
+TOKEN_CODES = ("TokenUnavailable", "SignInUnavailable", "TokenRejected")
 """Codes of calls that failed because of the token: they say nothing about the model."""
 
 

@@ -91,15 +91,15 @@ class Wire:
         try:
             with deadline.within(seconds):
                 token = self._credential.token()
-                answer = self._once(method, path, body, token, operation, dataset_id, limits)
+                answer = self._attempt(method, path, body, token, operation, dataset_id, limits)
                 if answer.status in (401, 403) and answer.error().code == "TokenRejected":
                     token = self._credential.renew(token)
-                    answer = self._once(method, path, body, token, operation, dataset_id, limits)
+                    answer = self._attempt(method, path, body, token, operation, dataset_id, limits)
         except PowerBiError as error:
             raise error.about(operation, dataset_id) from None
         return answer
 
-    def _once(
+    def _attempt(
         self, method: str, path: str, body: Json | None, token: str, operation: str, dataset_id: str, limits: Limits
     ) -> Answer:
         began = time.monotonic()
@@ -119,6 +119,8 @@ class Wire:
         enhanced = any(key != "notifyOption" for key in body or ())
         answer = Answer(method, operation, dataset_id, received.status, received.headers, received.body, enhanced)
         # only the headers of the answer to an accepted change are needed, so its body may be incomplete
-        if received.broken and not (answer.ok and method != "GET"):
-            raise AnswerLost(Facts(service_message=f"{self._host}, {received.broken}", http_status=received.status))
+        if received.incomplete_because and not (answer.ok and method != "GET"):
+            raise AnswerLost(
+                Facts(service_message=f"{self._host}, {received.incomplete_because}", http_status=received.status)
+            )
         return answer

@@ -16,7 +16,7 @@ INTERVALS = {
 """The longest regular time between two runs of each timer, by the name of its function. `purge_ended` runs five times a
 night; a day is longer than the time from the last run of one night to the first run of the next."""
 MISSED = 3
-"""A timer without a run for more than this many intervals counts as late."""
+"""A timer without a run for more than this many intervals has missed runs."""
 LONGEST_DELAY = timedelta(hours=1)
 """The longest time that a beat takes to reach the entity."""
 
@@ -39,10 +39,10 @@ def latest(stored: Heartbeat, beat: Heartbeat) -> Heartbeat:
     return stored if overtaken else beat
 
 
-def late(name: str, stored: Heartbeat, now: datetime) -> bool:
+def has_missed_runs(name: str, stored: Heartbeat, now: datetime) -> bool:
     """Whether the last run of a timer is too long ago.
 
-    A timer that never ran is not late: the app may have been deployed just now.
+    A timer that never ran has missed none: the app may have been deployed just now.
     """
     ran = parse_time(stored.at)
     return ran is not None and now - ran > INTERVALS[name] * MISSED

@@ -13,7 +13,7 @@ from refresh.request.reply import Reply
 from refresh.request.stored import StoredRequest
 from refresh.settings import current_settings
 from triggers.answers import answer
-from triggers.auth import same, starter_of
+from triggers.auth import secrets_match, starter_of
 from triggers.reports import UriOf, status_answer
 from triggers.uris import base_url, management_uris, status_uri
 
@@ -63,7 +63,7 @@ def uris_of(
     base = base_url(settings, req.url)
     uri = uri_of(base, item.id, state.read_token)
     uris = {"statusUri": uri}
-    if same(starter_of(req, engine.secret), state.starter):
+    if secrets_match(starter_of(req, engine.secret), state.starter):
         uris["cancelUri"] = uri_of(base, item.id, state.cancel_token)
     uris["statusQueryGetUri"] = uri
     if settings.expose_management_uris:

@@ -58,7 +58,7 @@ def starter_of(req: func.HttpRequest, secret: bytes) -> str:
     return hmac.new(secret, b"starter " + proof.encode(), hashlib.sha256).hexdigest()[:16] if proof else ""
 
 
-def same(value: str | None, expected: str) -> bool:
+def secrets_match(value: str | None, expected: str) -> bool:
     """Compares a secret in constant time, so that the duration does not reveal how many of its characters were
     right."""
     return hmac.compare_digest((value or "").encode(), expected.encode())

@@ -169,7 +169,7 @@ def _new_batch(
         starter=starter_of(req, engine.secret),
         recheck_seconds=min(settings.recheck_seconds, LONGEST_RECHECK_SECONDS),
         limits=settings.limits,
-        callbacks=reply.call_back_uri is not None,
+        has_callback=reply.call_back_uri is not None,
     )
     return StoredBatch(id=batch_id, engine_status="Pending", state=_with_models(state, spec, earlier))
 

@@ -8,7 +8,7 @@ import azure.functions as func
 from durable.batches import find_batch
 from durable.engine import Engine
 from triggers.answers import error
-from triggers.auth import same
+from triggers.auth import secrets_match
 from triggers.batches import cancel_batch, report_of_batch
 from triggers.reports import status_answer, token_only_reads
 from triggers.routing import http_function
@@ -21,7 +21,7 @@ bp = df.Blueprint()
 async def http_batch_status(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
     """202 while the batch is in progress, 200 if all its models were refreshed, 424 for every other outcome."""
     batch = await find_batch(engine, req.route_params["id"])
-    if batch is None or not same(req.params.get("token"), batch.state.read_token):
+    if batch is None or not secrets_match(req.params.get("token"), batch.state.read_token):
         return _unknown()
     return status_answer(req, batch, report_of_batch(batch), uri_of=batch_status_uri)
 
@@ -40,9 +40,9 @@ async def http_batch_cancel(req: func.HttpRequest, engine: Engine) -> func.HttpR
     """202 while the cancellation takes effect, 200 if the batch had already ended; always with its status."""
     batch = await find_batch(engine, req.route_params["id"])
     given = req.params.get("token")
-    if batch is not None and same(given, batch.state.read_token):
+    if batch is not None and secrets_match(given, batch.state.read_token):
         return token_only_reads(req, batch_uri, batch.id)
-    if batch is None or not same(given, batch.state.cancel_token):
+    if batch is None or not secrets_match(given, batch.state.cancel_token):
         return _unknown()
     return await cancel_batch(req, engine, batch)
 

@@ -35,7 +35,7 @@ async def http_capacity(req: func.HttpRequest, engine: Engine) -> func.HttpRespo
 
 
 def _group(group: CapacityGroup, state: Group, now: str) -> Json:
-    waiting = state.line()
+    waiting = state.in_order()
     closed = state.closed_until > now
     external = {dataset: seen for dataset, seen in state.counted_external.items() if seen.until > now}
     return {

@@ -14,7 +14,7 @@ from outbound.pools import POWER_BI, PoolBusyError
 from power_bi.errors import PowerBiError
 from power_bi.service import configured_tokens
 from refresh import clock
-from refresh.heartbeat import INTERVALS, late
+from refresh.heartbeat import INTERVALS, has_missed_runs
 from triggers.answers import answer
 from triggers.looks import Looks
 from triggers.routing import http_function
@@ -105,6 +105,6 @@ async def _timers(engine: Engine) -> Json | None:
         return None
     now = clock.now()
     return {
-        name: {"lastRun": heartbeat.at or None, "late": late(name, heartbeat, now)}
+        name: {"lastRun": heartbeat.at or None, "late": has_missed_runs(name, heartbeat, now)}
         for name, heartbeat in zip(INTERVALS, stored, strict=True)
     }

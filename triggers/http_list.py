@@ -7,6 +7,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from durable.engine import Engine
+from durable.instance import ALIVE
 from durable.requests import request_of
 from refresh import clock
 from refresh.ids import parse_guid, request_prefix
@@ -25,8 +26,6 @@ MAX_ROWS = 10_000
 """The maximum number of instances read for one page: requests, runs, callbacks and queues. Azure Storage takes about
 ten seconds for them."""
 PROGRESSING = frozenset(status.lower() for status in STATUSES) - {status.lower() for status in ENDS}
-ALIVE = ("Pending", "Running", "ContinuedAsNew", "Suspended")
-"""The engine's statuses of an orchestration that has not ended."""
 
 bp = df.Blueprint()
 

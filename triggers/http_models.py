@@ -59,7 +59,7 @@ async def http_models(req: func.HttpRequest, engine: Engine) -> func.HttpRespons
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
     now, settings = clock.now(), current_settings()
-    models = known_models(await entries(engine), settings.expected_every_hours, now, _forgotten(now))
+    models = known_models(await entries(engine), settings.expected_every_hours, now, _retention_cutoff(now))
     return answer({**list_json(models, filters), "asOf": instant(now)}, 200)
 
 
@@ -84,7 +84,7 @@ async def http_model(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
     body = {
         **model_json(model),
         "summary": summary(model, active, queue, run),
-        "runs": runs_json(record, _forgotten(now)),
+        "runs": runs_json(record, _retention_cutoff(now)),
         "requests": requests_json(await _requests(engine, request_ids(record, queue)), queue),
         "asOf": instant(now),
     }
@@ -104,7 +104,9 @@ def _model(dataset_id: str, entry: Entry | None, queue: Queue, now: datetime) ->
         entry = replace(entry, names=names, expected_every_hours=expected)
     settings = current_settings().expected_every_hours
     known = {dataset_id: entry} if entry else {}
-    models = known_models(known, {k: v for k, v in settings.items() if k == dataset_id}, now, _forgotten(now))
+    models = known_models(
+        known, {key: hours for key, hours in settings.items() if key == dataset_id}, now, _retention_cutoff(now)
+    )
     return models[0] if models else None
 
 
@@ -119,7 +121,7 @@ async def _requests(engine: Engine, ids: list[str]) -> list[StoredRequest]:
     return [request for request in await asyncio.gather(*map(read, ids)) if request is not None]
 
 
-def _forgotten(now: datetime) -> datetime:
+def _retention_cutoff(now: datetime) -> datetime:
     return now - timedelta(days=current_settings().retention_days)
 
 
@@ -141,10 +143,10 @@ def _filters(req: func.HttpRequest) -> ModelFilters:
     if sort not in SORTS:
         raise BadRequestError(f"sort must be one of {', '.join(SORTS)}.", "sort")
     filters = ModelFilters(search, states, parse_guid(workspace), sort, _limit(req.params.get("limit", "")))
-    handed_in = req.params.get("continuation", "")
-    if not handed_in:
+    continuation = req.params.get("continuation", "")
+    if not continuation:
         return filters
-    after = decode_key(handed_in, sort)
+    after = decode_key(continuation, sort)
     if after is None:
         raise BadRequestError("continuation must come from an earlier answer with the same sort.", "continuation")
     return dataclasses.replace(filters, after=after)

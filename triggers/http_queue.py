@@ -21,7 +21,7 @@ from triggers.routing import http_function
 
 MAX_SHOWN = 50
 """The maximum number of requests listed with their callers; each one takes a read of the storage."""
-OF_THE_RUN = ("waitsFor", "waitsSince", "waitsForPlace", "expectedEnd", "progress", "lastReadError", "nextLookAt")
+RUN_STATUS_KEYS = ("waitsFor", "waitsSince", "waitsForPlace", "expectedEnd", "progress", "lastReadError", "nextLookAt")
 
 Json = dict[str, Any]
 
@@ -47,7 +47,7 @@ async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
         run = queue.runs[0]
         status = await run_status(engine, run.id, run.incarnation)
         active["status"] = status_of_run(status, run.refresh_id)
-        active |= {name: msgspec.to_builtins(status).get(name) for name in OF_THE_RUN}
+        active |= {name: msgspec.to_builtins(status).get(name) for name in RUN_STATUS_KEYS}
     waiting = sum(len(run.members) for run in queue.runs)
     ids = {"datasetId": dataset_id, **_names(queue, dataset_id).facts}
     return answer({**ids, "waiting": waiting, "active": active, "queue": runs[1:]}, 200)

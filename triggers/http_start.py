@@ -166,7 +166,7 @@ def _new_request(
         starter=starter_of(req, engine.secret),
         recheck_seconds=settings.recheck_seconds,
         limits=settings.limits,
-        callbacks=reply.call_back_uri is not None,
+        has_callback=reply.call_back_uri is not None,
     )
     return request_id, state
 

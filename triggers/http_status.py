@@ -13,7 +13,7 @@ import azure.functions as func
 from durable.engine import Engine
 from durable.requests import find_request
 from triggers.answers import error
-from triggers.auth import same
+from triggers.auth import secrets_match
 from triggers.reports import cancel, report_of, status_answer, token_only_reads
 from triggers.routing import http_function
 from triggers.uris import id_status_uri, request_uri
@@ -25,7 +25,7 @@ bp = df.Blueprint()
 async def http_status(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
     """202 while the request is in progress, 200 when its refresh has completed, 424 after any other outcome."""
     request = await find_request(engine, req.route_params["id"])
-    if request is None or not same(req.params.get("token"), request.state.read_token):
+    if request is None or not secrets_match(req.params.get("token"), request.state.read_token):
         return _unknown()
     return status_answer(req, request, await report_of(engine, request))
 
@@ -44,9 +44,9 @@ async def http_cancel(req: func.HttpRequest, engine: Engine) -> func.HttpRespons
     """202 while the cancellation takes effect, 200 if the request had already ended; the body is the status."""
     request = await find_request(engine, req.route_params["id"])
     token = req.params.get("token")
-    if request is not None and same(token, request.state.read_token):
+    if request is not None and secrets_match(token, request.state.read_token):
         return token_only_reads(req, request_uri, request.id)
-    if request is None or not same(token, request.state.cancel_token):
+    if request is None or not secrets_match(token, request.state.cancel_token):
         return _unknown()
     return await cancel(req, engine, request)
 

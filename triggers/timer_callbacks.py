@@ -32,22 +32,22 @@ async def deliver_callbacks(timer: func.TimerRequest, engine: Engine) -> None:
     """Every five minutes: notifies callbacks whose request has ended or does not exist, and restarts failed ones."""
     await engine.beat("deliver_callbacks", instant(clock.now()))
 
-    async def look_after(callback: Instance) -> Literal["notified", "left"]:
-        return "notified" if await _look_after(engine, callback) else "left"
+    async def notify_one(callback: Instance) -> Literal["notified", "left"]:
+        return "notified" if await _notify_or_restart(engine, callback) else "left"
 
-    counts, complete = await work_through(engine.list_all(CALLBACK_PREFIX, statuses=NOT_DELIVERED), look_after)
+    counts, complete = await work_through(engine.list_all(CALLBACK_PREFIX, statuses=NOT_DELIVERED), notify_one)
     if counts["notified"] or not complete:
         log.info(Event("callback.reminded", callbacks=counts["notified"], complete=complete).line())
 
 
-async def _look_after(engine: Engine, callback: Instance) -> bool:
+async def _notify_or_restart(engine: Engine, callback: Instance) -> bool:
     """Whether the callback was notified or restarted. A failure is only logged: the next timer run tries again."""
     try:
         state: CallbackState = decode(callback.input, CallbackState)
         if callback.status == "Failed":
             if state.incarnation >= MAX_INCARNATIONS:
                 return False
-            return not isinstance(await engine.start(names.DELIVER_CALLBACK, callback.id, state.revived()), Exists)
+            return not isinstance(await engine.start(names.DELIVER_CALLBACK, callback.id, state.restarted()), Exists)
         status: CallbackStatus = decode(callback.custom_status, CallbackStatus)
         if status.state != "waiting":
             return False

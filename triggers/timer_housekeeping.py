@@ -103,7 +103,7 @@ async def tidy_queues(timer: func.TimerRequest, engine: Engine) -> None:
     """
     await engine.beat("tidy_queues", instant(clock.now()))
 
-    async def look_after(dataset_id: str) -> Literal["quiet", "tidied", "working", "swept", "failed"]:
+    async def tidy_one(dataset_id: str) -> Literal["quiet", "tidied", "working", "swept", "failed"]:
         try:
             return await _visit(engine, dataset_id)
         except EngineUnavailable as problem:
@@ -111,7 +111,7 @@ async def tidy_queues(timer: func.TimerRequest, engine: Engine) -> None:
             log.log(event.level, event.line())
             return "failed"
 
-    counts, complete = await work_through(_due(engine, clock.now()), look_after)
+    counts, complete = await work_through(_due(engine, clock.now()), tidy_one)
     facts = {"queues": counts["tidied"], "swept": counts["swept"], "failed": counts["failed"]}
     event = Event("housekeeping.queues_tidied", **facts, visited=counts.total(), complete=complete)
     log.info(event.line())

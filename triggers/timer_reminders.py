@@ -42,7 +42,7 @@ async def remind_requests(timer: func.TimerRequest, engine: Engine) -> None:
     """
     await engine.beat("remind_requests", instant(clock.now()))
 
-    async def look_after(dataset_id: str) -> Literal["quiet", "reminded", "failed"]:
+    async def remind_one(dataset_id: str) -> Literal["quiet", "reminded", "failed"]:
         try:
             return "reminded" if await _remind(engine, dataset_id) else "quiet"
         except EngineUnavailable as problem:
@@ -50,7 +50,7 @@ async def remind_requests(timer: func.TimerRequest, engine: Engine) -> None:
             log.log(event.level, event.line())
             return "failed"
 
-    counts, complete = await work_through(_due(engine, clock.now()), look_after)
+    counts, complete = await work_through(_due(engine, clock.now()), remind_one)
     if counts["reminded"] or counts["failed"] or not complete:
         facts = {"queues": counts["reminded"], "failed": counts["failed"], "visited": counts.total()}
         log.info(Event("request.reminded", **facts, complete=complete).line())
@@ -67,14 +67,14 @@ async def _due(engine: Engine, now: datetime) -> AsyncIterator[str]:
 async def _remind(engine: Engine, dataset_id: str) -> int:
     """Reminds the requests of a queue. Returns how many were reminded."""
     queue, now = await engine.read_queue(dataset_id), clock.now()
-    requests = to_remind(queue, now) + await _unaware(engine, dataset_id, answered_at(queue, now))
+    requests = to_remind(queue, now) + await _missing_final_answer(engine, dataset_id, answered_at(queue, now))
     repairing = await _to_repair(engine, queue, now)
     if repairing is not None and repairing not in requests:
         requests.append(repairing)
     return sum([await engine.raise_event(request, names.RECHECK_EVENT) for request in requests])
 
 
-async def _unaware(engine: Engine, dataset_id: str, answered: dict[str, str]) -> list[str]:
+async def _missing_final_answer(engine: Engine, dataset_id: str, answered: dict[str, str]) -> list[str]:
     """The requests whose orchestration has not changed since the queue gave them their final answer: the engine lost
     the episode that received the answer.
 

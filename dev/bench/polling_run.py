@@ -105,7 +105,7 @@ class _World:
         """Follows the run from the enrolment to the outcome."""
         options = RefreshOptions(timeout="23:59:59") if self._enhanced else None
         scope = Scope(workspace_id=WORKSPACE, refresh=options)
-        self._apply(Enroll(at=instant(self.now), request=REQUEST, token=REQUEST, scope=scope, wake="wake-1"))
+        self._apply(Enroll(at=instant(self.now), request=REQUEST, token=REQUEST, scope=scope, wake_event="wake-1"))
         run = RunState(run=f"{REQUEST}-r1", dataset_id=MODEL, incarnation=1, token=REQUEST, limits=limits)
         while run.outcome is None:
             run = self._carry_out(next_step(run, instant(self.now)))

@@ -103,7 +103,7 @@ def operations(size: int) -> Iterator[tuple[str, AnyOperation, bool]]:
 
 def enrolment(number: int) -> Enroll:
     """The operation that enrols a request, or asks for its standing if it is enrolled."""
-    return Enroll(at=AT, request=request(number), token=token(number), scope=scope(number), wake="wake-1")
+    return Enroll(at=AT, request=request(number), token=token(number), scope=scope(number), wake_event="wake-1")
 
 
 def request(number: int) -> str:

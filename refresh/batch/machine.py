@@ -19,7 +19,7 @@ from refresh.failure.catalogue import Failure
 from refresh.ids import parse_guid
 from refresh.messages import replace
 from refresh.request.state import RequestOutcome
-from refresh.run.orders import Broke, Throttled, Unavailable
+from refresh.run.orders import ActivityFailure, Throttled, Unavailable
 from refresh.text import cut
 from refresh.times import time_of
 
@@ -40,12 +40,12 @@ def ready(state: BatchState) -> list[int]:
     return [number for number, _ in zip(waiting, range(free), strict=False)]
 
 
-def note_started(state: BatchState, numbers: Iterable[int], at: str) -> BatchState:
+def after_start(state: BatchState, numbers: Iterable[int], at: str) -> BatchState:
     """The state after the order to start these models."""
     return state.with_progress({number: Progress(status="Started", started_at=at) for number in numbers})
 
 
-def note_ends(state: BatchState, found: Iterable[RequestSeen]) -> BatchState:
+def after_look(state: BatchState, found: Iterable[RequestSeen]) -> BatchState:
     """The state after a look at the requests: models whose requests have ended get their outcomes."""
     ends = {one.number: _ended(state.progress[one.number], one.outcome) for one in found if one.outcome}
     return state.with_progress({number: end for number, end in ends.items() if not state.progress[number].ended})
@@ -60,11 +60,11 @@ def skip_blocked(state: BatchState) -> BatchState:
         state = state.with_progress({number: _skipped(_because_of(state, by)) for number, by in blocked.items()})
 
 
-def note_stop(state: BatchState, *, cancelled: bool = False, late: bool = False) -> BatchState:
+def with_stop(state: BatchState, *, cancelled: bool = False, timed_out: bool = False) -> BatchState:
     """The state with the reason to start no further models, if there is one. The first reason counts, except that a
     cancellation replaces any other."""
     failed = state.spec.on_failure == "stop" and any(progress.failed for progress in state.progress)
-    found: tuple[tuple[bool, StopReason], ...] = ((cancelled, "Cancelled"), (late, "TimedOut"), (failed, "Failed"))
+    found: tuple[tuple[bool, StopReason], ...] = ((cancelled, "Cancelled"), (timed_out, "TimedOut"), (failed, "Failed"))
     for applies, reason in found:
         # a cancellation always counts, because only a cancellation also cancels the active requests
         if applies and (state.stop is None or (reason == "Cancelled" and state.stop != "Cancelled")):
@@ -88,12 +88,12 @@ def suspects(state: BatchState) -> list[int]:
     ]
 
 
-def settle(state: BatchState, alive: Iterable[int], at: str) -> BatchState:
-    """The state after a stop has taken effect: models whose requests exist (`alive`) are started, all other waiting
+def settle(state: BatchState, existing: Iterable[int], at: str) -> BatchState:
+    """The state after a stop has taken effect: models whose requests exist (`existing`) are started, all other waiting
     models are skipped."""
-    known, reason = set(alive), STOPPED[state.stop or "Failed"]
+    known, reason = set(existing), STOPPED[state.stop or "Failed"]
     skipped = {number: _skipped(reason) for number in state.numbers("Waiting") if number not in known}
-    return note_started(state, known, at).with_progress(skipped).replace(settled=True)
+    return after_start(state, known, at).with_progress(skipped).replace(settled=True)
 
 
 def choose(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[ModelSpec], tuple[str, ...]]:
@@ -116,7 +116,9 @@ def choose(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[Mo
     return models[: MAX_MODELS + 1], tuple(sorted(missing))
 
 
-def note_unlisted(state: BatchState, answer: Throttled | Unavailable | Broke, at: str) -> tuple[BatchState, float]:
+def after_failed_listing(
+    state: BatchState, answer: Throttled | Unavailable | ActivityFailure, at: str
+) -> tuple[BatchState, float]:
     """The state after a failed attempt to list the models of the workspace, and the seconds until the next attempt.
 
     The batch ends if all attempts fail for as long as the app tolerates an outage.
@@ -126,7 +128,7 @@ def note_unlisted(state: BatchState, answer: Throttled | Unavailable | Broke, at
             code, seconds = "Throttled", answer.seconds or 0.0
         case Unavailable():
             code, seconds = "ServiceUnavailable", 0.0
-        case Broke():
+        case ActivityFailure():
             code, seconds = "InternalError", 0.0
         case _:
             assert_never(answer)

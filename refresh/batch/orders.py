@@ -2,10 +2,12 @@
 
 from typing import Any, TypeAlias
 
+import msgspec
+
 from refresh.messages import Message
 from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome
-from refresh.run.orders import Answer, Broke, NotifyAnswer, Order, Refused, Throttled, Unavailable
+from refresh.run.orders import ActivityFailure, Answer, NotifyAnswer, Order, Refused, Throttled, Unavailable
 
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
@@ -26,9 +28,9 @@ class RequestsSeen(Answer, frozen=True, kw_only=True, tag="requests_seen"):
 
 
 class Settled(Answer, frozen=True, kw_only=True, tag="settled"):
-    """`alive`: the numbers of the suspects whose requests exist."""
+    """`existing`: the numbers of the suspects whose requests exist."""
 
-    alive: tuple[int, ...] = ()
+    existing: tuple[int, ...] = msgspec.field(default=(), name="alive")  # the stored key
 
 
 class NotesRead(Answer, frozen=True, kw_only=True, tag="notes_read"):
@@ -46,10 +48,10 @@ class ModelsListed(Answer, frozen=True, kw_only=True, tag="models_listed"):
     more: bool = False
 
 
-ReadRequestsAnswer: TypeAlias = RequestsSeen | Broke
-SettleAnswer: TypeAlias = Settled | Broke
-ReadNotesAnswer: TypeAlias = NotesRead | Broke
-ListModelsAnswer: TypeAlias = ModelsListed | Throttled | Unavailable | Refused | Broke
+ReadRequestsAnswer: TypeAlias = RequestsSeen | ActivityFailure
+SettleAnswer: TypeAlias = Settled | ActivityFailure
+ReadNotesAnswer: TypeAlias = NotesRead | ActivityFailure
+ListModelsAnswer: TypeAlias = ModelsListed | Throttled | Unavailable | Refused | ActivityFailure
 
 # ---- orders ----------------------------------------------------------------------------------------------------------
 

@@ -34,13 +34,13 @@ MAX_MODEL_NAME = 200
 MAX_CONCURRENT, DEFAULT_CONCURRENT = 100, 50
 """The maximum and the default of simultaneous requests of a batch. Each look of the batch reads all of them."""
 ON_FAILURE: tuple["OnFailure", ...] = ("continue", "stop")
-OF_THE_BATCH = ("timeoutMinutes", "idempotencyKey", "waitSeconds", "callBackUri", "caller")
+BATCH_LEVEL_KEYS = ("timeoutMinutes", "idempotencyKey", "waitSeconds", "callBackUri", "caller")
 """Keys of a request that a batch has once, for all its models; a model may also have its own `timeoutMinutes`."""
-OPTION_KEYS = tuple(key for key in KEYS if key not in (*OF_THE_BATCH, "datasetId"))
+OPTION_KEYS = tuple(key for key in KEYS if key not in (*BATCH_LEVEL_KEYS, "datasetId"))
 """Keys of a model. Next to `models`, they are the defaults for all models."""
 MODEL_KEYS = ("datasetId", "name", "dependsOn", *OPTION_KEYS, "timeoutMinutes")
-BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf", *OPTION_KEYS, *OF_THE_BATCH)
-OF_EACH_MODEL = ("dependsOn", "workspaceId", "refresh", "notifyOption")
+BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf", *OPTION_KEYS, *BATCH_LEVEL_KEYS)
+MODEL_LEVEL_KEYS = ("dependsOn", "workspaceId", "refresh", "notifyOption")
 """Keys of a batch that are compared model by model."""
 NO_MODEL = "00000000-0000-0000-0000-000000000000"
 """A placeholder for the dataset id in the options of models that are not known yet."""
@@ -108,7 +108,7 @@ class BatchSpec(Message, frozen=True, kw_only=True):
         ours = self.digests if "dependsOn" in digests else self._older_digests()
         keys = [key for key, digest in ours.items() if digest != digests.get(key)]
         # the other lists have an entry for each model, so they cannot be compared if the models differ
-        return [key for key in keys if key not in OF_EACH_MODEL] if "models" in keys else keys
+        return [key for key in keys if key not in MODEL_LEVEL_KEYS] if "models" in keys else keys
 
     def _older_digests(self) -> dict[str, str]:
         """The digests of code that compared all options of the models. Stored batches may still have them."""

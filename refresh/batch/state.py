@@ -59,7 +59,7 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
     `spec.models` is empty, because `models` has them. `digests`: see `BatchSpec.digests`.
 
     `read_token` and `cancel_token` give access to its status and cancel URIs; `starter` is a digest of the caller's
-    sign-in. `callbacks`: a receiver waits for a callback.
+    sign-in. `has_callback`: a receiver waits for a callback.
     """
 
     spec: BatchSpec
@@ -72,7 +72,7 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
     starter: str = ""
     recheck_seconds: float = 300
     limits: Limits = Limits()
-    callbacks: bool = False
+    has_callback: bool = msgspec.field(default=False, name="callbacks")  # the stored key
     turn: int = 0
     stop: StopReason | None = None
     settled: bool = False

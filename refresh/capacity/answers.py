@@ -2,6 +2,8 @@
 
 from typing import TypeAlias
 
+import msgspec
+
 from refresh.messages import ApiMessage, Message
 from refresh.queue.answers import NotUnderstood, Turn, WakeUp
 
@@ -54,12 +56,12 @@ class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
 
 
 class Placed(Answer, frozen=True, kw_only=True, tag="placed"):
-    """The run has had a place since `since`. `new`: it got the place with this answer. `wake`: waiting runs to notify,
-    because further places are free."""
+    """The run has had a place since `since`. `new`: it got the place with this answer. `wake_ups`: waiting runs to
+    notify, because further places are free."""
 
     since: str
     new: bool = False
-    wake: tuple[WakeUp, ...] = ()
+    wake_ups: tuple[WakeUp, ...] = msgspec.field(default=(), name="wake")  # the stored key
 
 
 class Waits(Answer, frozen=True, kw_only=True, tag="waits"):
@@ -80,10 +82,10 @@ class Outdated(Answer, frozen=True, kw_only=True, tag="outdated"):
 
 
 class PlacesFree(Answer, frozen=True, kw_only=True, tag="places_free"):
-    """The answer to a message that gives places back. `wake`: waiting runs to notify, because places are free.
+    """The answer to a message that gives places back. `wake_ups`: waiting runs to notify, because places are free.
     `closed_until`: no run gets a place before that time."""
 
-    wake: tuple[WakeUp, ...] = ()
+    wake_ups: tuple[WakeUp, ...] = msgspec.field(default=(), name="wake")  # the stored key
     closed_until: str | None = None
 
 

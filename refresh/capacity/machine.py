@@ -11,7 +11,7 @@ from typing import assert_never
 
 from refresh.capacity.answers import Asker, Outdated, Placed, PlacesFree, TakeAnswer, Waits
 from refresh.capacity.operations import AnyGroupOperation, FreePlaces, LeavePlace, TakePlace
-from refresh.capacity.state import External, Group, Left, Place, Waiter
+from refresh.capacity.state import Departure, External, Group, Place, Waiter
 from refresh.ids import run_instance
 from refresh.messages import replace
 from refresh.queue.answers import WakeUp
@@ -19,7 +19,7 @@ from refresh.times import AHEAD, instant, parse_time, time_of
 
 RECHECK_SECONDS = 60.0
 """After this time a waiting run asks again, even if it was not notified."""
-LATE = timedelta(seconds=90)
+EXTRA_TIME = timedelta(seconds=90)
 """The extra time in which a waiting run may still ask again before other runs overtake it. Recovery after a crash can
 take this long."""
 CLOSED_SECONDS, LONGEST_CLOSED_SECONDS = 60.0, 900.0
@@ -28,13 +28,13 @@ time doubles with each further report."""
 LONGEST_RETRY_AFTER = 3600.0
 """The longest pause that the group accepts from Power BI."""
 REMEMBERED = timedelta(minutes=30)
-"""How long the group remembers runs that have left: longer than the engine can delay a duplicate of a message."""
+"""How long the group remembers runs that have departed: longer than the engine can delay a duplicate of a message."""
 DEAD_AFTER = timedelta(hours=1)
 """A waiting run is dropped if its next message is overdue by this time. A run that asks again later keeps its rank,
 because its message contains the time when it first asked."""
 MAX_WAITING = 2_000
 """The maximum number of stored waiting runs. Further runs keep asking, and are stored when there is room."""
-MAX_LEFT = 2_000
+MAX_DEPARTED = 2_000
 NAMED_RUNS = 5
 """The maximum number of runs ahead that an answer names."""
 
@@ -53,7 +53,7 @@ def apply(group: Group, operation: AnyGroupOperation, now: datetime) -> tuple[Gr
     group.at = min(max(group.at, instant(min(sent, latest))), instant(latest))
     _forget(group)
     answer = _answer(group, operation)
-    return (None if group.quiet else group), answer
+    return (None if group.is_empty else group), answer
 
 
 def _answer(group: Group, operation: AnyGroupOperation) -> TakeAnswer | PlacesFree:
@@ -71,21 +71,21 @@ def _answer(group: Group, operation: AnyGroupOperation) -> TakeAnswer | PlacesFr
 def _take(group: Group, operation: TakePlace) -> TakeAnswer:
     asker = operation.asker
     known = group.known_stamp(asker)
-    if known is not None and (asker.stamp < known or _left_at(group, asker) == asker.stamp):
+    if known is not None and (asker.stamp < known or _departure_stamp(group, asker) == asker.stamp):
         return Outdated(number=known[1])
     group.refreshes = operation.refreshes
     place = group.places.get(asker.run)
     if place is not None:
         group.places[asker.run] = replace(place, incarnation=asker.incarnation, number=asker.number)
         return Placed(since=place.at)
-    group.left.pop(asker.run, None)
+    group.departed.pop(asker.run, None)
     # the run has just looked at the model, and no external refresh is running
     group.external.pop(operation.dataset_id, None)
     waiter = _waiter(group, operation)
     if len(group.waiting) < MAX_WAITING or asker.run in group.waiting:
         group.waiting[asker.run] = waiter
-    line = group.on_time()
-    position = line.index(asker.run) if asker.run in line else len(line)
+    order = group.on_time()
+    position = order.index(asker.run) if asker.run in order else len(order)
     if position < group.free:
         group.waiting.pop(asker.run, None)
         group.places[asker.run] = Place(
@@ -96,7 +96,7 @@ def _take(group: Group, operation: TakePlace) -> TakeAnswer:
             at=group.at,
             model_name=operation.names.model,
         )
-        return Placed(since=group.at, new=True, wake=_wake(group))
+        return Placed(since=group.at, new=True, wake_ups=_wake_ups(group))
     return _waits(group, asker, waiter, position)
 
 
@@ -110,8 +110,8 @@ def _waiter(group: Group, operation: TakePlace) -> Waiter:
         incarnation=asker.incarnation,
         number=asker.number,
         since=since,
-        wake=operation.wake,
-        due=instant(time_of(group.at) + timedelta(seconds=_recheck(group)) + LATE),
+        wake_event=operation.wake_event,
+        due=instant(time_of(group.at) + timedelta(seconds=_recheck(group)) + EXTRA_TIME),
         priority=operation.priority,
         model_name=operation.names.model,
     )
@@ -141,14 +141,14 @@ def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
     if known is not None and asker.stamp < known:
         # a late duplicate: its answer is not read
         return _places_free(group)
-    if _left_at(group, asker) == asker.stamp:
+    if _departure_stamp(group, asker) == asker.stamp:
         # a repetition, because the engine lost the first answer
-        return _places_free(group, wake=_wake(group))
+        return _places_free(group, wake_ups=_wake_ups(group))
     group.places.pop(asker.run, None)
     group.waiting.pop(asker.run, None)
-    group.left[asker.run] = Left(group.at, asker.incarnation, asker.number)
-    while len(group.left) > MAX_LEFT:
-        del group.left[next(iter(group.left))]
+    group.departed[asker.run] = Departure(group.at, asker.incarnation, asker.number)
+    while len(group.departed) > MAX_DEPARTED:
+        del group.departed[next(iter(group.departed))]
     if operation.busy_until is None:
         group.external.pop(operation.dataset_id, None)
     elif operation.busy_until > group.at:
@@ -157,7 +157,7 @@ def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
         _close(group, operation.retry_after)
     elif operation.completed and not group.closed:
         group.closings = 0
-    return _places_free(group, wake=_wake(group))
+    return _places_free(group, wake_ups=_wake_ups(group))
 
 
 def _close(group: Group, retry_after: float | None) -> None:
@@ -182,27 +182,27 @@ def _free(group: Group, operation: FreePlaces) -> PlacesFree:
             del group.places[asker.run]
         if waiter is not None and waiter.stamp <= asker.stamp:
             del group.waiting[asker.run]
-    # without `wake`: the timer sends this as a signal, so the answer is not read, and no notification is delivered
+    # without `wake_ups`: the timer sends this as a signal, so the answer is not read, and no notification is delivered
     return _places_free(group)
 
 
-def _places_free(group: Group, wake: tuple[WakeUp, ...] = ()) -> PlacesFree:
-    return PlacesFree(wake=wake, closed_until=group.closed_until if group.closed else None)
+def _places_free(group: Group, wake_ups: tuple[WakeUp, ...] = ()) -> PlacesFree:
+    return PlacesFree(wake_ups=wake_ups, closed_until=group.closed_until if group.closed else None)
 
 
-def _left_at(group: Group, asker: Asker) -> tuple[int, int] | None:
-    left = group.left.get(asker.run)
-    return left.stamp if left else None
+def _departure_stamp(group: Group, asker: Asker) -> tuple[int, int] | None:
+    departure = group.departed.get(asker.run)
+    return departure.stamp if departure else None
 
 
-def _wake(group: Group) -> tuple[WakeUp, ...]:
+def _wake_ups(group: Group) -> tuple[WakeUp, ...]:
     """The runs that can have a place now and have not been notified yet. They count as notified, so the sender of the
     operation has to notify them."""
     woken = []
     for run in group.on_time()[: group.free]:
         waiter = group.waiting[run]
         if not waiter.woken:
-            woken.append(WakeUp(request=run_instance(run, waiter.incarnation), event=waiter.wake))
+            woken.append(WakeUp(instance=run_instance(run, waiter.incarnation), event=waiter.wake_event))
             group.waiting[run] = replace(waiter, woken=True)
     return tuple(woken)
 
@@ -210,10 +210,10 @@ def _wake(group: Group) -> tuple[WakeUp, ...]:
 def _forget(group: Group) -> None:
     """Removes expired entries, by the time of the operation."""
     now = time_of(group.at)
-    young, alive = instant(now - REMEMBERED), instant(now - DEAD_AFTER)
-    group.left = {run: left for run, left in group.left.items() if young <= left.at <= group.at}
+    departed_since, due_since = instant(now - REMEMBERED), instant(now - DEAD_AFTER)
+    group.departed = {run: entry for run, entry in group.departed.items() if departed_since <= entry.at <= group.at}
     group.external = {dataset: seen for dataset, seen in group.external.items() if seen.until > group.at}
-    group.waiting = {run: waiter for run, waiter in group.waiting.items() if waiter.due >= alive}
+    group.waiting = {run: waiter for run, waiter in group.waiting.items() if waiter.due >= due_since}
     longest = instant(now + timedelta(seconds=LONGEST_RETRY_AFTER))
     if not group.closed or group.closed_until > longest:
         # the time has passed, or a wrong clock set it

@@ -6,6 +6,8 @@ late.
 
 from typing import Generic, TypeAlias, TypeVar
 
+import msgspec
+
 from refresh.capacity.answers import Asker, PlacesFree, TakeAnswer
 from refresh.failure.catalogue import ModelNames
 from refresh.messages import Message
@@ -23,15 +25,15 @@ class GroupOperation(Message, Generic[A], frozen=True, kw_only=True, tag_field="
 class TakePlace(GroupOperation[TakeAnswer], frozen=True, kw_only=True, tag="take_place"):
     """A run whose model is idle asks for a place. A waiting run asks again. A run that already has a place keeps it.
 
-    `refreshes`: how many the group allows at once. `since`: when the run first asked. `wake`: the name of the event
-    that the run waits for if it gets no place.
+    `refreshes`: how many the group allows at once. `since`: when the run first asked. `wake_event`: the name of the
+    event that the run waits for if it gets no place.
     """
 
     asker: Asker
     dataset_id: str
     workspace_id: str
     refreshes: int
-    wake: str
+    wake_event: str = msgspec.field(name="wake")  # the stored key
     since: str
     priority: Priority = "normal"
     names: ModelNames = ModelNames()

@@ -35,7 +35,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Waiter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A waiting run. `wake`: the event that it waits for. `due`: the time by which it sends its next
+    """A waiting run. `wake_event`: the event that it waits for. `due`: the time by which it sends its next
     message, unless it is dead.
 
     `woken`: the run was notified that it can have a place.
@@ -46,7 +46,7 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     incarnation: int
     number: int
     since: str
-    wake: str
+    wake_event: str = msgspec.field(name="wake")  # the stored key
     due: str
     priority: Priority = "normal"
     model_name: str | None = None
@@ -63,7 +63,7 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return instant(time_of(self.since) - LEVELS[self.priority] * LEVEL)
 
 
-class Left(msgspec.Struct, frozen=True, array_like=True):
+class Departure(msgspec.Struct, frozen=True, array_like=True):
     """A run that gave its place back, or stopped waiting: stored so that late duplicates change nothing."""
 
     at: str
@@ -86,8 +86,8 @@ class External(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The state of one group. `at` is the time of its last operation (ISO 8601 UTC).
 
-    The keys of `places`, `waiting` and `left` are runs, those of `external` datasets. `closings`: how many times in a
-    row Power BI reported that the capacity has reached its limits; `closed_until`: no run gets a place before this
+    The keys of `places`, `waiting` and `departed` are runs, those of `external` datasets. `closings`: how many times in
+    a row Power BI reported that the capacity has reached its limits; `closed_until`: no run gets a place before this
     time.
     """
 
@@ -96,7 +96,7 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
     places: dict[str, Place] = msgspec.field(default_factory=dict)
     waiting: dict[str, Waiter] = msgspec.field(default_factory=dict)
     external: dict[str, External] = msgspec.field(default_factory=dict)
-    left: dict[str, Left] = msgspec.field(default_factory=dict)
+    departed: dict[str, Departure] = msgspec.field(default_factory=dict, name="left")  # the stored key
     closings: int = 0
     closed_until: str = ""
 
@@ -107,13 +107,13 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
             places={**self.places},
             waiting={**self.waiting},
             external={**self.external},
-            left={**self.left},
+            departed={**self.departed},
         )
 
     @property
-    def quiet(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether the group has nothing to store."""
-        return not (self.places or self.waiting or self.external or self.left or self.closed)
+        return not (self.places or self.waiting or self.external or self.departed or self.closed)
 
     @property
     def closed(self) -> bool:
@@ -133,7 +133,7 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
             return 0
         return max(0, self.refreshes - len(self.places) - len(self.counted_external))
 
-    def line(self) -> list[str]:
+    def in_order(self) -> list[str]:
         """The waiting runs in the order in which they get places.
 
         Those that did not ask again in time come last: others overtake such a run until it asks.
@@ -142,15 +142,15 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def on_time(self) -> list[str]:
         """The waiting runs in their order, without those that did not ask again in time."""
-        return [run for run in self.line() if not self._overdue(run)]
+        return [run for run in self.in_order() if not self._overdue(run)]
 
     def _overdue(self, run: str) -> bool:
         return self.waiting[run].due < self.at
 
     def in_front(self, run: str) -> list[OtherRun]:
         """The runs that hold places, then the waiting runs ahead of this one."""
-        line = self.on_time()
-        before = line[: line.index(run)] if run in line else line
+        order = self.on_time()
+        before = order[: order.index(run)] if run in order else order
         holders = sorted(self.places.items(), key=lambda entry: (entry[1].at, entry[0]))
         return [
             *(
@@ -177,5 +177,5 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
     def known_stamp(self, asker: Asker) -> tuple[int, int] | None:
         """The stamp of the last message of a run; None if the group does not know the run."""
         run = asker.run
-        known = [entries[run].stamp for entries in (self.places, self.waiting, self.left) if run in entries]
+        known = [entries[run].stamp for entries in (self.places, self.waiting, self.departed) if run in entries]
         return max(known, default=None)

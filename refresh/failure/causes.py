@@ -32,7 +32,7 @@ def is_vague(entry: ErrorCode | None) -> bool:
 # each look at a history finds the same errors, and thousands of partitions can fail with the same error
 @lru_cache(maxsize=512)
 def _recognised(code: str | None, text: str, more: str) -> str | None:
-    body = texts.without_noise(texts.without_transient(texts.closing(text).text))
+    body = texts.without_noise(texts.without_transient(texts.split_closing(text).text))
     facts = " ".join(part for part in sentences(body) if not is_advice(texts.unmarked(part)))
     facts_words, all_words = words_of(f"{facts} {more}".strip()), words_of(body)
     meaning = meaning_of(code)

@@ -15,13 +15,15 @@ MAX_PAIRS = 40
 """The maximum number of pairs that are read from one list."""
 
 _UNDERLYING = "underlyingerrormessage"
-_LEFT_OUT = Pattern(
+_OMITTED_NAME = Pattern(
     r"cluster|activity|request|correlation|session|hresult|^time|timestamp|utc|tenant|culprit|version|appname|"
     r"errorcode|nativeerror|exceptiontype|^class$|^state$|^procedure$|^linenumber$|^number$|severity"
 )
-_WORTH_KNOWING = Pattern(r"errorcode|nativeerror|hresult|number")
+_SIGN_NAME = Pattern(r"errorcode|nativeerror|hresult|number")
 """Values that are not shown but help to tell causes apart."""
-_NOTHING = Pattern(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|-?\d{1,12}|\d{4}-\d\d-\d\d[T ][\d:.]+Z?")
+_MEANINGLESS_VALUE = Pattern(
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|-?\d{1,12}|\d{4}-\d\d-\d\d[T ][\d:.]+Z?"
+)
 _TEXT_NAMES = Pattern(r"message|detailslabel|description|exception(?!type)|errortext|reasontext|hint")
 _PREFIX = Pattern(r"(?i)^(?:DM_ErrorDetailNameCode_|.*\.(?=[^.]+$))")
 _CAMEL = Pattern(r"(?<=[a-z0-9])(?=[A-Z])|[_\s]+")
@@ -86,10 +88,10 @@ def _add(found: Details, name: str, value: str) -> None:
         found.partition = found.partition or value.strip()
     elif _UNDERLYING in comparable_key(name):
         found.underlying.append(value)
-    elif _LEFT_OUT.search(key) and not _TEXT_NAMES.search(key):
-        if _WORTH_KNOWING.search(key):
+    elif _OMITTED_NAME.search(key) and not _TEXT_NAMES.search(key):
+        if _SIGN_NAME.search(key):
             found.signs.append(f"error {clean(value)[:40]}")
-    elif _NOTHING.fullmatch(value.strip()):
+    elif _MEANINGLESS_VALUE.fullmatch(value.strip()):
         pass
     elif not key or _TEXT_NAMES.search(comparable_key(name)) or _is_sentence(value):
         found.texts.append(value)

@@ -11,7 +11,7 @@ from refresh.text import clean, cut
 
 MAX_MESSAGE = 500
 """Callers show and store no more of an error than this, so the important parts have to fit."""
-ENOUGH = 260
+MIN_DETAIL = 260
 """Names are shortened to leave at least this many characters for Power BI's message."""
 _NAME_LIMITS = (80, 50, 24)
 LAST_ERROR = ". Last error: "
@@ -59,7 +59,7 @@ def compose(meaning: str, subject: Subject, sentence: str | None, advice: str, l
     head = ""
     for limit in _NAME_LIMITS:
         head = f"{_model(subject, limit)}: {meaning}"
-        if MAX_MESSAGE - len(head) >= min(len(detail), ENOUGH) + len(link) + 1:
+        if MAX_MESSAGE - len(head) >= min(len(detail), MIN_DETAIL) + len(link) + 1:
             break
     room = MAX_MESSAGE - len(head) - len(link) - 1
     message = f"{head}{link}{_closed(shortened(detail, room))}" if detail and room > 20 else f"{head}."

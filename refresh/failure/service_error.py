@@ -64,14 +64,14 @@ def error_of(findings: list[Finding], objects: Objects | None = None) -> Service
     return _limited(code, text, *_about(best, peers, objects), cause.code if cause else None)
 
 
-def explained(known: ServiceError, listed: ServiceError) -> ServiceError:
-    """One error from two reads of the same refresh: the cause from the history (`listed`), and the failed object from
-    the answer by id (`known`), which may not name the cause."""
-    if not known.table:
-        return listed
-    same = listed.table is not None and comparable_name(listed.table) == comparable_name(known.table)
-    partition = known.partition or (listed.partition if same else None)
-    return msgspec.structs.replace(listed, table=known.table, partition=partition)
+def merged_error(by_id: ServiceError, from_history: ServiceError) -> ServiceError:
+    """One error from two reads of the same refresh: the cause from the history, and the failed object from the answer
+    by id, which may not name the cause."""
+    if not by_id.table:
+        return from_history
+    same = from_history.table is not None and comparable_name(from_history.table) == comparable_name(by_id.table)
+    partition = by_id.partition or (from_history.partition if same else None)
+    return msgspec.structs.replace(from_history, table=by_id.table, partition=partition)
 
 
 def _about(best: Finding, peers: list[Finding], objects: Objects) -> tuple[str | None, str | None]:
@@ -91,7 +91,7 @@ def _about(best: Finding, peers: list[Finding], objects: Objects) -> tuple[str |
 def _limited(
     code: str | None, text: str | None, table: str | None, partition: str | None, cause: str | None
 ) -> ServiceError:
-    sentence = readable(texts.closing(text).text or text) if text else ""
+    sentence = readable(texts.split_closing(text).text or text) if text else ""
     return ServiceError(
         code=(cut(code, MAX_CODE) or None) if code else None,
         text=shortened(clean(sentence), MAX_SHOWN) or None,

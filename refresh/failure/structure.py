@@ -130,7 +130,7 @@ def _text(code: str | None, text: str, depth: int) -> Iterator[Finding]:
     if depth > MAX_DEPTH:
         return
     seen: set[tuple[str | None, str]] = set()
-    for own, part in texts.listed(texts.bounded(text)):
+    for own, part in texts.errors_in_text(texts.bounded(text)):
         cancelled = texts.is_cancellation(part)
         if ((own, "") if cancelled else (own, part)) in seen:
             continue
@@ -140,10 +140,10 @@ def _text(code: str | None, text: str, depth: int) -> Iterator[Finding]:
 
 def _part(code: str | None, text: str, depth: int) -> Iterator[Finding]:
     outside, values = extract_json(text)
-    rest, table, partition = texts.closing(outside)
+    rest, table, partition = texts.split_closing(outside)
     if not values:
         if table is None and partition is None:
-            table, partition = texts.mentioned(rest)
+            table, partition = texts.object_in_sentence(rest)
         yield Finding(code, rest or None, table, partition)
         return
     inner = [finding for value in values for finding in islice(_value(value, depth + 1), MAX_FINDINGS)]

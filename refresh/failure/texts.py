@@ -69,7 +69,7 @@ _LINK = Pattern(
     re.IGNORECASE,
 )
 _TRANSIENT = Pattern(r"\b(?:transient|temporar(?:y|ily))\b", re.IGNORECASE)
-_POLITE = Pattern(
+_TRANSIENT_PHRASES = Pattern(
     r"(?:the last refresh attempt failed because of an internal service error"
     r"|(?:an?|some) (?:internal|unexpected)(?: service| server)? (?:error|problem|issue) (?:has )?occurred"
     r"|(?:this|it|that) (?:is|may be|might be|could be)(?: usually| likely| probably| often)? an? "
@@ -92,7 +92,7 @@ _TAILS = {"id": _IDS, "retry": _RETRY_LIMIT, "http": _LINK, "ancel": _CANCELLED,
 without it is not searched with the pattern."""
 
 
-class Named(NamedTuple):
+class TextAndObject(NamedTuple):
     """A text without its closing, and the object that the closing names."""
 
     text: str
@@ -110,7 +110,7 @@ def unmarked(text: str) -> str:
     return _MARK.sub("", text)
 
 
-def listed(text: str) -> Iterator[tuple[str | None, str]]:
+def errors_in_text(text: str) -> Iterator[tuple[str | None, str]]:
     """The errors of a text, each written as `0xCODE: text`, with their codes. A text without codes is one error.
 
     A code starts a new error at the start of a line or after a sentence; inside a sentence it belongs to the text.
@@ -149,7 +149,7 @@ def _by_line(text: str) -> list[str]:
     found: list[list[str]] = [[]]
     for line in text.splitlines():
         found[-1].append(line)
-        if closing(line).table:
+        if split_closing(line).table:
             found.append([])
     return ["\n".join(lines).strip() for lines in found if any(line.strip() for line in lines)] or [""]
 
@@ -170,27 +170,27 @@ def is_cancellation(text: str) -> bool:
     rest = text
     for pattern in (_CANCELLED, _SIBLING):
         rest = pattern.sub(" ", rest)
-    return rest != text and not _letters(without_noise(closing(rest).text))
+    return rest != text and not _letters(without_noise(split_closing(rest).text))
 
 
 def is_noise(text: str) -> bool:
     """Whether a text names no cause: only ids, a retry limit, or the interface that raised an exception."""
-    return len(text) <= MAX_SEARCHED and not _letters(without_noise(_RETRY_LIMIT.sub(" ", closing(text).text)))
+    return len(text) <= MAX_SEARCHED and not _letters(without_noise(_RETRY_LIMIT.sub(" ", split_closing(text).text)))
 
 
 def is_transient(text: str) -> bool:
     """Whether the service calls the failure transient and gives no other information."""
     if len(text) > MAX_SEARCHED or not _TRANSIENT.search(text):
         return False
-    text = without_noise(closing(unmarked(text)).text)
-    return not _letters(_POLITE.sub(" ", text))
+    text = without_noise(split_closing(unmarked(text)).text)
+    return not _letters(_TRANSIENT_PHRASES.sub(" ", text))
 
 
 def without_transient(text: str) -> str:
     """A text without the service's phrases about transient failures, unless it has nothing else."""
     if not _TRANSIENT.search(text):
         return text
-    kept = [part for part in sentences(text) if _letters(_POLITE.sub(" ", part))]
+    kept = [part for part in sentences(text) if _letters(_TRANSIENT_PHRASES.sub(" ", part))]
     return " ".join(kept) or text
 
 
@@ -215,7 +215,7 @@ _LABEL = Pattern(
 )
 
 
-def closing(text: str) -> Named:
+def split_closing(text: str) -> TextAndObject:
     """The engine's closing `Table: X. Partition: Y.`, read from the end, and the text before it.
 
     Names may contain dots, apostrophes and brackets. Neither `Table = ...` of an M expression nor a label inside
@@ -224,18 +224,18 @@ def closing(text: str) -> Named:
     text = without_tail(text)
     labels = list(_LABEL.finditer(text, max(len(text) - 3 * MAX_NAME, 0)))
     if not labels:
-        return Named(text, None, None)
+        return TextAndObject(text, None, None)
     last = labels[-1]
     if last[1].lower() == "table":
         table = _name(text[last.end() :])
-        return Named(text[: last.start()].rstrip(), table, None) if table else Named(text, None, None)
+        return TextAndObject(text[: last.start()].rstrip(), table, None) if table else TextAndObject(text, None, None)
     partition = _name(text[last.end() :])
     before = text[: last.start()].rstrip()
     tables = [match for match in labels[:-1] if match[1].lower() == "table"]
     if not tables or not partition:
-        return Named(before if partition else text, None, partition)
+        return TextAndObject(before if partition else text, None, partition)
     table = _name(before[tables[-1].end() :])
-    return Named(before[: tables[-1].start()].rstrip(), table, partition)
+    return TextAndObject(before[: tables[-1].start()].rstrip(), table, partition)
 
 
 def without_tail(text: str) -> str:
@@ -270,19 +270,19 @@ def _name(text: str) -> str | None:
     return name if name and len(name) <= MAX_NAME and "\n" not in name else None
 
 
-_MENTIONS = Pattern(
+_KIND_THEN_NAME = Pattern(
     r"\b(?:in|of|on|for|from|to|the|model)\s{1,2}(?:the\s)?(table|partition)\s{1,2}"
     r"(?:'(?:<oii>)?([^\r\n]{1,200}?)(?:</oii>)?'(?=[\s.,;:)\]]|$)|\"([^\"\r\n]{1,200})\"|<oii>([^<\r\n]{1,200})</oii>)",
     re.IGNORECASE,
 )
-_MENTIONED = Pattern(r"'([^'\r\n]{1,200})'\s{1,2}(table|partition)\b", re.IGNORECASE)
+_NAME_THEN_KIND = Pattern(r"'([^'\r\n]{1,200})'\s{1,2}(table|partition)\b", re.IGNORECASE)
 
 
-def mentioned(text: str) -> tuple[str | None, str | None]:
+def object_in_sentence(text: str) -> tuple[str | None, str | None]:
     """The table and the partition that a sentence mentions, such as "column 'Id' in Table 'Customer'"."""
     found: dict[str, str] = {}
-    for match in _MENTIONS.finditer(text[:MAX_SEARCHED]):
+    for match in _KIND_THEN_NAME.finditer(text[:MAX_SEARCHED]):
         found.setdefault(match[1].lower(), (match[2] or match[3] or match[4]).strip())
-    for match in _MENTIONED.finditer(text[:MAX_SEARCHED]):
+    for match in _NAME_THEN_KIND.finditer(text[:MAX_SEARCHED]):
         found.setdefault(match[2].lower(), unmarked(match[1]).strip())
     return found.get("table"), found.get("partition")

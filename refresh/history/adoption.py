@@ -138,8 +138,8 @@ def rolled_over(rows: Sequence[RefreshRow], began: datetime) -> bool:
 
 def service_clock(look: Look, at: str) -> str | None:
     """The service's time at a time of our clock, calculated from the look; None if unknown."""
-    service_time, read_at, ours = parse_time(look.service_time), parse_time(look.read_at), parse_time(at)
-    return instant(service_time + (ours - read_at)) if service_time and read_at and ours else None
+    service_time, read_at, own_time = parse_time(look.service_time), parse_time(look.read_at), parse_time(at)
+    return instant(service_time + (own_time - read_at)) if service_time and read_at and own_time else None
 
 
 def may_be_lost_one(row: RefreshRow, lost: LostWindow) -> bool:

@@ -10,7 +10,7 @@ from refresh.failure.ranking import comparable_name
 from refresh.history.outcome import Outcome
 from refresh.scope.scope import TableRef
 
-OF_THE_OPTIONS = ("InvalidRefreshRequest", "DefinitionInvalid")
+OPTION_REFUSAL_CODES = ("InvalidRefreshRequest", "DefinitionInvalid")
 """Codes of refusals that may be about other members' objects: the same POST for one member alone might be accepted."""
 
 
@@ -23,7 +23,7 @@ def may_spare(outcome: Outcome) -> bool:
     """
     if outcome.status in ("Completed", "OutcomeUnknown"):
         return False
-    return outcome.refresh_id is not None or (outcome.error is not None and outcome.error.code in OF_THE_OPTIONS)
+    return outcome.refresh_id is not None or (outcome.error is not None and outcome.error.code in OPTION_REFUSAL_CODES)
 
 
 def failed_objects(outcome: Outcome) -> tuple[TableRef, ...]:

@@ -20,7 +20,7 @@ from refresh.models.operations import (
     Expect,
     Forget,
     IndexOperation,
-    NoteOverdue,
+    MarkOverdue,
     RunDropped,
     RunEnded,
     RunRefreshes,
@@ -68,8 +68,8 @@ def apply(shard: Shard, operation: IndexOperation, now: datetime) -> Applied:
     match operation:
         case Forget():
             return Applied(_forget(shard, operation))
-        case NoteOverdue():
-            return _note_overdue(shard, operation, now)
+        case MarkOverdue():
+            return _mark_overdue(shard, operation, now)
         case Expect() | RunWaits() | RunRefreshes() | RunDropped() | RunEnded():
             known = shard.models.get(operation.dataset_id)
             if known is None and isinstance(operation, RunDropped):
@@ -215,15 +215,15 @@ def seconds_of(outcome: Outcome) -> float | None:
     return max(round((ended - begun).total_seconds(), 1), 0.0)
 
 
-def _note_overdue(shard: Shard, operation: NoteOverdue, now: datetime) -> Applied:
-    """Logs one event for each period. A late note, after a success, causes no event; nor does a repeated note."""
+def _mark_overdue(shard: Shard, operation: MarkOverdue, now: datetime) -> Applied:
+    """Logs one event for each period. A late operation, after a success, causes no event; nor does a repeated one."""
     entry = shard.models.get(operation.dataset_id)
-    if entry is None or entry.fresh_at != operation.fresh_at or entry.overdue_noted == entry.fresh_at:
+    if entry is None or entry.fresh_at != operation.fresh_at or entry.overdue_mark == entry.fresh_at:
         return Applied(shard)
     since = due_at(entry, operation.expected_every_hours)
     if since is None or since > now:
         return Applied(shard)
-    noted = replace(entry, overdue_noted=entry.fresh_at)
+    marked = replace(entry, overdue_mark=entry.fresh_at)
     facts = {"expectedEveryHours": operation.expected_every_hours, "overdueSince": instant(since)}
     event = Event(
         "model.overdue",
@@ -235,7 +235,7 @@ def _note_overdue(shard: Shard, operation: NoteOverdue, now: datetime) -> Applie
         lastSuccess=entry.success.ended_at if entry.success else None,
         failuresInARow=entry.failures or None,
     )
-    return Applied(Shard(models={**shard.models, operation.dataset_id: noted}), event)
+    return Applied(Shard(models={**shard.models, operation.dataset_id: marked}), event)
 
 
 def _forget(shard: Shard, operation: Forget) -> Shard:

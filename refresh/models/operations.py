@@ -88,8 +88,9 @@ class Expect(AboutModel, frozen=True, kw_only=True, tag="expect"):
     """Adds a model to the index because the setting EXPECTED_EVERY_HOURS names it, even if it never had a request."""
 
 
-class NoteOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):
-    """A model is overdue. `fresh_at`: its last success, or when the app first saw it. Logged once per `fresh_at`."""
+class MarkOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):
+    """Marks a model as overdue. `fresh_at`: its last success, or when the app first saw it. Logged once per
+    `fresh_at`."""
 
     fresh_at: str
     expected_every_hours: float
@@ -112,6 +113,6 @@ def repeats(sent: datetime, ended: datetime) -> bool:
     return sent - ended < ID_REMEMBERED
 
 
-IndexOperation: TypeAlias = RunWaits | RunRefreshes | RunDropped | RunEnded | Expect | NoteOverdue | Forget
+IndexOperation: TypeAlias = RunWaits | RunRefreshes | RunDropped | RunEnded | Expect | MarkOverdue | Forget
 RecordOperation: TypeAlias = RunEnded | RequestsEnded | Forget
 RunNews: TypeAlias = RunWaits | RunRefreshes | RunDropped | RunEnded

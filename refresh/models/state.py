@@ -60,8 +60,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `known_since`: when the app first saw the model; `at`: the time of the last news of a run. `recent`: the last runs
     that ended, oldest first. `failures`: runs that failed in a row. `days`: completed and failed runs by the date of
-    their end (UTC). `active_at`: the time of the last operation that counted for `active`. `overdue_noted`: the
-    `fresh_at` for which the model was noted as overdue.
+    their end (UTC). `active_at`: the time of the last operation that counted for `active`. `overdue_mark`: the
+    `fresh_at` for which the model was marked as overdue.
     """
 
     known_since: str
@@ -74,7 +74,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     recent: tuple[Recent, ...] = ()
     days: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     expected_every_hours: float | None = None
-    overdue_noted: str = ""
+    overdue_mark: str = msgspec.field(default="", name="overdue_noted")  # the stored key
     active: Active | None = None
     active_at: str = ""
 

@@ -12,7 +12,7 @@ from refresh.polling.limits import Limits
 
 GROWTH = 0.1
 """A wait is a tenth of the elapsed time: after five minutes, a person does not notice half a minute more."""
-ENOUGH = 3
+MIN_DURATIONS = 3
 """The minimum number of earlier refreshes for an estimate: two do not show how much durations vary."""
 FAR_GROWTH = 2.5
 """Far before the usual end, a wait is the elapsed time multiplied by this, because most early failures happen within
@@ -35,17 +35,18 @@ FEW = 3
 MIN_MARGIN = 0.03
 """The minimum length of that span on each side, as a share of the usual duration, even if all earlier durations were
 equal."""
-MAX_LATE = 1.3
-"""The maximum of `Expectation.late`, as a multiple of the usual duration, even if individual refreshes took longer."""
+MAX_LATEST = 1.3
+"""The maximum of `Expectation.latest`, as a multiple of the usual duration, even if individual refreshes took
+longer."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """When a refresh usually ends, in seconds after its start: rarely before `early`, mostly by `late`."""
+    """When a refresh usually ends, in seconds after its start: rarely before `earliest`, mostly by `latest`."""
 
-    early: float
+    earliest: float
     usual: float
-    late: float
+    latest: float
 
 
 def next_wait(spent_seconds: float, limits: Limits) -> float:
@@ -59,14 +60,14 @@ def expectation(durations: Sequence[float]) -> Expectation | None:
     It uses the median and the 10th and 90th percentiles, so that a single refresh that took three times as long changes
     little.
     """
-    if len(durations) < ENOUGH:
+    if len(durations) < MIN_DURATIONS:
         return None
     known = sorted(durations)
     usual = quantile(known, 0.5)
     margin = MARGIN * (1 + FEW / len(known))
-    early = usual - max(margin * (usual - quantile(known, 0.1)), usual * MIN_MARGIN)
-    late = usual + max(margin * (quantile(known, 0.9) - usual), usual * MIN_MARGIN)
-    return Expectation(max(early, 0.0), usual, min(late, usual * MAX_LATE))
+    earliest = usual - max(margin * (usual - quantile(known, 0.1)), usual * MIN_MARGIN)
+    latest = usual + max(margin * (quantile(known, 0.9) - usual), usual * MIN_MARGIN)
+    return Expectation(max(earliest, 0.0), usual, min(latest, usual * MAX_LATEST))
 
 
 def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limits) -> float:
@@ -83,8 +84,8 @@ def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limit
     pace = _pace(expected, limits)
     longest = max(expected.usual * FAR_SHARE, limits.poll_max)
     # from here on, looks are one `pace` apart; this is the time of the first one, chosen so that one of the looks comes
-    # just after `expected.late`
-    first = expected.late + pace / 10 - pace * -(-(expected.late - expected.early) // pace)
+    # just after `expected.latest`
+    first = expected.latest + pace / 10 - pace * -(-(expected.latest - expected.earliest) // pace)
     first = min(first, expected.usual)
     if spent < first:
         far = max(min(spent * FAR_GROWTH, longest), next_wait(spent, limits))
@@ -93,8 +94,8 @@ def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limit
         # the wait that contains the usual end
         around = expected.usual - limits.poll_max / 2
         return limits.poll_max if spent >= around - 1 else _not_past(spent, pace, around, limits)
-    if spent > expected.late:
-        overdue = min((spent - expected.late) / 2, spent * GROWTH, longest)
+    if spent > expected.latest:
+        overdue = min((spent - expected.latest) / 2, spent * GROWTH, longest)
         return max(pace, overdue)
     return pace
 
@@ -125,7 +126,7 @@ def _pace(expected: Expectation, limits: Limits) -> float:
     """The wait in the span in which refreshes usually end."""
     pace = expected.usual * NEAR_SHARE
     if pace > limits.poll_max:
-        spread = expected.late - expected.early
+        spread = expected.latest - expected.earliest
         pace = max(min(spread / NEAR_LOOKS, expected.usual * MAX_SHARE), limits.poll_max)
     return max(pace, limits.poll_min)
 

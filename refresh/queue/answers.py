@@ -2,6 +2,8 @@
 
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
@@ -32,13 +34,13 @@ class Holder(Turn, frozen=True, kw_only=True):
 
 
 class WakeUp(Message, frozen=True, kw_only=True):
-    """An orchestration to notify, and the event that it waits for. `request`: the instance id of a request, or of a run
-    that waits for a place.
+    """An orchestration to notify, and the event that it waits for. `instance`: the instance id of a request, or of a
+    run that waits for a place.
 
     `served_by`: as in `Ended`.
     """
 
-    request: str
+    instance: str = msgspec.field(name="request")  # the stored key
     event: str
     served_by: ServedBy | None = None
 
@@ -119,7 +121,7 @@ class Unknown(Answer, frozen=True, kw_only=True, tag="unknown"):
     retry_after: int | None = None
 
 
-class Taken(Answer, frozen=True, kw_only=True, tag="taken"):
+class OtherToken(Answer, frozen=True, kw_only=True, tag="taken"):
     """The request is enrolled with another token, because its id was started twice. That can happen if the app has no
     secret from which both starts derive the same token, or if the secret was changed between the starts."""
 
@@ -187,11 +189,11 @@ class Recorded(Answer, frozen=True, kw_only=True, tag="recorded"):
     """The refresh is recorded. `cancel`: every member left and requested its cancellation."""
 
     cancel: bool = False
-    wake: tuple[WakeUp, ...] = ()
+    wake_ups: tuple[WakeUp, ...] = msgspec.field(default=(), name="wake")  # the stored key
 
 
 class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
-    """The outcome is kept for the requests of `wake`; `next` is the run to start.
+    """The outcome is kept for the requests of `wake_ups`; `next` is the run to start.
 
     `ended` is the answer that those requests will get, without `served_by`. `expected_every_hours`: as in `Claimed`.
     `collected`: requests that have already collected the outcome, if the operation is a repetition. `ended_at`: when
@@ -200,7 +202,7 @@ class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
     """
 
     next: Turn | None = None
-    wake: tuple[WakeUp, ...] = ()
+    wake_ups: tuple[WakeUp, ...] = msgspec.field(default=(), name="wake")  # the stored key
     ended: Ended | None = None
     expected_every_hours: float | None = None
     collected: tuple[str, ...] = ()
@@ -214,8 +216,8 @@ class Restarted(Answer, frozen=True, kw_only=True, tag="restarted"):
     next: Turn | None = None
 
 
-EnrollAnswer: TypeAlias = Enrolled | Ended | Left | Unknown | Taken | QueueFull
-LeaveAnswer: TypeAlias = Left | Ended | Unknown | Taken
+EnrollAnswer: TypeAlias = Enrolled | Ended | Left | Unknown | OtherToken | QueueFull
+LeaveAnswer: TypeAlias = Left | Ended | Unknown | OtherToken
 ClaimAnswer: TypeAlias = Claimed | Superseded
 CloseAnswer: TypeAlias = Closed | Superseded
 HoldAnswer: TypeAlias = Done | Superseded
@@ -227,7 +229,7 @@ AnyAnswer: TypeAlias = (
     | Ended
     | Left
     | Unknown
-    | Taken
+    | OtherToken
     | QueueFull
     | Claimed
     | Closed

@@ -60,7 +60,7 @@ def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue |
     queue.at = min(max(queue.at, at), instant(latest))
     answer = _answer(queue, replace(operation, at=at))
     forget(queue)
-    return (None if queue.quiet and not queue.known_objects else queue), answer
+    return (None if queue.is_empty and not queue.known_objects else queue), answer
 
 
 def _answer(queue: Queue, operation: AnyOperation) -> AnyAnswer:

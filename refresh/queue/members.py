@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from refresh.messages import replace
 from refresh.queue import sharing
-from refresh.queue.answers import Done, EnrollAnswer, Enrolled, LeaveAnswer, Left, QueueFull, Taken, Unknown
-from refresh.queue.memory import answer_again, collect, remember_left
+from refresh.queue.answers import Done, EnrollAnswer, Enrolled, LeaveAnswer, Left, OtherToken, QueueFull, Unknown
+from refresh.queue.memory import answer_again, collect, remember_leave
 from refresh.queue.operations import AskToLeave, Collect, Enroll, Leave
 from refresh.queue.room import full
 from refresh.queue.scopes import Extent
@@ -37,10 +37,10 @@ def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
             return joined
         run = joined
     elif run.members[request].token != operation.token:
-        return Taken()
+        return OtherToken()
     elif run.members[request].attempt == operation.attempt:
-        run.members[request] = replace(run.members[request], wake=operation.wake)
-    return _standing(queue, run, request, start=_ask_to_start(queue, operation))
+        run.members[request] = replace(run.members[request], wake_event=operation.wake_event)
+    return _standing(queue, run, request, start=_assign_start(queue, operation))
 
 
 def acknowledge(queue: Queue, operation: Collect) -> Done:
@@ -63,13 +63,13 @@ def leave(queue: Queue, operation: Leave) -> LeaveAnswer:
     run = queue.run_of(request)
     if run is None:
         answer = Left(reason=operation.reason)
-        remember_left(queue, request, operation.token, answer)
+        remember_leave(queue, request, operation.token, answer)
         return replace(answer, next=queue.next_turn(), names=queue.names)
     member = run.members[request]
     if member.token != operation.token:
-        return Taken()
-    answer = _left(queue, run, request, operation)
-    remember_left(queue, request, member.token, answer, member.attempt)
+        return OtherToken()
+    answer = _leave_run(queue, run, request, operation)
+    remember_leave(queue, request, member.token, answer, member.attempt)
     return replace(answer, next=queue.next_turn(), names=queue.names)
 
 
@@ -138,9 +138,9 @@ def _standing(queue: Queue, run: Run, request: str, *, start: bool) -> Enrolled:
     )
 
 
-def _ask_to_start(queue: Queue, operation: Enroll) -> bool:
-    """Whether to tell this request to start the active run. Only one request is told at a time; a repeated operation
-    gets the same answer."""
+def _assign_start(queue: Queue, operation: Enroll) -> bool:
+    """Tells one request at a time to start the active run; True if it is this one. A repeated operation gets the same
+    answer."""
     active = queue.runs[0]
     if active.token is not None:
         return False
@@ -169,7 +169,7 @@ def _join(queue: Queue, operation: Enroll) -> Run | QueueFull:
     member = Member(
         operation.token,
         operation.at,
-        operation.wake,
+        operation.wake_event,
         attempt=operation.attempt,
         leaving=leaving,
         priority=operation.priority,
@@ -202,7 +202,7 @@ def _run_to_join(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
     return None, extent
 
 
-def _left(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
+def _leave_run(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
     before = _standing(queue, run, request, start=False)
     del run.members[request]
     # a refresh is not cancelled any more once a request has left without cancelling; an open run has no refresh yet

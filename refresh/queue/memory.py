@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from refresh.messages import replace
 from refresh.queue.answers import Ended, Left, ServedBy, Unknown
-from refresh.queue.scopes import keep, put
+from refresh.queue.scopes import free_unused, put
 from refresh.queue.state import Departed, EndedRun, Queue
 from refresh.times import instant
 
@@ -55,42 +55,47 @@ def answer_again(queue: Queue, departed: Departed) -> Ended | Left | Unknown:
     ended = next((ended for ended in queue.ended if ended.number == departed.run), None)
     if ended is not None:
         return answer_of(queue, ended, served_by(ended, departed.served_by))
-    left = None if departed.left is None else queue.lefts[departed.left]
-    if left is not None:
-        return replace(left, shared_with=departed.shared_with, next=queue.next_turn(), names=queue.names)
+    answer = None if departed.leave_answer is None else queue.leave_answers[departed.leave_answer]
+    if answer is not None:
+        return replace(answer, shared_with=departed.shared_with, next=queue.next_turn(), names=queue.names)
     return Unknown(next=queue.next_turn())
 
 
-def remember_left(queue: Queue, request: str, token: str, left: Left, attempt: int = 1) -> None:
+def remember_leave(queue: Queue, request: str, token: str, answer: Left, attempt: int = 1) -> None:
     """Remembers a request that left, with its answer. Requests that leave together share most of the answer."""
-    place = put(queue.lefts, replace(left, shared_with=0))
-    queue.departed[request] = Departed(queue.at, token, left=place, shared_with=left.shared_with, attempt=attempt)
+    place = put(queue.leave_answers, replace(answer, shared_with=0))
+    queue.departed[request] = Departed(
+        queue.at, token, leave_answer=place, shared_with=answer.shared_with, attempt=attempt
+    )
 
 
 def forget(queue: Queue) -> None:
     """Drops expired entries, by the time of the last operation."""
     now = datetime.fromisoformat(queue.at)
     ahead = instant(now + FROM_THE_FUTURE)
-    young, collectable = instant(now - REMEMBERED), instant(now - UNCOLLECTED)
-    departed = {request: entry for request, entry in queue.departed.items() if young <= entry.at <= ahead}
+    remembered_since, collectable_since = instant(now - REMEMBERED), instant(now - UNCOLLECTED)
+    departed = {request: entry for request, entry in queue.departed.items() if remembered_since <= entry.at <= ahead}
     queue.departed = _newest(departed, MAX_REMEMBERED)
-    pending = {request: at for request, at in queue.pending_cancellations.items() if young <= at <= ahead}
+    pending = {request: at for request, at in queue.pending_cancellations.items() if remembered_since <= at <= ahead}
     queue.pending_cancellations = _newest(pending, MAX_PENDING_CANCELLATIONS)
     needed = {entry.run for entry in queue.departed.values()}
     queue.ended = [
         ended
         for ended in queue.ended[-MAX_ENDED:]
-        if collectable <= ended.at <= ahead and (young <= ended.at or ended.uncollected or ended.number in needed)
+        if collectable_since <= ended.at <= ahead
+        and (remembered_since <= ended.at or ended.uncollected or ended.number in needed)
     ]
     if queue.known_objects and not "" < queue.objects_at <= ahead:
         # stored by older code, or with the time of a wrong clock
         queue.objects_at = queue.at
     if queue.objects_at < instant(now - OBJECTS_KNOWN):
         queue.known_objects, queue.objects_at = {}, ""
-    keep(queue.lefts, {entry.left for entry in queue.departed.values() if entry.left is not None})
+    free_unused(
+        queue.leave_answers, {entry.leave_answer for entry in queue.departed.values() if entry.leave_answer is not None}
+    )
     scopes = {run.scope for run in queue.runs}
     scopes.update(member.scope for run in queue.runs for member in run.members.values() if member.scope is not None)
-    queue.scopes.give_up(scopes)
+    queue.scopes.free_unused(scopes)
 
 
 def would_forget(queue: Queue, at: str) -> bool:

@@ -7,6 +7,8 @@ code sent it, answers `NotUnderstood`; the sender tries again later.
 
 from typing import Generic, TypeAlias, TypeVar
 
+import msgspec
+
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
@@ -49,7 +51,7 @@ class Enroll(Operation[EnrollAnswer], frozen=True, kw_only=True, tag="enroll"):
     token: str
     scope: Scope
     share: bool = True
-    wake: str = ""
+    wake_event: str = msgspec.field(default="", name="wake")  # the stored key
     attempt: int = 1
     priority: Priority = "normal"
     expected_every_hours: float | None = None

@@ -150,7 +150,7 @@ def record(queue: Queue, operation: Record) -> RecordAnswer:
     if run.permit == operation.permit and run.closed:
         run.refresh_id, run.adopted, run.posted_at = operation.refresh_id, operation.adopted, operation.posted_at
         run.cancel = run.cancel and not run.adopted
-    return Recorded(cancel=run.cancel, wake=_wake(run.members))
+    return Recorded(cancel=run.cancel, wake_ups=_wake_ups(run.members))
 
 
 def finish(queue: Queue, operation: Finish) -> FinishAnswer:
@@ -192,11 +192,11 @@ def finish(queue: Queue, operation: Finish) -> FinishAnswer:
     answer = replace(answer, collected=collected, ended_at=ended.at)
     if not ended.uncollected:
         return answer
-    wake = tuple(
-        WakeUp(request=request, event=waiting.wake, served_by=served_by(ended, waiting.served_by))
+    wake_ups = tuple(
+        WakeUp(instance=request, event=waiting.wake_event, served_by=served_by(ended, waiting.served_by))
         for request, waiting in ended.uncollected.items()
     )
-    return replace(answer, wake=wake, ended=answer_of(queue, ended, None))
+    return replace(answer, wake_ups=wake_ups, ended=answer_of(queue, ended, None))
 
 
 def sweep(queue: Queue, operation: Sweep) -> Done:
@@ -277,7 +277,9 @@ def _keep_outcome(queue: Queue, run: Run, operation: Finish, served: dict[str, M
         outcome=operation.outcome,
         shared_with=max(len(served) - 1, 0),
         uncollected={
-            request: Uncollected(member.token, member.wake, member.attempt, None if member.scope is None else more)
+            request: Uncollected(
+                member.token, member.wake_event, member.attempt, None if member.scope is None else more
+            )
             for request, member in served.items()
         },
     )
@@ -314,5 +316,5 @@ def _insert(queue: Queue, new_runs: list[Run]) -> None:
     ]
 
 
-def _wake(members: dict[str, Member]) -> tuple[WakeUp, ...]:
-    return tuple(WakeUp(request=request, event=member.wake) for request, member in members.items())
+def _wake_ups(members: dict[str, Member]) -> tuple[WakeUp, ...]:
+    return tuple(WakeUp(instance=request, event=member.wake_event) for request, member in members.items())

@@ -132,10 +132,10 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
                 objects |= extent.objects
         return objects
 
-    def give_up(self, used: set[int]) -> None:
+    def free_unused(self, used: set[int]) -> None:
         """Frees the places of unused extents, and the frames and objects that only they needed."""
-        keep(self.extents, used)
-        keep(self.frames, {extent.frame for extent in self.extents if extent is not None})
+        free_unused(self.extents, used)
+        free_unused(self.frames, {extent.frame for extent in self.extents if extent is not None})
         objects = self.used
         if objects.bit_count() * 2 < len(self.objects):
             self._renumber(objects)
@@ -148,8 +148,8 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
             if extent is not None and extent.digits:
                 start = 4 * extent.zeros
                 bits = f"{int(extent.digits, 16):b}"[::-1]
-                left = "".join(compress(bits, flags[start : start + len(bits)]))
-                self.extents[place] = extent_of(extent.frame, int(left[::-1], 2) << before[start])
+                remaining = "".join(compress(bits, flags[start : start + len(bits)]))
+                self.extents[place] = extent_of(extent.frame, int(remaining[::-1], 2) << before[start])
         self.objects = list(compress(self.objects, flags))
         self.__dict__.pop("partitions", None)
 
@@ -170,7 +170,7 @@ def put(places: list[T | None], value: T) -> int:
     return place
 
 
-def keep(places: list[T | None], used: set[int]) -> None:
+def free_unused(places: list[T | None], used: set[int]) -> None:
     """Frees unused places."""
     for place in range(len(places)):
         if place not in used:

@@ -77,11 +77,12 @@ def _union(table: ScopeTable, extents: Iterable[Extent]) -> Extent | None:
 
 
 def _does_the_same(table: ScopeTable, wide: Extent, narrow: Extent) -> bool:
-    ours, theirs = table.frame(wide), table.frame(narrow)
-    if ours.refresh is None or theirs.refresh is None:
+    wide_frame, narrow_frame = table.frame(wide), table.frame(narrow)
+    if wide_frame.refresh is None or narrow_frame.refresh is None:
         return False
-    same_place = (ours.workspace_id, ours.notify_option) == (theirs.workspace_id, theirs.notify_option)
-    return same_place and _effect(ours.refresh) == _effect(theirs.refresh)
+    same_workspace = wide_frame.workspace_id == narrow_frame.workspace_id
+    same_mail = wide_frame.notify_option == narrow_frame.notify_option
+    return same_workspace and same_mail and _effect(wide_frame.refresh) == _effect(narrow_frame.refresh)
 
 
 def _effect(options: RefreshOptions) -> tuple[Any, ...]:

@@ -17,7 +17,8 @@ MAX_KNOWN_OBJECTS = 10
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True):
-    """A request enrolled in a run. `wake` is the event that it currently waits for, `since` the time of its enrolment.
+    """A request enrolled in a run. `wake_event` is the event that it currently waits for, `since` the time of its
+    enrolment.
 
     `scope` is the place of its own scope, if that is narrower than the run's. `runs_made` counts the runs that were
     named after it in this attempt.
@@ -25,7 +26,7 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
 
     token: str
     since: str
-    wake: str
+    wake_event: str
     scope: int | None = None
     attempt: int = 1
     runs_made: int = 0
@@ -106,7 +107,7 @@ class Uncollected(msgspec.Struct, frozen=True, array_like=True):
     scope of the request."""
 
     token: str
-    wake: str
+    wake_event: str
     attempt: int = 1
     served_by: str | None = None
 
@@ -125,15 +126,15 @@ class EndedRun(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Departed(msgspec.Struct, frozen=True, array_like=True):
     """A request that is no longer in the queue, remembered so that late duplicates and new incarnations change nothing.
 
-    `run` is the number of the ended run whose outcome the request has, or 0. `left` is the place of the answer that the
-    request got when it left, and `shared_with` a part of that answer. `dropped`: its orchestration was believed to have
-    ended.
+    `run` is the number of the ended run whose outcome the request has, or 0. `leave_answer` is the place of the answer
+    that the request got when it left, and `shared_with` a part of that answer. `dropped`: its orchestration was
+    believed to have ended.
     """
 
     at: str
     token: str
     run: int = 0
-    left: int | None = None
+    leave_answer: int | None = None
     shared_with: int = 0
     attempt: int = 1
     served_by: str | None = None
@@ -143,10 +144,11 @@ class Departed(msgspec.Struct, frozen=True, array_like=True):
 class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The queue of one dataset. `at` is the time of its last operation (ISO 8601 UTC).
 
-    `pending_cancellations`: requests that were cancelled while they were not enrolled, and when. `lefts`: answers of
-    requests that left. `known_objects`: for the last scopes of enhanced refreshes, by fingerprint, a digest of the
-    objects that our refresh had; `objects_at`: when the newest digest was stored. `names`: the names of the model and
-    its workspace, as the last run read them. `expected_every_hours`: the value of the last request that had this key.
+    `pending_cancellations`: requests that were cancelled while they were not enrolled, and when. `leave_answers`:
+    answers of requests that left. `known_objects`: for the last scopes of enhanced refreshes, by fingerprint, a digest
+    of the objects that our refresh had; `objects_at`: when the newest digest was stored. `names`: the names of the
+    model and its workspace, as the last run read them. `expected_every_hours`: the value of the last request that had
+    this key.
     """
 
     at: str = ""
@@ -155,7 +157,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     departed: dict[str, Departed] = msgspec.field(default_factory=dict)
     pending_cancellations: dict[str, str] = msgspec.field(default_factory=dict, name="asked")  # the stored key
     scopes: ScopeTable = msgspec.field(default_factory=ScopeTable)
-    lefts: list[Left | None] = msgspec.field(default_factory=list)
+    leave_answers: list[Left | None] = msgspec.field(default_factory=list, name="lefts")  # the stored key
     runs_ended: int = 0
     known_objects: dict[str, str] = msgspec.field(default_factory=dict)
     names: ModelNames = ModelNames()
@@ -163,7 +165,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     expected_every_hours: float | None = None
 
     @property
-    def quiet(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether the queue has no runs and no entries to remember."""
         return not (self.runs or self.ended or self.departed or self.pending_cancellations)
 
@@ -179,7 +181,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
             departed={**self.departed},
             pending_cancellations={**self.pending_cancellations},
             scopes=self.scopes.copy(),
-            lefts=self.lefts[:],
+            leave_answers=self.leave_answers[:],
             runs_ended=self.runs_ended,
             known_objects={**self.known_objects},
             names=self.names,

@@ -55,6 +55,6 @@ def _check(queue: Queue) -> None:
     used = {run.scope for run in queue.runs}
     used.update(member.scope for run in queue.runs for member in run.members.values() if member.scope is not None)
     used_frames = {extent.frame for extent in table.extents if extent is not None}
-    lefts = {entry.left for entry in queue.departed.values() if entry.left is not None}
-    if not (used <= extents and used_frames <= frames and lefts <= set(range(len(queue.lefts)))):
+    leave_answers = {entry.leave_answer for entry in queue.departed.values() if entry.leave_answer is not None}
+    if not (used <= extents and used_frames <= frames and leave_answers <= set(range(len(queue.leave_answers)))):
         raise UnreadableError("the stored queue refers to entries that it does not have")

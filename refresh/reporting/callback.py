@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from refresh.messages import ApiMessage, Message, replace
 from refresh.reporting.status import StatusReport
-from refresh.run.orders import Broke, NotDelivered
+from refresh.run.orders import ActivityFailure, NotDelivered
 from refresh.times import TIMER_EARLY
 
 PATIENCE = timedelta(days=1)
@@ -93,19 +93,19 @@ class CallbackState(Message, frozen=True, kw_only=True):
     incarnation: int = 1
     looks: int = 0
 
-    def notified(self) -> Self:
+    def after_notification(self) -> Self:
         """The state after the notification that the request has ended."""
         return replace(self, looks=LOOKS)
 
-    def looked(self) -> Self:
+    def after_look(self) -> Self:
         """The state after a look that saw no end yet."""
         return replace(self, looks=self.looks - 1)
 
-    def failed(self, now: datetime) -> Self:
+    def after_failure(self, now: datetime) -> Self:
         """The state after an attempt that failed."""
         return replace(self, failures=self.failures + 1, failing_since=self.failing_since or now.isoformat())
 
-    def revived(self) -> Self:
+    def restarted(self) -> Self:
         """The state for a new start after the orchestration failed."""
         return replace(self, incarnation=self.incarnation + 1)
 
@@ -117,14 +117,14 @@ class CallbackState(Message, frozen=True, kw_only=True):
         own = self.first_pause * 2 ** min(max(self.failures - 1, 0), 12)
         return float(min(max(own, requested + TIMER_EARLY.total_seconds() if requested else 0.0), LONGEST_PAUSE))
 
-    def final(self, answer: NotDelivered | Broke, now: datetime) -> bool:
+    def is_abandoned_after(self, answer: NotDelivered | ActivityFailure, now: datetime) -> bool:
         """Whether the callback is abandoned after this answer."""
         if self.failing_since is not None and now - datetime.fromisoformat(self.failing_since) >= PATIENCE:
             return True
-        if isinstance(answer, Broke):
+        if isinstance(answer, ActivityFailure):
             return False
-        return answer.kind == "gone" or (answer.kind == "refused" and not self.young(now))
+        return answer.kind == "gone" or (answer.kind == "refused" and not self.may_be_early(now))
 
-    def young(self, now: datetime) -> bool:
+    def may_be_early(self, now: datetime) -> bool:
         """Whether it is possible that the request is not stored yet, or that the receiver is not listening yet."""
         return now - datetime.fromisoformat(self.added_at) < STORING

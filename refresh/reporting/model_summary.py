@@ -25,7 +25,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 def summary(model: KnownModel, active: Active | None, queue: Queue, run: RunStatus) -> str:
     """The sentence. `active`: the active run, if there is one. `run`: the status of that run, otherwise empty."""
-    parts = [*_doing(model, active, queue, run), *_standing(model, alone=active is None)]
+    parts = [*_doing(model, active, queue, run), *_standing(model, idle=active is None)]
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '…')) else '.'}"
 
@@ -55,8 +55,8 @@ def _doing(model: KnownModel, active: Active | None, queue: Queue, run: RunStatu
         yield _behind(model, run)
     else:
         yield f"has waited {_for(model, active.since)} for its refresh to begin"
-    if run.last_read_error is not None:
-        yield f"the last call failed: {cut(run.last_read_error, MAX_CAUSE)}"
+    if run.last_call_error is not None:
+        yield f"the last call failed: {cut(run.last_call_error, MAX_CAUSE)}"
     behind = sum(len(other.members) for other in queue.runs[1:])
     if behind:
         yield f"{behind} more request{'s wait' if behind > 1 else ' waits'} for the next refresh"
@@ -65,14 +65,14 @@ def _doing(model: KnownModel, active: Active | None, queue: Queue, run: RunStatu
 def _refreshing(model: KnownModel, active: Active, run: RunStatus) -> str:
     text = f"refreshing for {_for(model, active.since)}"
     end, begun = parse_time(run.expected_end), parse_time(active.since)
-    spent = durations(model.entry)
+    known_durations = durations(model.entry)
     # the run knows how long refreshes like its own took; the index knows only how long any refresh of the model took
-    usual = (end - begun).total_seconds() if end and begun else spent.usual if spent else None
+    usual = (end - begun).total_seconds() if end and begun else known_durations.usual if known_durations else None
     if usual is None:
         return text
     over = (model.seconds_since(active.since) or 0.0) - usual
-    late = f", {span(over)} longer than usual" if over > max(MINUTE, usual / 4) else ""
-    return f"{text} (usually {span(max(usual, 0.0))}){late}"
+    excess = f", {span(over)} longer than usual" if over > max(MINUTE, usual / 4) else ""
+    return f"{text} (usually {span(max(usual, 0.0))}){excess}"
 
 
 def _behind(model: KnownModel, run: RunStatus) -> str:
@@ -86,14 +86,14 @@ def _behind(model: KnownModel, run: RunStatus) -> str:
     return text
 
 
-def _standing(model: KnownModel, *, alone: bool) -> Iterable[str]:
-    """The freshness of the model. `alone`: nothing runs, so the sentence needs this part."""
+def _standing(model: KnownModel, *, idle: bool) -> Iterable[str]:
+    """The freshness of the model. `idle`: nothing runs, so the sentence needs this part."""
     last, failures = model.entry.last, model.entry.failures
     if model.health == "overdue":
         yield f"overdue: {_expected(model)}"
     if last is not None and failures:
         yield _failing(model, last, failures)
-    elif alone and model.health in ("ok", "unknown"):
+    elif idle and model.health in ("ok", "unknown"):
         yield _fresh(model, last)
 
 
@@ -117,7 +117,7 @@ def _failing(model: KnownModel, last: LastOutcome, failures: int) -> str:
 
 
 def _fresh(model: KnownModel, last: LastOutcome | None) -> str:
-    success, spent = model.entry.success, durations(model.entry)
+    success, known_durations = model.entry.success, durations(model.entry)
     if success is None:
         if last is None:
             return "no refresh has ended yet"
@@ -125,12 +125,12 @@ def _fresh(model: KnownModel, last: LastOutcome | None) -> str:
     text = f"fresh: the last success was {_ago(model, success.ended_at)}"
     if last is not None and last.status == "Cancelled":
         text += f"; a refresh was cancelled {_ago(model, last.at)}"
-    elif spent is not None:
-        text += f"; refreshes usually take {span(spent.usual)}"
+    elif known_durations is not None:
+        text += f"; refreshes usually take {span(known_durations.usual)}"
     if model.expected_every_hours is not None:
         age = timedelta(seconds=model.success_age or 0.0)
-        left = timedelta(hours=model.expected_every_hours) - age
-        text += f"; the next success is due in {span(left.total_seconds())}"
+        remaining = timedelta(hours=model.expected_every_hours) - age
+        text += f"; the next success is due in {span(remaining.total_seconds())}"
     return text
 
 

@@ -79,9 +79,9 @@ def known_models(
 
     A model without news since `retention_cutoff` is not listed: the next purge removes it.
     """
-    unheard = {dataset_id: Entry(known_since=instant(now)) for dataset_id in settings if dataset_id not in entries}
+    new_entries = {dataset_id: Entry(known_since=instant(now)) for dataset_id in settings if dataset_id not in entries}
     listed = []
-    for dataset_id, entry in {**entries, **unheard}.items():
+    for dataset_id, entry in {**entries, **new_entries}.items():
         if dataset_id in settings or in_use(entry, instant(retention_cutoff)):
             listed.append(KnownModel(dataset_id, entry, expected_hours(dataset_id, entry, settings), now))
     return listed
@@ -89,7 +89,7 @@ def known_models(
 
 def model_json(model: KnownModel) -> Json:
     """A model, without keys that have no value."""
-    entry, due, spent = model.entry, model.overdue_since, durations(model.entry)
+    entry, due, known_durations = model.entry, model.overdue_since, durations(model.entry)
     age = model.success_age
     return without_none(
         {
@@ -103,7 +103,7 @@ def model_json(model: KnownModel) -> Json:
             "lastSuccessAgeSeconds": None if age is None else round(age),
             "lastOutcome": msgspec.to_builtins(entry.last) if entry.last else None,
             "failuresInARow": entry.failures,
-            "durations": _durations(spent) if spent else None,
+            "durations": _durations(known_durations) if known_durations else None,
             "expectedEveryHours": model.expected_every_hours,
             "overdueSince": instant(due) if due else None,
             "days": [
@@ -115,8 +115,8 @@ def model_json(model: KnownModel) -> Json:
     )
 
 
-def _durations(spent: Durations) -> Json:
-    return {"usualSeconds": spent.usual, "p95Seconds": spent.p95, "count": spent.count}
+def _durations(known: Durations) -> Json:
+    return {"usualSeconds": known.usual, "p95Seconds": known.p95, "count": known.count}
 
 
 def activity(active: Active | None) -> str:
@@ -191,8 +191,8 @@ def _sort_key(model: KnownModel, sort: str) -> SortKey:
         case "name":
             return 0.0, (entry.names.model or dataset_id).casefold(), dataset_id
         case "duration":
-            spent = durations(entry)
-            return -spent.usual if spent else 1.0, "", dataset_id
+            known_durations = durations(entry)
+            return -known_durations.usual if known_durations else 1.0, "", dataset_id
         case "failures":
             return float(-entry.failures), success, dataset_id
         case _:

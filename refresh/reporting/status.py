@@ -48,7 +48,7 @@ class Live(ApiMessage, frozen=True, kw_only=True):
     waits_for_place: WaitsForPlace | None = None
     expected_end: str | None = None
     progress: Progress | None = None
-    last_read_error: str | None = None
+    last_call_error: str | None = msgspec.field(default=None, name="lastReadError")  # the public key
     model_name: str | None = None
     workspace_name: str | None = None
 
@@ -63,7 +63,7 @@ def live_by_request(standing: Standing) -> Live:
         shared_with=standing.shared_with,
         started_at=standing.started_at,
         waits_for=standing.waits_for,
-        last_read_error=standing.last_read_error,
+        last_call_error=standing.last_call_error,
         model_name=standing.model_name,
         workspace_name=standing.workspace_name,
     )
@@ -82,17 +82,17 @@ def live_by_run(standing: Standing, run: RunStatus) -> Live:
     """The standing of a request whose run is active, from the status of the run."""
     refresh_id = run.refresh_id or standing.refresh_id
     waits_for = None if refresh_id else run.waits_for
-    in_line = None if refresh_id else run.waits_for_place
+    waits_for_place = None if refresh_id else run.waits_for_place
     return msgspec.structs.replace(
         live_by_request(standing),
         status=status_of_run(run, refresh_id),
         refresh_id=refresh_id,
         started_at=run.posted_at or standing.started_at,
         waits_for=waits_for,
-        waits_for_place=in_line,
+        waits_for_place=waits_for_place,
         expected_end=run.expected_end,
         progress=run.progress,
-        last_read_error=run.last_read_error,
+        last_call_error=run.last_call_error,
         model_name=run.model_name or standing.model_name,
         workspace_name=run.workspace_name or standing.workspace_name,
     )
@@ -151,15 +151,15 @@ def summary(request: StoredRequest, run: RunStatus | None = None, names: ModelNa
     """
     spec, outcome = request.state.spec, request.outcome
     standing = live_by_run(request.standing, run) if run else live_by_request(request.standing)
-    of = outcome or standing
+    source = outcome or standing
     return without_none(
         {
             "id": request.id,
             "status": outcome.status if outcome else standing.status,
             "workspaceId": spec.scope.workspace_id,
-            "workspaceName": of.workspace_name or names.workspace,
+            "workspaceName": source.workspace_name or names.workspace,
             "datasetId": spec.dataset_id,
-            "modelName": of.model_name or names.model,
+            "modelName": source.model_name or names.model,
             "caller": spec.caller or None,
             "batchId": request.state.batch or None,
             "runId": outcome.run_id if outcome else standing.run_id,

@@ -39,7 +39,7 @@ def outcome_of_run(answer: Ended) -> RequestOutcome:
 
 def outcome_after_leaving(
     spec: RequestSpec,
-    left: Left,
+    answer: Left,
     *,
     cancelled: bool | None = None,
     trouble: str | None = None,
@@ -50,19 +50,19 @@ def outcome_after_leaving(
     `cancelled`: whether Power BI accepted the cancellation; None if none was requested. `trouble`: the error of the
     last call of the active run. `place`: the reason why the active run waits for a place, if it does.
     """
-    detail = _where(left, cancelled, place)
+    detail = _where(answer, cancelled, place)
     if trouble:
         detail += f"; the last call failed: {trouble}"
-    code = "TimedOut" if left.reason == "TimedOut" else "RequestCancelled"
+    code = "TimedOut" if answer.reason == "TimedOut" else "RequestCancelled"
     return RequestOutcome(
-        status=left.reason,
-        error=failure(code, spec.dataset_id, detail=detail, link=SITUATION, run_id=left.run, names=left.names),
-        run_id=left.run,
-        refresh_id=left.refresh_id,
-        shared_with=left.shared_with if left.run else None,
-        started_at=left.posted_at,
-        model_name=left.names.model,
-        workspace_name=left.names.workspace,
+        status=answer.reason,
+        error=failure(code, spec.dataset_id, detail=detail, link=SITUATION, run_id=answer.run, names=answer.names),
+        run_id=answer.run,
+        refresh_id=answer.refresh_id,
+        shared_with=answer.shared_with if answer.run else None,
+        started_at=answer.posted_at,
+        model_name=answer.names.model,
+        workspace_name=answer.names.workspace,
     )
 
 
@@ -79,13 +79,13 @@ def outcome_of_fault(spec: RequestSpec, detail: str, names: ModelNames) -> Reque
     return RequestOutcome(status="Failed", error=error)
 
 
-def _where(left: Left, cancelled: bool | None, place: WaitsForPlace | None) -> str:
-    if left.run is None:
+def _where(answer: Left, cancelled: bool | None, place: WaitsForPlace | None) -> str:
+    if answer.run is None:
         return "it was not in the queue yet"
-    phase, behind = phase_of(left.position, left.refresh_id, left.waits_for), _behind(left.waits_for)
+    phase, behind = phase_of(answer.position, answer.refresh_id, answer.waits_for), _behind(answer.waits_for)
     match phase:
         case "Queued":
-            others = f"{left.position} other run{'s' if left.position > 1 else ''}"
+            others = f"{answer.position} other run{'s' if answer.position > 1 else ''}"
             if place:
                 behind = f"; the first one waits for {place.text}"
             return f"it was in the queue behind {others}{behind}"
@@ -98,7 +98,7 @@ def _where(left: Left, cancelled: bool | None, place: WaitsForPlace | None) -> s
                 else "its turn had come, but its refresh had not started yet"
             )
         case "Refreshing":
-            return f"refresh {left.refresh_id} was running {CANCELLED[cancelled]}"
+            return f"refresh {answer.refresh_id} was running {CANCELLED[cancelled]}"
         case _:
             assert_never(phase)
 

@@ -64,13 +64,13 @@ class RequestSpec(Message, frozen=True, kw_only=True):
 
     def differs_from(self, other: "RequestSpec") -> list[str]:
         """The keys in which two requests with one idempotency key differ; empty if they request the same refresh."""
-        ours, theirs = self.scope, other.scope
+        scope, other_scope = self.scope, other.scope
         pairs: dict[str, tuple[object, object]] = {
-            "workspaceId": (ours.workspace_id, theirs.workspace_id),
-            "refresh": (ours.refresh, theirs.refresh),
-            "notifyOption": (ours.notify_option, theirs.notify_option),
+            "workspaceId": (scope.workspace_id, other_scope.workspace_id),
+            "refresh": (scope.refresh, other_scope.refresh),
+            "notifyOption": (scope.notify_option, other_scope.notify_option),
         }
-        return [key for key, (one, other_one) in pairs.items() if one != other_one]
+        return [key for key, (value, other_value) in pairs.items() if value != other_value]
 
 
 def parse_spec(body: bytes, settings: Settings, key_header: str | None = None) -> RequestSpec:

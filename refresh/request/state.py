@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias
 
+import msgspec
+
 from refresh.failure.catalogue import Failure, ModelNames
 from refresh.history.look import ExternalRefresh
 from refresh.messages import ApiMessage, Message, replace
@@ -55,7 +57,7 @@ class Standing(ApiMessage, frozen=True, kw_only=True):
     refresh_id: str | None = None
     started_at: str | None = None
     waits_for: ExternalRefresh | None = None
-    last_read_error: str | None = None
+    last_call_error: str | None = msgspec.field(default=None, name="lastReadError")  # the public key
     retry: Retry | None = None
     model_name: str | None = None
     workspace_name: str | None = None
@@ -72,7 +74,7 @@ class RequestState(Message, frozen=True, kw_only=True):
     `token` identifies the request to its queue. With an idempotency key or in a batch it is derived from the id, so
     that racing starts have the same token (`durable.tokens`). `read_token` and `cancel_token` protect its status and
     cancel URIs. `starter` is a digest of the caller's credential: only the same caller gets the cancel URI again.
-    `callbacks`: a receiver waits for a callback.
+    `has_callback`: a receiver waits for a callback.
     """
 
     spec: RequestSpec
@@ -83,7 +85,7 @@ class RequestState(Message, frozen=True, kw_only=True):
     starter: str = ""
     recheck_seconds: float = 21_600
     limits: Limits = Limits()
-    callbacks: bool = False
+    has_callback: bool = msgspec.field(default=False, name="callbacks")  # the stored key
     batch: str = ""
     """The id of the batch that the request belongs to; empty if there is none. The batch is notified when the request
     ends."""
@@ -93,7 +95,7 @@ class RequestState(Message, frozen=True, kw_only=True):
     standing: Standing = Standing()
     """The last custom status, because an orchestration that continues as new starts without one."""
     attempt: int = 1
-    failed: RequestOutcome | None = None
+    failed_outcome: RequestOutcome | None = msgspec.field(default=None, name="failed")  # the stored key
     """The outcome of the last attempt, while the request is backing off."""
 
     @property
@@ -102,7 +104,7 @@ class RequestState(Message, frozen=True, kw_only=True):
         return time_of(self.requested_at) + timedelta(minutes=self.spec.timeout_minutes)
 
     @property
-    def wake(self) -> str:
+    def wake_event(self) -> str:
         """The event that this turn waits for. Each turn has its own event, because a late event must not end a later
         wait."""
         return f"wake-{self.turn}"
@@ -121,14 +123,14 @@ class RequestState(Message, frozen=True, kw_only=True):
 
     def backing_off(self, outcome: RequestOutcome) -> Self:
         """The state of the request while it backs off after a failed attempt."""
-        return replace(self, failed=outcome, recheck=False)
+        return replace(self, failed_outcome=outcome, recheck=False)
 
     def next_attempt(self) -> Self:
         """The state of the next attempt."""
         names = self.standing.names
         return replace(
             self,
-            failed=None,
+            failed_outcome=None,
             attempt=self.attempt + 1,
             standing=Standing(model_name=names.model, workspace_name=names.workspace),
         )
@@ -150,12 +152,12 @@ def standing_of(answer: Enrolled) -> Standing:
     )
 
 
-def standing_between(state: RequestState, until: datetime) -> Standing:
+def standing_while_backing_off(state: RequestState, until: datetime) -> Standing:
     """The custom status of a request that backs off until the next attempt."""
-    error = state.failed.error if state.failed else None
+    error = state.failed_outcome.error if state.failed_outcome else None
     return Standing(
         retry=Retry(attempt=state.attempt + 1, at=instant(until), after=error.code if error else None),
-        last_read_error=error.message if error else None,
+        last_call_error=error.message if error else None,
         model_name=state.standing.model_name,
         workspace_name=state.standing.workspace_name,
     )

@@ -61,7 +61,7 @@ def next_step(run: RunState, at: str) -> Step:
         case Looking() as phase:
             return looking.step(run, phase)
         case ReportingBlocker() as phase:
-            return reporting_blocker.step(run, phase, _known(run.blocked), at)
+            return reporting_blocker.step(run, phase, _known(run.blocker), at)
         case TakingPlace() as phase:
             return taking_place.ask(run, phase, at)
         case WaitingForPlace() as phase:

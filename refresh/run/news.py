@@ -14,7 +14,7 @@ MAX_REQUESTS = 50
 """The maximum number of requests in the news of an end; the record of a model stores as many."""
 
 
-def waits(run: RunState, now: datetime, requests: int | None = None, expected: float | None = None) -> RunWaits:
+def waiting_news(run: RunState, now: datetime, requests: int | None = None, expected: float | None = None) -> RunWaits:
     """The news that the run has no known refresh yet: it waits, or is about to start one."""
     return RunWaits(
         at=instant(now),
@@ -29,7 +29,7 @@ def waits(run: RunState, now: datetime, requests: int | None = None, expected: f
     )
 
 
-def refreshes(run: RunState, now: datetime, requests: int) -> RunRefreshes:
+def refreshing_news(run: RunState, now: datetime, requests: int) -> RunRefreshes:
     """The news that the refresh of the run is known."""
     return RunRefreshes(
         at=instant(now),
@@ -44,12 +44,12 @@ def refreshes(run: RunState, now: datetime, requests: int) -> RunRefreshes:
     )
 
 
-def dropped(run: RunState, now: datetime) -> RunDropped:
+def dropped_news(run: RunState, now: datetime) -> RunDropped:
     """The news that this incarnation of the run ends without an outcome."""
     return RunDropped(at=instant(now), dataset_id=run.dataset_id, run=run.run, incarnation=run.incarnation)
 
 
-def ended(run: RunState, now: datetime, answer: Finished) -> RunEnded | None:
+def ended_news(run: RunState, now: datetime, answer: Finished) -> RunEnded | None:
     """The news of the outcome of the run, and of the requests that it served; None if the run is not known to have
     ended.
 
@@ -60,7 +60,7 @@ def ended(run: RunState, now: datetime, answer: Finished) -> RunEnded | None:
     if run.outcome is None:
         return None
     scope = run.known_scope
-    served = (*answer.collected, *(one.request for one in answer.wake))
+    served = (*answer.collected, *(one.instance for one in answer.wake_ups))
     return RunEnded(
         at=answer.ended_at or instant(now),
         dataset_id=run.dataset_id,

@@ -57,7 +57,7 @@ class Refused(Answer, frozen=True, kw_only=True, tag="refused"):
     failure: Failure
 
 
-class Broke(Answer, frozen=True, kw_only=True, tag="broke"):
+class ActivityFailure(Answer, frozen=True, kw_only=True, tag="broke"):
     """The activity itself failed: an exception of ours, or an answer that this code cannot read."""
 
     error: str = ""
@@ -205,19 +205,19 @@ class NoRequest(Answer, frozen=True, kw_only=True, tag="no_request"):
     """The request does not exist."""
 
 
-Trouble: TypeAlias = Throttled | Unavailable | Refused | Broke
+Trouble: TypeAlias = Throttled | Unavailable | Refused | ActivityFailure
 ReadHistoryAnswer: TypeAlias = HistoryRead | Trouble
 PostAnswer: TypeAlias = Accepted | Appeared | Blocked | Busy | AnswerLost | Stale | Unwanted | Trouble
 ReadRefreshAnswer: TypeAlias = RefreshRead | RefreshAbsent | Trouble
 CancelAnswer: TypeAlias = CancelAccepted | AlreadyEnded | Trouble
-CallBackAnswer: TypeAlias = Delivered | NotDelivered | NotEnded | NoRequest | Broke
-NotifyAnswer: TypeAlias = Notified | Broke
-ReadRunAnswer: TypeAlias = RunRead | Broke
+CallBackAnswer: TypeAlias = Delivered | NotDelivered | NotEnded | NoRequest | ActivityFailure
+NotifyAnswer: TypeAlias = Notified | ActivityFailure
+ReadRunAnswer: TypeAlias = RunRead | ActivityFailure
 
 
 class PostResult(Answer, frozen=True, kw_only=True, tag="post_result"):
-    """The result of one execution of the order. Unless `result` is Accepted, AnswerLost or Broke, the execution has
-    started no refresh."""
+    """The result of one execution of the order. Unless `result` is Accepted, AnswerLost or ActivityFailure, the
+    execution has started no refresh."""
 
     execution: str
     result: PostAnswer
@@ -284,7 +284,7 @@ class NotifyRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify
     """Raises the events that requests or runs wait for. `ended`: the outcome that each event carries, without
     `served_by`."""
 
-    wake: tuple[WakeUp, ...]
+    wake_ups: tuple[WakeUp, ...] = msgspec.field(name="wake")  # the stored key
     ended: Ended | None = None
 
 

@@ -1,6 +1,8 @@
 """The parts of a run's state: its calls and POSTs, the external refresh that it waits for, its own refresh, and its
 capacity group."""
 
+import msgspec
+
 from refresh.capacity.answers import WaitsForPlace
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
@@ -10,11 +12,11 @@ from refresh.messages import Message
 class Calls(Message, frozen=True, kw_only=True):
     """The recent calls to Power BI: failures in a row, the time of the first of them, and the last error.
 
-    `broken`: how many of the last failures in a row were exceptions of this app.
+    `activity_failures`: how many of the last failures in a row were exceptions of this app.
     """
 
     failures: int = 0
-    broken: int = 0
+    activity_failures: int = msgspec.field(default=0, name="broken")  # the stored key
     failing_since: str | None = None
     last_error: str | None = None
 
@@ -38,13 +40,13 @@ class Posts(Message, frozen=True, kw_only=True):
     sole_objects: str | None = None
 
 
-class Blocked(Message, frozen=True, kw_only=True):
+class Blocker(Message, frozen=True, kw_only=True):
     """The refresh that keeps the model busy, and when the run began to wait for it.
 
     `usual_seconds`: how long such refreshes take; None if too few are known.
     """
 
-    by: ExternalRefresh
+    refresh: ExternalRefresh = msgspec.field(name="by")  # the stored key
     since: str
     usual_seconds: float | None = None
 
@@ -53,17 +55,17 @@ class InGroup(Message, frozen=True, kw_only=True):
     """The run's state in its capacity group.
 
     `refreshes`: how many the group allows at once. `number`: the number of the last message to the group. `since`: when
-    the run first asked. `asked`: the run has a place or waits for one; `placed`: it has one. `waits`: its position in
-    the line. `limit_reached`: Power BI refused or failed its refresh because the capacity has reached its limits;
-    `retry_after`: the pause in seconds.
+    the run first asked. `waits_or_holds`: the run waits for a place or has one; `holds_place`: it has one. `waits`: its
+    position in the line. `limit_reached`: Power BI refused or failed its refresh because the capacity has reached its
+    limits; `retry_after`: the pause in seconds.
     """
 
     group: str
     refreshes: int
     number: int = 0
     since: str | None = None
-    asked: bool = False
-    placed: bool = False
+    waits_or_holds: bool = msgspec.field(default=False, name="asked")  # the stored key
+    holds_place: bool = msgspec.field(default=False, name="placed")  # the stored key
     waits: WaitsForPlace | None = None
     limit_reached: bool = False
     retry_after: float | None = None

@@ -7,6 +7,8 @@ A run is in one phase at a time; values that only one phase needs are in that ph
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias
 
+import msgspec
+
 from refresh.capacity.answers import Asker
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import Look, LostWindow
@@ -16,7 +18,7 @@ from refresh.polling.limits import Limits
 from refresh.polling.schedule import expectation
 from refresh.queue.answers import Ended, Holder, Priority, Turn, WakeUp
 from refresh.run.orders import ModelRef
-from refresh.run.parts import Blocked, Calls, Followed, InGroup, Posts
+from refresh.run.parts import Blocker, Calls, Followed, InGroup, Posts
 from refresh.scope.scope import Scope
 from refresh.times import instant, time_of
 
@@ -45,9 +47,9 @@ class ReportingBlocker(PhaseBase, frozen=True, kw_only=True, tag="reporting_bloc
 
 
 class TakingPlace(PhaseBase, frozen=True, kw_only=True, tag="taking_place"):
-    """Asks the capacity group for a place. `looked`: the run has just found the model idle."""
+    """Asks the capacity group for a place. `found_idle`: the run has just found the model idle."""
 
-    looked: bool = False
+    found_idle: bool = msgspec.field(default=False, name="looked")  # the stored key
 
 
 class WaitingForPlace(PhaseBase, frozen=True, kw_only=True, tag="waiting_for_place"):
@@ -71,7 +73,7 @@ class LeavingPlace(PhaseBase, frozen=True, kw_only=True, tag="leaving_place"):
 class Waking(PhaseBase, frozen=True, kw_only=True, tag="waking"):
     """Notifies the runs that can have a place. `then`, `wait`: as in `LeavingPlace`."""
 
-    wake: tuple[WakeUp, ...]
+    wake_ups: tuple[WakeUp, ...] = msgspec.field(name="wake")  # the stored key
     then: "Phase"
     wait: float = 0
 
@@ -96,7 +98,7 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
     until: str
     window: LostWindow = LostWindow()
     error: str | None = None
-    broke: bool = False
+    app_fault: bool = msgspec.field(default=False, name="broke")  # the stored key
     """The answer was lost because of an exception in this app."""
     accepted: bool = False
     """Power BI accepted the POST but returned no id."""
@@ -146,14 +148,14 @@ class StartingNext(PhaseBase, frozen=True, kw_only=True, tag="starting_next"):
     """Starts the next run of the queue, before the members of this run are notified."""
 
     next: Turn
-    wake: tuple[WakeUp, ...] = ()
+    wake_ups: tuple[WakeUp, ...] = msgspec.field(default=(), name="wake")  # the stored key
     ended: Ended | None = None
 
 
 class Notifying(PhaseBase, frozen=True, kw_only=True, tag="notifying"):
     """Tells the members how the run ended."""
 
-    wake: tuple[WakeUp, ...]
+    wake_ups: tuple[WakeUp, ...] = msgspec.field(name="wake")  # the stored key
     ended: Ended | None = None
 
 
@@ -210,7 +212,7 @@ class RunState(Message, frozen=True, kw_only=True):
     """The content of the history before the POST."""
     late_after: str | None = None
     """Members enrolled later than this are too late for a refresh that is not known to be ours."""
-    blocked: Blocked | None = None
+    blocker: Blocker | None = msgspec.field(default=None, name="blocked")  # the stored key
     calls: Calls = Calls()
     posts: Posts = Posts()
     refresh: Followed | None = None

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from refresh.capacity.answers import WaitsForPlace
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
@@ -28,7 +30,7 @@ class RunStatus(ApiMessage, frozen=True, kw_only=True):
     waits_for_place: WaitsForPlace | None = None
     usual_wait_seconds: float | None = None
     expected_end: str | None = None
-    last_read_error: str | None = None
+    last_call_error: str | None = msgspec.field(default=None, name="lastReadError")  # the public key
     next_look_at: str | None = None
     model_name: str | None = None
     workspace_name: str | None = None
@@ -36,19 +38,19 @@ class RunStatus(ApiMessage, frozen=True, kw_only=True):
 
 def status_of(run: RunState, now: datetime) -> RunStatus:
     """The status of a run; `now` is the orchestration's own time."""
-    refresh, blocked = run.refresh, run.blocked
+    refresh, blocker = run.refresh, run.blocker
     return RunStatus(
         phase=tag_of(run.phase),
         refresh_id=run.refresh_id,
         adopted=refresh is not None and refresh.adopted,
         posted_at=refresh.posted_at if refresh else None,
         progress=refresh.progress if refresh else None,
-        waits_for=blocked.by if blocked else None,
-        waits_since=blocked.since if blocked else None,
+        waits_for=blocker.refresh if blocker else None,
+        waits_since=blocker.since if blocker else None,
         waits_for_place=run.capacity.waits if run.capacity else None,
-        usual_wait_seconds=blocked.usual_seconds if blocked else None,
+        usual_wait_seconds=blocker.usual_seconds if blocker else None,
         expected_end=run.expected_end,
-        last_read_error=run.calls.last_error,
+        last_call_error=run.calls.last_error,
         next_look_at=instant(now + timedelta(seconds=run.wait)) if run.wait else None,
         model_name=run.names.model,
         workspace_name=run.names.workspace,

@@ -9,7 +9,7 @@ from refresh.capacity.operations import GroupOperation
 from refresh.events import Event
 from refresh.models.operations import RequestsEnded, RunNews
 from refresh.queue.operations import Operation
-from refresh.run.orders import Broke, Order
+from refresh.run.orders import ActivityFailure, Order
 from refresh.run.state import RunState
 
 A = TypeVar("A")
@@ -29,7 +29,7 @@ class Do(Generic[A]):
     """Run an activity; `then` takes its answer and the orchestration's time."""
 
     order: Order[A]
-    then: Callable[[A | Broke, datetime], Moved]
+    then: Callable[[A | ActivityFailure, datetime], Moved]
 
 
 @dataclass(frozen=True)

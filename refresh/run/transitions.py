@@ -12,8 +12,8 @@ from refresh.history.outcome import Outcome
 from refresh.messages import replace, tag_of
 from refresh.polling.schedule import backoff
 from refresh.queue.answers import PermitTaken, Superseded
-from refresh.run.news import dropped
-from refresh.run.orders import OTHER_EXECUTION, AnswerLost, Broke, Refused, Throttled, Trouble, Unavailable
+from refresh.run.news import dropped_news
+from refresh.run.orders import OTHER_EXECUTION, ActivityFailure, AnswerLost, Refused, Throttled, Trouble, Unavailable
 from refresh.run.parts import Calls, Followed
 from refresh.run.state import (
     Finishing,
@@ -29,7 +29,7 @@ from refresh.run.state import (
 from refresh.run.step import Moved
 from refresh.times import instant, time_of
 
-MAX_BROKEN = 20
+MAX_ACTIVITY_FAILURES = 20
 """After this many exceptions of this app in a row, following a POST, the outcome counts as unknown."""
 MAX_TRIES = 3
 """A run ends after this many dropped refreshes, or this many POSTs with a lost answer (if the outage budget is also
@@ -53,13 +53,18 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
             calls = Calls(failures=failures, last_error=answer.error)
             pause = backoff(failures, run.limits) if answer.seconds is None else answer.seconds
             waiting = run.replace(wait=max(pause, run.limits.poll_min), calls=calls)
-        case Unavailable() | Broke():
+        case Unavailable() | ActivityFailure():
             since = run.calls.failing_since or instant(now)
-            broken = run.calls.broken + 1 if isinstance(answer, Broke) else 0
-            calls = Calls(failures=run.calls.failures + 1, broken=broken, failing_since=since, last_error=answer.error)
+            activity_failures = run.calls.activity_failures + 1 if isinstance(answer, ActivityFailure) else 0
+            calls = Calls(
+                failures=run.calls.failures + 1,
+                activity_failures=activity_failures,
+                failing_since=since,
+                last_error=answer.error,
+            )
             if budget and (now - time_of(since)).total_seconds() >= run.limits.outage:
                 # an exception of this app must not be blamed on Power BI
-                code = "InternalError" if isinstance(answer, Broke) else "ServiceUnavailable"
+                code = "InternalError" if isinstance(answer, ActivityFailure) else "ServiceUnavailable"
                 error = failure(code, run.dataset_id, detail=answer.error, link=LAST_ERROR, names=run.names)
                 return fail(run.replace(calls=calls), error)
             waiting = run.replace(calls=calls, wait=backoff(calls.failures, run.limits))
@@ -94,7 +99,7 @@ def follow(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, afte
     )
     posts = replace(run.posts, failures=0, failing_since=None, lost=0, lost_since=None)
     event = Event("refresh.adopted" if adopted else "refresh.started", refreshId=refresh_id)
-    return Moved(reset_failures(run).to(Recording(), refresh=refresh, posts=posts, blocked=None), event)
+    return Moved(reset_failures(run).to(Recording(), refresh=refresh, posts=posts, blocker=None), event)
 
 
 def reopen(run: RunState, pause: float, execution: str | None = None) -> Moved:
@@ -135,10 +140,10 @@ def search_after_taken_permit(run: RunState, answer: PermitTaken, now: datetime)
     return search(run, AnswerLost(error=OTHER_EXECUTION, window=LostWindow(since=since)), now)
 
 
-def search(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool = False) -> Moved:
+def search(run: RunState, answer: AnswerLost, now: datetime, *, app_fault: bool = False) -> Moved:
     """Searches the history, because it is unknown whether the POST was accepted.
 
-    `broke`: an exception of this app is the cause.
+    `app_fault`: an exception of this app is the cause.
     """
     phase = Reconciling(
         reason="lost",
@@ -146,7 +151,7 @@ def search(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool = Fa
         until=run.grace_ends(now),
         window=answer.window,
         error=answer.error or None,
-        broke=broke,
+        app_fault=app_fault,
         accepted=answer.accepted,
     )
     event = Event("refresh.answer_lost", logging.WARNING, error=answer.error)
@@ -157,7 +162,7 @@ def give_way(run: RunState, answer: Superseded, now: datetime) -> Moved:
     """Ends this orchestration, because another orchestration holds the run or the run is over. If the next run can
     start now, this orchestration starts it first."""
     then: Phase = StartingNext(next=answer.next) if answer.next else Over()
-    return Moved(without_place(run, then) if answer.over else run.to(then, wait=0), news=dropped(run, now))
+    return Moved(without_place(run, then) if answer.over else run.to(then, wait=0), news=dropped_news(run, now))
 
 
 def forget_group(run: RunState) -> RunState:
@@ -168,6 +173,6 @@ def forget_group(run: RunState) -> RunState:
 
 def without_place(run: RunState, then: Phase) -> RunState:
     """The run in a phase, after it has given its place back or stopped waiting, if it is in a group."""
-    if run.capacity is None or not run.capacity.asked:
+    if run.capacity is None or not run.capacity.waits_or_holds:
         return run.to(then, wait=0)
     return run.to(LeavingPlace(then=then), wait=0)

@@ -165,7 +165,7 @@ def test_the_layout(world: World, visit: Visit) -> None:
     assert [[len(column) for column in layer] for layer in wide["layers"]] == [[1], [10, 10, 10]]
     assert arranged(page)["layers"] == arranged(page, ("a", ""))["layers"] == []
     many = arranged(page, *((f"m{at}", " ".join(f"m{before}" for before in range(at))) for at in range(120)))
-    assert (len(many["lines"]), many["left"]) == (119, 120 * 119 // 2 - 119)
+    assert (len(many["lines"]), many["undrawn"]) == (119, 120 * 119 // 2 - 119)
 
 
 def test_a_batch_of_five_hundred_models(world: World, visit: Visit) -> None:

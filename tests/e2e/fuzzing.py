@@ -18,7 +18,7 @@ from refresh.request.reply import MAX_WAIT_SECONDS
 from refresh.request.spec import MAX_KEY
 from refresh.scope.options import WITHOUT_POLICY
 from refresh.times import parse_time
-from triggers.openapi.asking import CONTINUATION_PATTERN
+from triggers.openapi.bodies import CONTINUATION_PATTERN
 from triggers.openapi.description import FUNCTION_KEY, describe
 
 SEED = 20260331

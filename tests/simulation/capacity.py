@@ -154,7 +154,7 @@ def _takers(batch: list[Json]) -> Iterator[tuple[str, Waiter]]:
                     incarnation=asker["incarnation"],
                     number=asker["number"],
                     since=value["since"],
-                    wake=value["wake"],
+                    wake_event=value["wake"],
                     due=value["at"],
                     priority=value.get("priority", "normal"),
                 ),

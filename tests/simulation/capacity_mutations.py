@@ -57,7 +57,7 @@ def the_last_to_ask_goes_first() -> list[Patch]:
     """A place goes to the run that asked last, even if others have waited longer."""
 
     def on_time(self: Group) -> list[str]:
-        return sorted(self.line(), key=lambda run: self.waiting[run].since, reverse=True)
+        return sorted(self.in_order(), key=lambda run: self.waiting[run].since, reverse=True)
 
     return [(Group, "on_time", on_time)]
 

@@ -123,7 +123,7 @@ def hide_failed_ends() -> list[Patch]:
     def ended(run: Any, *more: Any) -> Any:
         return original(run, *more) if run.outcome.status == "Completed" else None
 
-    original = run_news.ended
+    original = run_news.ended_news
     return [(finishing, "model_news", ended)]
 
 
@@ -182,7 +182,7 @@ def never_start_the_next() -> list[Patch]:
         active = queue.runs[0]
         return active.token is None and active.id.startswith(operation.request) and not queue.ended
 
-    return [(Queue, "next_turn", lambda self: None), (queue_members, "_ask_to_start", only_the_first)]
+    return [(Queue, "next_turn", lambda self: None), (queue_members, "_assign_start", only_the_first)]
 
 
 @mutation
@@ -324,7 +324,7 @@ def ignore_a_dead_run() -> list[Patch]:
         if answer.start:
             yield from request_orchestrator._start(context, state, answer.active)
 
-    return [(request_orchestrator, "_look_after", only_start)]
+    return [(request_orchestrator, "_start_or_repair_run", only_start)]
 
 
 @mutation

@@ -105,7 +105,7 @@ class PowerBi:
         just_left = [
             name
             for name, entry in queue.departed.items()
-            if entry.left is not None and entry.at > instant(world.now - A_MOMENT)
+            if entry.leave_answer is not None and entry.at > instant(world.now - A_MOMENT)
         ]
         posted = request.method == "POST"
         made = self._newest_own(dataset_id) if posted else request.path.rsplit("/", 1)[1]

@@ -108,7 +108,7 @@ BATCH_EXAMPLES: dict[str, Json] = {
 }
 """Bodies of answers, by name."""
 
-ASKED_FOR: Json = {
+BATCH_REQUEST: Json = {
     "workspaceId": WORKSPACE,
     "models": [
         {"name": "Customers", "datasetId": CUSTOMERS},

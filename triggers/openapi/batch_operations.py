@@ -1,8 +1,8 @@
 """The operations of batches."""
 
 from refresh.batch.spec import MAX_BATCH_BODY_BYTES
-from triggers.openapi import asking
-from triggers.openapi.batch_examples import ASKED_FOR
+from triggers.openapi import bodies
+from triggers.openapi.batch_examples import BATCH_REQUEST
 from triggers.openapi.operations import answer, completed, ended_otherwise, operation
 from triggers.openapi.schema import Json, ref
 
@@ -85,7 +85,7 @@ def _start(caller: str) -> Json:
             202: answer(
                 "BatchStarted",
                 "Accepted. If `repeated` is true, an earlier call with the same idempotency key started the batch.",
-                following=True,
+                polls=True,
             ),
             400: answer("Refusal", "The batch is invalid; nothing has been started.", example="BatchRefused"),
             409: answer("KeyInUse", "The idempotency key was used for a different batch; nothing has been started."),
@@ -94,20 +94,22 @@ def _start(caller: str) -> Json:
                 ended_otherwise("batch"),
                 example=_ENDED,
             ),
-            503: answer("NotStarted", "The batch was not stored; nothing has been started. Send it again.", later=True),
+            503: answer(
+                "NotStarted", "The batch was not stored; nothing has been started. Send it again.", retries=True
+            ),
         },
         parameters=[
             {
                 "name": "Idempotency-Key",
                 "in": "header",
                 "description": "The same as idempotencyKey in the body.",
-                "schema": asking.idempotency_key(),
+                "schema": bodies.idempotency_key(),
             }
         ],
         requestBody={
             "required": True,
             "description": f"The batch; at most {MAX_BATCH_BODY_BYTES} bytes.",
-            "content": {"application/json": {"schema": ref("BatchRequest"), "example": ASKED_FOR}},
+            "content": {"application/json": {"schema": ref("BatchRequest"), "example": BATCH_REQUEST}},
         },
     )
 
@@ -115,11 +117,9 @@ def _start(caller: str) -> Json:
 def _status() -> dict[int, Json]:
     return {
         200: answer("BatchStatus", "All models were refreshed.", example="BatchCompleted"),
-        202: answer(
-            "BatchStatus", "The batch is in progress.", example=("BatchRunning", "BatchListing"), following=True
-        ),
+        202: answer("BatchStatus", "The batch is in progress.", example=("BatchRunning", "BatchListing"), polls=True),
         424: answer("BatchStatus", "The batch ended in any other way; `error` says why.", example=_ENDED),
-        503: answer("Unavailable", "The durable engine does not answer. Send the call again later.", later=True),
+        503: answer("Unavailable", "The durable engine does not answer. Send the call again later.", retries=True),
     }
 
 
@@ -127,6 +127,6 @@ def _cancelled() -> dict[int, Json]:
     status = _status()
     return {
         200: answer("BatchStatus", "The batch had already ended.", example="BatchCompleted"),
-        202: answer("BatchStatus", "The cancellation is in progress.", example="BatchCancelling", following=True),
+        202: answer("BatchStatus", "The cancellation is in progress.", example="BatchCancelling", polls=True),
         503: status[503],
     }

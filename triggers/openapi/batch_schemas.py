@@ -1,25 +1,25 @@
 """Batches as JSON Schema: what a caller may send, and what the app answers."""
 
 from refresh.batch.spec import (
+    BATCH_LEVEL_KEYS,
     DEFAULT_CONCURRENT,
     MAX_CONCURRENT,
     MAX_MODEL_NAME,
     MAX_MODELS,
     MODEL_KEYS,
-    OF_THE_BATCH,
     ON_FAILURE,
     OPTION_KEYS,
 )
 from refresh.ids import BATCH_PREFIX
 from refresh.reporting.batch import BATCH_ENDS, BATCH_STATUSES, MODEL_STATUSES
-from triggers.openapi import asking
+from triggers.openapi import bodies
 from triggers.openapi.answers import MANAGEMENT, RUNTIME_STATUSES
 from triggers.openapi.schema import Json, count, maybe, record, ref, text, time
 
 
-def asked_schemas() -> Json:
+def body_schemas() -> Json:
     """The named schemas of what callers send."""
-    request = asking.request()["properties"]
+    request = bodies.request()["properties"]
     name = {"type": "string", "minLength": 1, "maxLength": MAX_MODEL_NAME}
     own: Json = {
         "datasetId": request["datasetId"],
@@ -33,7 +33,7 @@ def asked_schemas() -> Json:
     }
     options = {key: request[key] for key in OPTION_KEYS}
     model = {key: {**own, **options}[key] for key in MODEL_KEYS}
-    of_the_batch = {key: request[key] for key in OF_THE_BATCH}
+    batch_level = {key: request[key] for key in BATCH_LEVEL_KEYS}
     return {
         "BatchModel": {
             "type": "object",
@@ -87,7 +87,7 @@ def asked_schemas() -> Json:
                     "again.",
                 },
                 **options,
-                **of_the_batch,
+                **batch_level,
             },
         },
     }

@@ -1,7 +1,7 @@
 """Builds the whole OpenAPI document: operations, schemas, security."""
 
 from refresh.reporting.status import STATUSES
-from triggers.openapi import answers, asking, batch_operations, batch_schemas, models
+from triggers.openapi import answers, batch_operations, batch_schemas, bodies, models
 from triggers.openapi.operations import answer, body, completed, ended_otherwise, operation, query
 from triggers.openapi.schema import Json
 
@@ -37,54 +37,54 @@ CALLER = "caller"
 the app."""
 
 
-def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> Json:
+def describe(server: Json, sign_ins: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> Json:
     """The OpenAPI 3.1 document. `server` is an entry of `servers`: the address to which the routes are relative.
 
-    `ways`: the sign-in methods; an app has one of them.
+    `sign_ins`: the sign-in methods; an app has one of them.
     """
     paths = _paths()
     for item in paths.values():
         for method in item.keys() & METHODS:
-            item[method] = _opened(item[method], ways, reads=method == "get")
+            item[method] = _with_access(item[method], sign_ins, reads=method == "get")
     schemas = {
-        "RefreshRequest": asking.request(),
-        "RefreshOptions": asking.options(),
-        "Cancellation": asking.cancellation(),
-        **batch_schemas.asked_schemas(),
+        "RefreshRequest": bodies.request(),
+        "RefreshOptions": bodies.options(),
+        "Cancellation": bodies.cancellation(),
+        **batch_schemas.body_schemas(),
         **answers.schemas(),
         **batch_schemas.answer_schemas(),
     }
-    if SIGN_IN not in ways:
+    if SIGN_IN not in sign_ins:
         del schemas["NotSignedIn"], schemas["NotAllowed"]
     return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": VERSION, "description": DESCRIPTION},
         "servers": [server],
         "paths": paths,
-        "components": {"schemas": schemas, "securitySchemes": {name: SCHEMES[name] for name in (*ways, TOKEN)}},
+        "components": {"schemas": schemas, "securitySchemes": {name: SCHEMES[name] for name in (*sign_ins, TOKEN)}},
     }
 
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
-def _opened(operation: Json, ways: tuple[str, ...], *, reads: bool) -> Json:
+def _with_access(operation: Json, sign_ins: tuple[str, ...], *, reads: bool) -> Json:
     """The operation with its sign-in methods, and with the answers to a caller without access.
 
     `reads`: readers may call it, and pages of other sites are not refused, because it has no effect.
     """
-    opener = operation["security"]
-    if opener != CALLER:
-        return {**operation, "security": [{opener: []}] if opener else []}
+    access = operation["security"]
+    if access != CALLER:
+        return {**operation, "security": [{access: []}] if access else []}
     responses = dict(operation["responses"])
     # with AUTH_MODE key, the platform itself answers, and the body is empty
     responses["401"] = {"description": "The key is missing or wrong."}
-    if SIGN_IN in ways:
+    if SIGN_IN in sign_ins:
         responses["401"] = answer("NotSignedIn", "The caller is not signed in; with AUTH_MODE key the body is empty.")
         examples = ("NotAllowed",) if reads else ("NotAllowed", "OnlyReader", "ForeignPage")
         responses["403"] = answer("NotAllowed", "The caller is signed in, but has no access.", example=examples)
     ordered = {status: responses[status] for status in sorted(responses)}
-    return {**operation, "security": [{way: []} for way in ways], "responses": ordered}
+    return {**operation, "security": [{way: []} for way in sign_ins], "responses": ordered}
 
 
 def _paths() -> Json:
@@ -124,17 +124,17 @@ def _start() -> Json:
                 "Started",
                 "Accepted. If `repeated` is true, an earlier call with the same idempotency key started the request.",
                 example=("Started", "Repeated"),
-                following=True,
+                polls=True,
             ),
             400: answer("Refusal", "The request is invalid; nothing has been started.", example=_REFUSED),
             409: answer("KeyInUse", "The idempotency key was used with different options; nothing has been started."),
             424: answer("Status", ended_otherwise("request"), example=_ENDED),
-            429: answer("NoRoom", "The queue of this model is full; nothing has been started.", later=True),
+            429: answer("NoRoom", "The queue of this model is full; nothing has been started.", retries=True),
             503: answer(
                 "NotStarted",
                 "The request was not stored; nothing has been started. Send it again.",
                 example=("NotStarted", "Unavailable"),
-                later=True,
+                retries=True,
             ),
         },
         parameters=[
@@ -142,7 +142,7 @@ def _start() -> Json:
                 "name": "Idempotency-Key",
                 "in": "header",
                 "description": "The same as idempotencyKey in the body.",
-                "schema": asking.idempotency_key(),
+                "schema": bodies.idempotency_key(),
             }
         ],
         requestBody=body("RefreshRequest", "The request"),
@@ -177,7 +177,7 @@ def _list() -> Json:
             503: _UNAVAILABLE,
         },
         parameters=[
-            query("datasetId", "Only requests for this semantic model.", asking.guid("A semantic model.")),
+            query("datasetId", "Only requests for this semantic model.", bodies.guid("A semantic model.")),
             query(
                 "since",
                 "Only requests that were sent at this time or later.",
@@ -187,7 +187,7 @@ def _list() -> Json:
             query(
                 "continuation",
                 "The continuation of the previous page; send it with the same filters.",
-                {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
+                {"type": "string", "pattern": bodies.CONTINUATION_PATTERN},
             ),
         ],
     )
@@ -257,7 +257,7 @@ def _queue() -> Json:
         "in": "path",
         "required": True,
         "description": "The semantic model.",
-        "schema": asking.guid("A semantic model."),
+        "schema": bodies.guid("A semantic model."),
     }
     return operation(
         "GetQueue",
@@ -313,15 +313,15 @@ def _openapi() -> Json:
 _REFUSED = ("Refusal", "WorkspaceRefused", "CallbackHostRefused")
 _GOING_ON = ("Queued", "WaitingForIdle", "WaitingForCapacity", "Starting", "Refreshing", "BackingOff")
 _ENDED = ("Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated")
-_UNAVAILABLE = answer("Unavailable", "The durable engine does not answer. Send the call again later.", later=True)
+_UNAVAILABLE = answer("Unavailable", "The durable engine does not answer. Send the call again later.", retries=True)
 _CANCELLED = {
     200: answer("Status", "The request had already ended.", example="Completed"),
-    202: answer("Status", "The cancellation is in progress.", example="Cancelling", following=True),
+    202: answer("Status", "The cancellation is in progress.", example="Cancelling", polls=True),
     503: _UNAVAILABLE,
 }
 _STATUS = {
     200: answer("Status", "The model was refreshed.", example="Completed"),
-    202: answer("Status", "The request is in progress.", example=_GOING_ON, following=True),
+    202: answer("Status", "The request is in progress.", example=_GOING_ON, polls=True),
     424: answer("Status", "The request ended without success; `error` says why.", example=_ENDED),
     503: _UNAVAILABLE,
 }

@@ -6,12 +6,12 @@ from refresh.history.outcome import Status
 from refresh.queue.answers import ServedBy
 from refresh.reporting.models import DEFAULT_LIMIT, HEALTHS, MAX_LIMIT, MAX_SEARCH, SORTS, STATES
 from refresh.reporting.status import STATUSES
-from triggers.openapi import asking
+from triggers.openapi import bodies
 from triggers.openapi.operations import answer, operation, query
 from triggers.openapi.schema import Json, count, record, ref, text, time
 
 
-def list_models(opener: str, unavailable: Json) -> Json:
+def list_models(access: str, unavailable: Json) -> Json:
     """GET /models."""
     states = {"type": "array", "items": {"type": "string", "enum": list(STATES)}}
     limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
@@ -20,7 +20,7 @@ def list_models(opener: str, unavailable: Json) -> Json:
         "List models",
         "Lists every model that was requested within the retention period or that EXPECTED_EVERY_HOURS names: how "
         "fresh it is, how its last refresh ended, what runs or waits now. The list is at most some seconds old.",
-        opener,
+        access,
         {
             200: answer("Models", "A page of models."),
             400: answer("Refusal", "A parameter is invalid.", example="StateRefused"),
@@ -33,7 +33,7 @@ def list_models(opener: str, unavailable: Json) -> Json:
                 {"type": "string", "maxLength": MAX_SEARCH},
             ),
             query("state", "Only models in one of these states.", states, style="form", explode=False),
-            query("workspaceId", "Only models of this workspace.", asking.guid("A workspace.")),
+            query("workspaceId", "Only models of this workspace.", bodies.guid("A workspace.")),
             query(
                 "sort",
                 "freshness: overdue models first, then failing ones, then the oldest success first. name: by name. "
@@ -44,26 +44,26 @@ def list_models(opener: str, unavailable: Json) -> Json:
             query(
                 "continuation",
                 "The continuation of the previous page; send it with the same parameters.",
-                {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
+                {"type": "string", "pattern": bodies.CONTINUATION_PATTERN},
             ),
         ],
     )
 
 
-def get_model(opener: str, unavailable: Json) -> Json:
+def get_model(access: str, unavailable: Json) -> Json:
     """GET /models/{datasetId}."""
     dataset_id = {
         "name": "datasetId",
         "in": "path",
         "required": True,
         "description": "The semantic model.",
-        "schema": asking.guid("A semantic model."),
+        "schema": bodies.guid("A semantic model."),
     }
     return operation(
         "GetModel",
         "Get the state of a model and the reason for it",
         "Returns one model with a sentence that explains its state, and its last runs and requests.",
-        opener,
+        access,
         {
             200: answer("ModelDetails", "The model."),
             400: answer("Refusal", "The id is not a GUID.", example="GuidRefused"),

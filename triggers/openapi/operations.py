@@ -8,14 +8,14 @@ from triggers.openapi.schema import Json, ref
 
 
 def operation(
-    name: str, summary: str, description: str, opener: str | None, responses: dict[int, Json], **more: Any
+    name: str, summary: str, description: str, access: str | None, responses: dict[int, Json], **more: Any
 ) -> Json:
-    """One method of one route. `opener` is the access that a caller needs; None if it needs none."""
+    """One method of one route. `access`: what a caller needs; None if it needs nothing."""
     return {
         "operationId": name,
         "summary": summary,
         "description": description,
-        "security": opener,
+        "security": access,
         **more,
         "responses": {str(status): responses[status] for status in sorted(responses)},
     }
@@ -56,13 +56,13 @@ def answer(
     description: str,
     *,
     example: str | tuple[str, ...] = "",
-    following: bool = False,
-    later: bool = False,
+    polls: bool = False,
+    retries: bool = False,
 ) -> Json:
     """A response whose body has one schema, or one of several.
 
     `example`: the names of its examples in EXAMPLES, one for each form of the answer; by default that of the schema.
-    `following`: the response has headers that say where and when to poll; `later`: it says when to send the call again.
+    `polls`: the response has headers that say where and when to poll; `retries`: it says when to send the call again.
     """
     first = schema if isinstance(schema, str) else schema[0]
     choice = ref(schema) if isinstance(schema, str) else {"anyOf": [ref(name) for name in schema]}
@@ -72,13 +72,13 @@ def answer(
     content = {"schema": choice, **example_keys}
     response: Json = {"description": description, "content": {"application/json": content}}
     headers = {}
-    if following:
+    if polls:
         headers["Location"] = {
             "required": True,
             "description": "The URI to poll.",
             "schema": {"type": "string", "format": "uri"},
         }
-    if following or later:
+    if polls or retries:
         headers["Retry-After"] = {
             "required": True,
             "description": "Seconds to wait before the next call.",

@@ -1,7 +1,7 @@
 // The actions of users. Each asks for confirmation in a dialog, calls the app, and shows its answer in the same dialog.
 
 import { send } from "./api.js";
-import { foreign, h } from "./dom.js";
+import { h, isolate } from "./dom.js";
 import { problem, requestLink, statusBadge } from "./parts.js";
 import { duration, failureTitle, secondsSince, time } from "./words.js";
 
@@ -32,7 +32,7 @@ const QUESTIONS = {
         "p",
         {},
         "The app waits until ",
-        foreign(name),
+        isolate(name),
         " is idle, refreshes the whole model, and follows the refresh until it ends.",
       ),
       kindOfRefresh(),
@@ -59,7 +59,7 @@ const QUESTIONS = {
         "p",
         {},
         "The app requests a token from Microsoft Entra and reads the refresh history of ",
-        foreign(name),
+        isolate(name),
         " from Power BI. This starts nothing and takes at most about 20 seconds.",
       ),
     ],
@@ -73,7 +73,7 @@ function cancellation(what, name, route, effect = "") {
   return {
     title: `Cancel this ${what}?`,
     body: [
-      h("p", {}, `The ${what} of `, foreign(name), " ends as cancelled, and its caller gets that outcome."),
+      h("p", {}, `The ${what} of `, isolate(name), " ends as cancelled, and its caller gets that outcome."),
       h(
         "p",
         {},
@@ -163,7 +163,7 @@ function checked(body) {
           "p",
           {},
           "The newest refresh in Power BI: ",
-          foreign(lastRefresh.status),
+          isolate(lastRefresh.status),
           lastRefresh.endedAt ? [", ended ", time(lastRefresh.endedAt)] : null,
           ".",
         )

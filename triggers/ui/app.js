@@ -19,19 +19,19 @@ const TYPING = 250;
 const main = document.getElementById("main");
 const trouble = document.getElementById("trouble");
 const updated = document.getElementById("updated");
-const spoken = document.getElementById("news");
+const announcer = document.getElementById("news");
 const leave = document.getElementById("leave");
 
-/** The state of the page: the place, its live updates, and its data (null until they arrive). */
-let current = { place: null, live: null, data: null };
+/** The state of the page: the address, its live updates, and its data (null until they arrive). */
+let current = { address: null, live: null, data: null };
 let typing;
 
-/** The place that a URL names: view, id, query, and the continuations of the pages up to the current one. */
-function placeOf(hash) {
+/** The address that a URL names: view, id, query, and the continuations of the pages up to the current one. */
+function addressOf(hash) {
   const [path, search = ""] = hash.replace(/^#/, "").split("?");
-  const [, room, id] = path.split("/");
+  const [, section, id] = path.split("/");
   const query = Object.fromEntries(new URLSearchParams(search));
-  const of = {
+  const viewOf = {
     batches: id ? "batch" : "requests",
     models: id ? "model" : "fleet",
     requests: id ? "request" : "requests",
@@ -43,39 +43,39 @@ function placeOf(hash) {
     // not an id of the app: the app will answer that it is unknown
     name = id;
   }
-  return { view: of[room] ?? "fleet", id: name, query, continuations: [] };
+  return { view: viewOf[section] ?? "fleet", id: name, query, continuations: [] };
 }
 
 function route() {
   if (location.hash && !location.hash.startsWith("#/")) {
     return;
   }
-  go(placeOf(location.hash));
+  go(addressOf(location.hash));
 }
 
-/** Shows a place. If only filters change, the view is updated and keeps the focus; another view gets the focus. */
-function go(place) {
-  const before = current.place;
-  const moved = !before || before.view !== place.view || before.id !== place.id;
+/** Shows an address. If only filters change, the view is updated and keeps the focus; another view gets the focus. */
+function go(address) {
+  const before = current.address;
+  const moved = !before || before.view !== address.view || before.id !== address.id;
   current.live?.stop();
   trouble.replaceChildren();
-  current = { place, live: null, data: moved ? null : current.data, focus: moved && before !== null };
+  current = { address, live: null, data: moved ? null : current.data, focus: moved && before !== null };
   main.setAttribute("aria-busy", "true");
   for (const link of document.querySelectorAll("nav [data-view]")) {
-    const room = { batch: "requests", model: "fleet", request: "requests" }[place.view] ?? place.view;
-    if (link.dataset.view === room) {
-      link.setAttribute("aria-current", room === place.view ? "page" : "true");
+    const section = { batch: "requests", model: "fleet", request: "requests" }[address.view] ?? address.view;
+    if (link.dataset.view === section) {
+      link.setAttribute("aria-current", section === address.view ? "page" : "true");
     } else {
       link.removeAttribute("aria-current");
     }
   }
-  const view = VIEWS[place.view];
-  current.live = new Live((signal) => view.load(place, signal), show, fail);
+  const view = VIEWS[address.view];
+  current.live = new Live((signal) => view.load(address, signal), show, fail);
 }
 
 function show(data) {
-  const { place, data: before } = current;
-  const view = VIEWS[place.view];
+  const { address, data: before } = current;
+  const view = VIEWS[address.view];
   const news = before ? view.news(before, data) : "";
   current.data = data;
   draw();
@@ -83,18 +83,18 @@ function show(data) {
   trouble.replaceChildren();
   updated.textContent = `Updated ${clock()}`;
   if (news) {
-    spoken.textContent = news;
+    announcer.textContent = news;
   }
   settle();
   return view.seconds(data);
 }
 
 function draw() {
-  const view = VIEWS[current.place.view];
+  const view = VIEWS[current.address.view];
   const fresh = h(
     "div",
     { id: "content" },
-    view.render(current.data, { ...current.place, width: Math.max(280, main.clientWidth) }),
+    view.render(current.data, { ...current.address, width: Math.max(280, main.clientWidth) }),
   );
   const old = document.getElementById("content");
   if (old) {
@@ -106,12 +106,12 @@ function draw() {
     // text is not overwritten while the user types
     if (field !== document.activeElement) {
       field.value =
-        current.place.query[field.dataset.param] ?? (field.tagName === "SELECT" ? field.options[0].value : "");
+        current.address.query[field.dataset.param] ?? (field.tagName === "SELECT" ? field.options[0].value : "");
     }
   }
 }
 
-/** Called when the data of a view have arrived: sets the focus if the place changed, and shows the button to leave. */
+/** Called when the data of a view have arrived: sets the focus if the address changed; shows the button to leave. */
 function settle() {
   main.removeAttribute("aria-busy");
   if (current.focus) {
@@ -163,7 +163,7 @@ function fail(error, seconds) {
 }
 
 function changeQuery(name, value) {
-  const query = { ...current.place.query, [name]: value };
+  const query = { ...current.address.query, [name]: value };
   const text = new URLSearchParams(Object.entries(query).filter(([, given]) => given)).toString();
   const path = location.hash.replace(/^#/, "").split("?")[0] || "/";
   history.replaceState(null, "", `#${path}${text ? `?${text}` : ""}`);
@@ -172,8 +172,8 @@ function changeQuery(name, value) {
 
 const PAGING = {
   older: ({ continuation }) =>
-    go({ ...current.place, continuations: [...current.place.continuations, continuation] }),
-  newer: () => go({ ...current.place, continuations: current.place.continuations.slice(0, -1) }),
+    go({ ...current.address, continuations: [...current.address.continuations, continuation] }),
+  newer: () => go({ ...current.address, continuations: current.address.continuations.slice(0, -1) }),
   again: () => current.live.again(),
 };
 

@@ -1,7 +1,7 @@
 // One batch: its status or outcome, its models as a graph, and a list of the models with the reasons of failures.
 
 import { now, read } from "./api.js";
-import { foreign, h } from "./dom.js";
+import { h, isolate } from "./dom.js";
 import { graph } from "./graph.js";
 import {
   badge,
@@ -58,7 +58,7 @@ export function render(batch) {
     "div",
     { class: "view batch" },
     h("p", { class: "path" }, h("a", { href: "#/requests" }, "Requests"), " / Batch"),
-    h("h1", { tabindex: "-1" }, name === null ? "Batch" : ["Batch of ", foreign(name)]),
+    h("h1", { tabindex: "-1" }, name === null ? "Batch" : ["Batch of ", isolate(name)]),
     h("p", { class: "lead" }, stateOf(batch.status), " ", inWords(batch)),
     over ? null : h("p", { class: "actions" }, button("cancelBatch", "Cancel …", data)),
     times(batch, over),
@@ -125,7 +125,7 @@ function notes({ retryOf, lastReadError, exceptNotFound }) {
           ": the models that completed there are not refreshed again.",
         )
       : null,
-    lastReadError ? h("p", { class: "muted" }, "The last call failed: ", foreign(lastReadError)) : null,
+    lastReadError ? h("p", { class: "muted" }, "The last call failed: ", isolate(lastReadError)) : null,
     exceptNotFound
       ? h(
           "p",
@@ -153,7 +153,7 @@ function cells(model) {
   const { name, status, datasetId, dependsOn, requestId, earlier } = model;
   return [
     [
-      requestId ? requestLink(requestId, foreign(name)) : foreign(name),
+      requestId ? requestLink(requestId, isolate(name)) : isolate(name),
       h("a", { class: "sub", href: `#/models/${encodeURIComponent(datasetId)}` }, "History of the model"),
     ],
     [stateOf(status), earlier ? h("span", { class: "sub" }, "in the earlier batch") : null],
@@ -173,7 +173,7 @@ function took(model) {
 
 /** The first names of a list; the user can open the others. */
 function names(all) {
-  const one = (name, at) => [at ? ", " : "", foreign(name)];
+  const one = (name, at) => [at ? ", " : "", isolate(name)];
   const rest = all.slice(NAMES);
   return [
     all.slice(0, NAMES).map(one),
@@ -183,7 +183,7 @@ function names(all) {
 
 function reason({ reason: why, error }) {
   if (why) {
-    return foreign(why);
+    return isolate(why);
   }
   if (!error) {
     return "";
@@ -192,7 +192,7 @@ function reason({ reason: why, error }) {
   return [
     h("code", {}, code),
     message.length > SHORT
-      ? h("details", {}, h("summary", {}, "Message"), foreign(message))
-      : h("span", { class: "sub" }, foreign(message)),
+      ? h("details", {}, h("summary", {}, "Message"), isolate(message))
+      : h("span", { class: "sub" }, isolate(message)),
   ];
 }

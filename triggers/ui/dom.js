@@ -14,7 +14,7 @@ export function s(tag, attributes, ...children) {
 }
 
 /** Text that the app did not write: its direction and its control characters do not affect the text around it. */
-export function foreign(text, kind = "") {
+export function isolate(text, kind = "") {
   return h("bdi", { class: kind || null, title: text.length > 60 ? text : null }, text);
 }
 

@@ -1,7 +1,7 @@
 // All models with their freshness; the models that need attention come first.
 
 import { read, root } from "./api.js";
-import { foreign, h } from "./dom.js";
+import { h, isolate } from "./dom.js";
 import { button, dayStrip, healthBadge, modelLink, statusBadge, successAge, table } from "./parts.js";
 import { count, duration, listed, secondsSince } from "./words.js";
 
@@ -176,7 +176,7 @@ function models(data) {
 
 function cells(model, asOf) {
   return [
-    [modelLink(model), model.workspaceName ? h("span", { class: "sub" }, foreign(model.workspaceName)) : null],
+    [modelLink(model), model.workspaceName ? h("span", { class: "sub" }, isolate(model.workspaceName)) : null],
     [healthBadge(model.health), note(model)],
     successAge(model),
     dayStrip(model.days ?? [], asOf),

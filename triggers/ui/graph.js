@@ -1,6 +1,6 @@
 // The picture of a batch: its models as boxes with their states, and lines from each dependency to its dependents.
 
-import { foreign, h, icon, s } from "./dom.js";
+import { h, icon, isolate, s } from "./dom.js";
 import { arrange } from "./layers.js";
 import { IN_BATCH, count, duration, elapsed, ended } from "./words.js";
 
@@ -9,7 +9,7 @@ const ARROW = 7;
 
 /** The picture. `models`: at least one, in the form of the API. */
 export function graph(models) {
-  const { layers, loose, lines, left, width, height } = arrange(models);
+  const { layers, loose, lines, undrawn, width, height } = arrange(models);
   const box = (number) => node(models[number]);
   return h(
     "figure",
@@ -38,12 +38,12 @@ export function graph(models) {
           loose.map(box),
         )
       : null,
-    h("figcaption", {}, layers.length ? reading(left) : "No model of this batch depends on another model."),
+    h("figcaption", {}, layers.length ? reading(undrawn) : "No model of this batch depends on another model."),
   );
 }
 
-function reading(left) {
-  const rest = left ? ` ${count(left, "dependency", "dependencies")} without a line: see the list.` : "";
+function reading(undrawn) {
+  const rest = undrawn ? ` ${count(undrawn, "dependency", "dependencies")} without a line: see the list.` : "";
   return `A line leads from a model to each model that depends on it, from left to right.${rest}`;
 }
 
@@ -61,7 +61,7 @@ function node(model) {
   const [picture, tone, word] = IN_BATCH[model.status] ?? ["unknown", "calm", model.status];
   const attributes = { class: `node ${tone} ${model.status === "Skipped" ? "skipped" : ""}`.trim() };
   const content = [
-    h("span", { class: "node-name" }, foreign(model.name)),
+    h("span", { class: "node-name" }, isolate(model.name)),
     h("span", { class: "node-state" }, icon(picture), h("span", {}, word, took(model))),
   ];
   return h(

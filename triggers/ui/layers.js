@@ -10,7 +10,7 @@ const MAX_CURVES = 6000;
 /**
  * Places models that have dependencies in layers by their longest path of dependencies, each layer in columns.
  * `models`: [{name, dependsOn}]. Models are numbered in this order. Returns `layers` (columns of numbers), `loose`
- * (numbers of the models without any dependency), `lines` ([{from, to, path, x, y}], the end at x and y), `left`
+ * (numbers of the models without any dependency), `lines` ([{from, to, path, x, y}], the end at x and y), `undrawn`
  * (how many dependencies have no line), `width` and `height`. If there are very many dependencies, only those between
  * neighbouring layers have lines: they explain the layer of each model.
  */
@@ -26,7 +26,7 @@ export function arrange(models) {
     (layers[depth[number]] ??= []).push(number);
   }
   order(layers, before, after);
-  const places = placed(layers);
+  const places = positionsIn(layers);
   const all = before.flatMap((list, to) => list.map((from) => ({ from, to }))).filter(forward(depth));
   const curves = all.reduce((sum, { from, to }) => sum + depth[to] - depth[from], 0);
   const drawn = curves > MAX_CURVES ? all.filter(near(depth)).slice(0, MAX_CURVES) : all;
@@ -34,7 +34,7 @@ export function arrange(models) {
     layers: places.layers.map(({ columns }) => columns),
     loose,
     lines: drawn.map((line) => ({ ...line, ...lineOf(line, places, depth) })),
-    left: all.length - drawn.length,
+    undrawn: all.length - drawn.length,
     width: places.width,
     height: places.height,
   };
@@ -51,17 +51,17 @@ function dependencies(models) {
 /** The length of the longest path of dependencies to each model; 0 in a cycle, which the app refuses. */
 function depths(before, after) {
   const depth = before.map(() => 0);
-  const left = before.map((list) => list.length);
-  const ready = left.flatMap((count, number) => (count ? [] : [number]));
+  const remaining = before.map((list) => list.length);
+  const ready = remaining.flatMap((count, number) => (count ? [] : [number]));
   for (const number of ready) {
     for (const next of after[number]) {
       depth[next] = Math.max(depth[next], depth[number] + 1);
-      if (--left[next] === 0) {
+      if (--remaining[next] === 0) {
         ready.push(next);
       }
     }
   }
-  return depth.map((value, number) => (left[number] ? 0 : value));
+  return depth.map((value, number) => (remaining[number] ? 0 : value));
 }
 
 /** Orders the models within each layer: near the models they are connected to, so that few lines cross. */
@@ -86,7 +86,7 @@ function mean(numbers, position, number) {
 }
 
 /** The columns and coordinates of the layers, and for each model its layer, column and row. */
-function placed(layers) {
+function positionsIn(layers) {
   const most = Math.max(ROWS, Math.ceil(1.4 * Math.sqrt(Math.max(0, ...layers.map((layer) => layer.length)))));
   const found = layers.map((layer) => {
     const columns = Array.from({ length: Math.ceil(layer.length / most) }, () => []);
@@ -94,17 +94,17 @@ function placed(layers) {
     return { columns, rows: columns[0].length };
   });
   const height = tall(Math.max(0, ...found.map(({ rows }) => rows))) + 2 * SIZE.edge;
-  const of = new Map();
+  const positionOf = new Map();
   let x = 0;
   for (const layer of found) {
     const wide = layer.columns.length * (SIZE.width + SIZE.column) - SIZE.column;
     Object.assign(layer, { left: x, right: x + wide, top: (height - tall(layer.rows)) / 2 });
     layer.columns.forEach((numbers, column) => {
-      numbers.forEach((number, row) => of.set(number, { layer, column, row }));
+      numbers.forEach((number, row) => positionOf.set(number, { layer, column, row }));
     });
     x += wide + SIZE.layer;
   }
-  return { layers: found, of, width: Math.max(0, x - SIZE.layer), height };
+  return { layers: found, positionOf, width: Math.max(0, x - SIZE.layer), height };
 }
 
 function tall(rows) {
@@ -124,7 +124,7 @@ function near(depth) {
  * past the other models in the layers of both models, and through the layers between these.
  */
 function lineOf({ from, to }, places, depth) {
-  const [source, target] = [places.of.get(from), places.of.get(to)];
+  const [source, target] = [places.positionOf.get(from), places.positionOf.get(to)];
   const begin = { x: sideOf(source) + SIZE.width, y: middleOf(source) };
   const end = { x: sideOf(target), y: middleOf(target) };
   const passes = [];

@@ -10,8 +10,8 @@ export class Live {
   constructor(load, show, fail) {
     Object.assign(this, { load, show, fail });
     this.failures = 0;
-    this.turned = () => this.visible();
-    document.addEventListener("visibilitychange", this.turned);
+    this.onVisibilityChange = () => this.visible();
+    document.addEventListener("visibilitychange", this.onVisibilityChange);
     this.again();
   }
 
@@ -45,7 +45,7 @@ export class Live {
     clearTimeout(this.timer);
     this.reading?.abort();
     this.due = null;
-    document.removeEventListener("visibilitychange", this.turned);
+    document.removeEventListener("visibilitychange", this.onVisibilityChange);
   }
 
   visible() {

@@ -3,7 +3,7 @@
 
 import { read } from "./api.js";
 import { durationBar, timeline } from "./chart.js";
-import { foreign, h } from "./dom.js";
+import { h, isolate } from "./dom.js";
 import {
   badge,
   button,
@@ -48,7 +48,7 @@ export function render({ model, queue }, { width }) {
       "p",
       { class: "path" },
       h("a", { href: "#/" }, "Models"),
-      model.workspaceName ? [" / ", foreign(model.workspaceName)] : null,
+      model.workspaceName ? [" / ", isolate(model.workspaceName)] : null,
     ),
     h("h1", { tabindex: "-1" }, modelName(model)),
     h(
@@ -56,7 +56,7 @@ export function render({ model, queue }, { width }) {
       { class: `lead ${HEALTH[model.health]?.[1] ?? ""}` },
       healthBadge(model.health),
       " ",
-      foreign(model.summary),
+      isolate(model.summary),
     ),
     actions(model),
     numbers(model),
@@ -171,7 +171,7 @@ function runCells(run, usual, scaleSeconds) {
     [
       statusBadge(run.status),
       run.code ? h("code", { class: "sub" }, run.code) : null,
-      run.message ? h("details", {}, h("summary", {}, "Message"), foreign(run.message)) : null,
+      run.message ? h("details", {}, h("summary", {}, "Message"), isolate(run.message)) : null,
     ],
     durationBar(run, usual, scaleSeconds),
     duration(run.waitedSeconds ?? 0),

@@ -1,6 +1,6 @@
 // The common parts of several views.
 
-import { foreign, h, icon, iconPath, s } from "./dom.js";
+import { h, icon, iconPath, isolate, s } from "./dom.js";
 import { HEALTH, STATUS, advice, age, count, duration, listed, secondsSince, time, weekday } from "./words.js";
 
 const DAYS = 14;
@@ -21,7 +21,7 @@ export function healthBadge(health) {
 
 /** The name of a model, or its id while the app has not read it. */
 export function modelName(model) {
-  return model.modelName ? foreign(model.modelName, "clamp") : h("span", { class: "id" }, model.datasetId);
+  return model.modelName ? isolate(model.modelName, "clamp") : h("span", { class: "id" }, model.datasetId);
 }
 
 export function modelLink(model) {
@@ -60,14 +60,14 @@ export function callerRest(caller) {
     ? h(
         "span",
         { class: "sub" },
-        rest.map(([key, value], at) => [at ? " · " : "", foreign(key), ": ", foreign(value)]),
+        rest.map(([key, value], at) => [at ? " · " : "", isolate(key), ": ", isolate(value)]),
       )
     : null;
 }
 
 export function callerName(caller) {
   const { name } = callerParts(caller);
-  return name === null ? h("span", { class: "muted" }, "unnamed caller") : foreign(name, "clamp");
+  return name === null ? h("span", { class: "muted" }, "unnamed caller") : isolate(name, "clamp");
 }
 
 /** An action, handled by app.js: `data` becomes data attributes. */
@@ -198,7 +198,7 @@ export function bar(label, done, all, note, tone = "") {
   return h(
     "div",
     { class: `meter ${tone}`, "data-key": `bar-${label}` },
-    h("span", {}, foreign(label, "clamp")),
+    h("span", {}, isolate(label, "clamp")),
     h("progress", { max: Math.max(1, all), value: done, "aria-label": label }),
     h("span", { class: "meter-note" }, note),
   );
@@ -231,7 +231,7 @@ export function progressOf(progress) {
 export function placeInWords({ group, position, closedUntil }) {
   return [
     "The model is idle. Its capacity group ",
-    foreign(group),
+    isolate(group),
     " allows no more simultaneous refreshes; ",
     position ? `${count(position, "run")} ${position === 1 ? "is" : "are"} ahead` : "this run is next",
     closedUntil
@@ -243,8 +243,8 @@ export function placeInWords({ group, position, closedUntil }) {
 
 /** How long until a refresh is expected to end, or how much longer than usual it has taken, in words. */
 export function expectation(expectedEnd) {
-  const left = -secondsSince(expectedEnd);
-  return left >= 0 ? `expected to end in ${duration(left)}` : `${duration(-left)} longer than usual`;
+  const remaining = -secondsSince(expectedEnd);
+  return remaining >= 0 ? `expected to end in ${duration(remaining)}` : `${duration(-remaining)} longer than usual`;
 }
 
 /** An error and what to do about it. */
@@ -262,8 +262,8 @@ export function problem(title, error, ...more) {
       h("strong", {}, title),
       error.code ? h("code", {}, error.code) : null,
     ),
-    message ? h("p", {}, foreign(message)) : null,
-    hint ? h("p", { class: "advice" }, h("strong", {}, "What to do: "), foreign(hint)) : null,
+    message ? h("p", {}, isolate(message)) : null,
+    hint ? h("p", { class: "advice" }, h("strong", {}, "What to do: "), isolate(hint)) : null,
     ...more,
   );
 }

@@ -1,6 +1,6 @@
 // The queue of a model: waiting and running requests, with their callers.
 
-import { foreign, h } from "./dom.js";
+import { h, isolate } from "./dom.js";
 import {
   button,
   callerName,
@@ -30,7 +30,7 @@ export function atWork(queue) {
       { class: "card" },
       h("p", { class: "now" }, statusBadge(active.status), " ", nowInWords(active)),
       active.lastReadError
-        ? h("p", { class: "muted" }, "The last call failed: ", foreign(active.lastReadError))
+        ? h("p", { class: "muted" }, "The last call failed: ", isolate(active.lastReadError))
         : null,
       progressOf(active.progress),
       callers(active, "Callers that wait for this run"),
@@ -55,7 +55,7 @@ function nowInWords(active) {
     const since = waitsFor.startedAt ? [" that began ", duration(secondsSince(waitsFor.startedAt)), " ago"] : "";
     return [
       "Waits for an external refresh",
-      waitsFor.refreshType ? [" (", foreign(waitsFor.refreshType), ")"] : null,
+      waitsFor.refreshType ? [" (", isolate(waitsFor.refreshType), ")"] : null,
       since,
       ".",
     ];

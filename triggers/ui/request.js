@@ -2,7 +2,7 @@
 
 import { now, read } from "./api.js";
 import { durationBar } from "./chart.js";
-import { foreign, h, icon } from "./dom.js";
+import { h, icon, isolate } from "./dom.js";
 import {
   batchLink,
   button,
@@ -27,14 +27,14 @@ export async function load({ id }, signal) {
   const request = await read(`refreshes/${encodeURIComponent(id)}/status`, {}, signal);
   const dataset = encodeURIComponent(request.datasetId);
   const [model, queue] = await Promise.all([
-    added(`models/${dataset}`, signal),
-    ended(request.status) ? null : added(`queues/${dataset}`, signal),
+    readOptional(`models/${dataset}`, signal),
+    ended(request.status) ? null : readOptional(`queues/${dataset}`, signal),
   ]);
   return { request, model, queue };
 }
 
 /** Additional data, such as the callers that share the refresh; null if they cannot be read. */
-async function added(path, signal) {
+async function readOptional(path, signal) {
   try {
     return await read(path, {}, signal);
   } catch (problem) {
@@ -72,7 +72,7 @@ export function render({ request, model, queue }) {
       " / ",
       h("a", { href: `#/models/${encodeURIComponent(request.datasetId)}` }, modelName(request)),
     ),
-    h("h1", { tabindex: "-1" }, name === null ? "Request" : ["Request of ", foreign(name)]),
+    h("h1", { tabindex: "-1" }, name === null ? "Request" : ["Request of ", isolate(name)]),
     h("p", { class: "lead" }, statusBadge(request.status), " ", inWords(request)),
     h(
       "p",
@@ -85,7 +85,7 @@ export function render({ request, model, queue }) {
     request.batchId ? h("p", {}, batchLink(request.batchId, "The batch that this request is part of")) : null,
     request.error ? problem("Why it did not complete", request.error, whereItFailed(request.error)) : null,
     request.progress && !over ? section("Progress", progressOf(request.progress)) : null,
-    section("What happened", pictured(request, model), steps(request)),
+    section("What happened", picture(request, model), steps(request)),
     shared(request, model, queue),
     caller(request),
     h(
@@ -133,7 +133,7 @@ function inWords(request) {
     const since = waitsFor.startedAt ? ` that began ${duration(secondsSince(waitsFor.startedAt))} ago` : "";
     return [
       "Waits for an external refresh",
-      waitsFor.refreshType ? [" (", foreign(waitsFor.refreshType), ")"] : null,
+      waitsFor.refreshType ? [" (", isolate(waitsFor.refreshType), ")"] : null,
       since,
       ".",
     ];
@@ -146,11 +146,11 @@ function inWords(request) {
 
 function whereItFailed(error) {
   return error.table
-    ? h("p", {}, "Table ", foreign(error.table), error.partition ? [", partition ", foreign(error.partition)] : null)
+    ? h("p", {}, "Table ", isolate(error.table), error.partition ? [", partition ", isolate(error.partition)] : null)
     : null;
 }
 
-function pictured(request, model) {
+function picture(request, model) {
   const { requestedAt, startedAt, endedAt } = request;
   const end = endedAt ?? new Date(now()).toISOString();
   const waitedSeconds = Math.max(0, secondsBetween(requestedAt, startedAt ?? end));
@@ -182,7 +182,7 @@ function steps(request) {
       ? step(
           "wait",
           "pause",
-          ["Waits for an external refresh", waitsFor.refreshType ? [" (", foreign(waitsFor.refreshType), ")"] : ""],
+          ["Waits for an external refresh", waitsFor.refreshType ? [" (", isolate(waitsFor.refreshType), ")"] : ""],
           waitsFor.startedAt,
         )
       : null,
@@ -243,6 +243,6 @@ function shared(request, model, queue) {
 function caller(request) {
   const entries = Object.entries(request.caller ?? {});
   return entries.length
-    ? section("Details of the caller", facts(entries.map(([key, value]) => [foreign(key), foreign(value)])))
+    ? section("Details of the caller", facts(entries.map(([key, value]) => [isolate(key), isolate(value)])))
     : null;
 }

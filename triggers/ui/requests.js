@@ -1,7 +1,7 @@
 // The requests for all models or for one model, page by page, the newest first.
 
 import { read } from "./api.js";
-import { foreign, h } from "./dom.js";
+import { h, isolate } from "./dom.js";
 import { callerName, modelName, partOf, requestLink, statusBadge, table } from "./parts.js";
 import { STATUS, count, duration, secondsBetween, time } from "./words.js";
 
@@ -38,7 +38,7 @@ export function render(data, { query, continuations }) {
     h(
       "h1",
       { tabindex: "-1" },
-      query.datasetId ? ["Requests for ", one ? modelName(one) : foreign(query.datasetId)] : "Requests",
+      query.datasetId ? ["Requests for ", one ? modelName(one) : isolate(query.datasetId)] : "Requests",
     ),
     h(
       "div",

@@ -6,8 +6,8 @@ from typing import assert_never
 
 from refresh.messages import replace
 from refresh.run.orders import (
+    ActivityFailure,
     AlreadyEnded,
-    Broke,
     CancelAccepted,
     CancelAnswer,
     CancelRefresh,
@@ -37,13 +37,13 @@ def limited(run: RunState) -> RunState:
 
 
 def _cancelled(
-    run: RunState, phase: Cancelling, refresh: Followed, answer: CancelAnswer | Broke, now: datetime
+    run: RunState, phase: Cancelling, refresh: Followed, answer: CancelAnswer | ActivityFailure, now: datetime
 ) -> Moved:
     if isinstance(answer, Throttled) and answer.seconds is not None:
         # `with_trouble` does not count this failure
         run = run.to(replace(phase, throttled=phase.throttled + 1))
     match answer:
-        case Throttled() | Unavailable() | Broke():
+        case Throttled() | Unavailable() | ActivityFailure():
             if run.calls.failures < MAX_TRIES:
                 return with_trouble(run, answer, now, budget=False)
         case CancelAccepted() | AlreadyEnded() | Refused():

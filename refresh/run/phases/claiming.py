@@ -11,7 +11,7 @@ from refresh.history.look import LostWindow
 from refresh.models.operations import RunRefreshes, RunWaits
 from refresh.queue.answers import ClaimAnswer, Claimed, Superseded
 from refresh.queue.operations import Claim
-from refresh.run.news import dropped, refreshes, waits
+from refresh.run.news import dropped_news, refreshing_news, waiting_news
 from refresh.run.parts import Followed, InGroup
 from refresh.run.state import (
     Cancelling,
@@ -43,7 +43,7 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
         case Superseded():
             over = without_place(run, Over()) if answer.over else run.to(Over())
             # a duplicate that never held the run has no news of it
-            news = dropped(run, now) if phase.then is not None else None
+            news = dropped_news(run, now) if phase.then is not None else None
             return Moved(over, Event("run.superseded"), news)
         case Claimed():
             run = run.replace(priority=answer.priority)
@@ -54,7 +54,7 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
                 return Moved(run.to(phase.then))
             capacity = run.capacity
             if answer.capacity_group:
-                capacity = InGroup(group=answer.capacity_group, refreshes=1, asked=True, placed=True)
+                capacity = InGroup(group=answer.capacity_group, refreshes=1, waits_or_holds=True, holds_place=True)
             run = run.replace(
                 scope=answer.scope,
                 objects=answer.objects,
@@ -73,8 +73,8 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
 
 def _news(run: RunState, answer: Claimed, now: datetime) -> RunWaits | RunRefreshes:
     if run.refresh is not None:
-        return refreshes(run, now, answer.requests)
-    return waits(run, now, answer.requests, answer.expected_every_hours)
+        return refreshing_news(run, now, answer.requests)
+    return waiting_news(run, now, answer.requests, answer.expected_every_hours)
 
 
 def _as_the_queue_says(run: RunState, answer: Claimed, now: datetime) -> RunState:

@@ -7,8 +7,8 @@ from typing import assert_never
 from refresh.history.outcome import Outcome
 from refresh.queue.answers import Ended, FinishAnswer, Finished, PermitTaken, WakeUp
 from refresh.queue.operations import Finish
-from refresh.run.news import ended as model_news
-from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests, StartRun
+from refresh.run.news import ended_news as model_news
+from refresh.run.orders import ActivityFailure, NotifyAnswer, NotifyRequests, StartRun
 from refresh.run.state import Finishing, Notifying, Over, Phase, RunState, StartingNext
 from refresh.run.step import Ask, Do, Moved
 from refresh.run.transitions import search_after_taken_permit, without_place
@@ -41,9 +41,9 @@ def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
         case PermitTaken():
             return search_after_taken_permit(run, answer, now)
         case Finished():
-            then: Phase = _notifying(run, answer.wake, answer.ended).phase
+            then: Phase = _notifying(run, answer.wake_ups, answer.ended).phase
             if answer.next is not None:
-                then = StartingNext(next=answer.next, wake=answer.wake, ended=answer.ended)
+                then = StartingNext(next=answer.next, wake_ups=answer.wake_ups, ended=answer.ended)
             news = None if answer.superseded else model_news(run, now, answer)
             return Moved(without_place(run, then), news=news)
         case _:
@@ -55,19 +55,19 @@ def start_next(run: RunState, phase: StartingNext) -> Do[NotifyAnswer]:
     return Do(StartRun(dataset_id=run.dataset_id, turn=phase.next), partial(_started, run, phase))
 
 
-def _started(run: RunState, phase: StartingNext, answer: NotifyAnswer | Broke, now: datetime) -> Moved:
-    return Moved(_notifying(run, phase.wake, phase.ended))
+def _started(run: RunState, phase: StartingNext, answer: NotifyAnswer | ActivityFailure, now: datetime) -> Moved:
+    return Moved(_notifying(run, phase.wake_ups, phase.ended))
 
 
-def _notifying(run: RunState, wake: tuple[WakeUp, ...], ended: Ended | None) -> RunState:
-    return run.to(Notifying(wake=wake, ended=ended) if wake else Over())
+def _notifying(run: RunState, wake_ups: tuple[WakeUp, ...], ended: Ended | None) -> RunState:
+    return run.to(Notifying(wake_ups=wake_ups, ended=ended) if wake_ups else Over())
 
 
 def notify(run: RunState, phase: Notifying) -> Do[NotifyAnswer]:
     """Sends the outcome to the members. A member whose notification is lost collects the outcome when it is
     reminded."""
-    return Do(NotifyRequests(wake=phase.wake, ended=phase.ended), partial(_notified, run))
+    return Do(NotifyRequests(wake_ups=phase.wake_ups, ended=phase.ended), partial(_notified, run))
 
 
-def _notified(run: RunState, answer: NotifyAnswer | Broke, now: datetime) -> Moved:
+def _notified(run: RunState, answer: NotifyAnswer | ActivityFailure, now: datetime) -> Moved:
     return Moved(run.to(Over()))

@@ -8,7 +8,7 @@ from refresh.capacity.answers import PlacesFree
 from refresh.capacity.operations import LeavePlace
 from refresh.events import Event
 from refresh.messages import replace
-from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests
+from refresh.run.orders import ActivityFailure, NotifyAnswer, NotifyRequests
 from refresh.run.state import LeavingPlace, Looking, Phase, RunState, Waking
 from refresh.run.step import AskGroup, Do, Moved
 from refresh.times import instant
@@ -22,7 +22,7 @@ report follows by then, the run may have died."""
 
 def is_due(run: RunState) -> bool:
     """Whether the run has to leave its capacity group, because it cannot use a place soon."""
-    if run.capacity is None or not run.capacity.asked or not isinstance(run.phase, Looking):
+    if run.capacity is None or not run.capacity.waits_or_holds or not isinstance(run.phase, Looking):
         return False
     return run.capacity.limit_reached or run.wait > LONG_WAIT_SECONDS
 
@@ -57,8 +57,8 @@ def _left(run: RunState, phase: LeavingPlace, order: LeavePlace, answer: PlacesF
     capacity = replace(
         before,
         number=order.asker.number,
-        asked=False,
-        placed=False,
+        waits_or_holds=False,
+        holds_place=False,
         waits=None,
         limit_reached=False,
         retry_after=None,
@@ -66,22 +66,22 @@ def _left(run: RunState, phase: LeavingPlace, order: LeavePlace, answer: PlacesF
     event = None
     if before.limit_reached and answer.closed_until:
         event = Event("capacity.closed", logging.WARNING, group=before.group, closedUntil=answer.closed_until)
-    elif before.placed:
+    elif before.holds_place:
         event = Event("capacity.place_left", group=before.group)
     return Moved(_on(run.replace(capacity=capacity), answer, phase.then, phase.wait), event)
 
 
 def _on(run: RunState, answer: PlacesFree, then: Phase, wait: float) -> RunState:
-    if answer.wake:
-        return run.to(Waking(wake=answer.wake, then=then, wait=wait))
+    if answer.wake_ups:
+        return run.to(Waking(wake_ups=answer.wake_ups, then=then, wait=wait))
     return run.to(then, wait=wait)
 
 
 def wake(run: RunState, phase: Waking) -> Do[NotifyAnswer]:
     """Notifies the runs that can have a place. A run whose notification is lost asks again by itself after some
     time."""
-    return Do(NotifyRequests(wake=phase.wake), partial(_woken, run, phase))
+    return Do(NotifyRequests(wake_ups=phase.wake_ups), partial(_woken, run, phase))
 
 
-def _woken(run: RunState, phase: Waking, answer: NotifyAnswer | Broke, now: datetime) -> Moved:
+def _woken(run: RunState, phase: Waking, answer: NotifyAnswer | ActivityFailure, now: datetime) -> Moved:
     return Moved(run.to(phase.then, wait=phase.wait))

@@ -7,8 +7,8 @@ from refresh.capacity.limits import CapacityLimit
 from refresh.events import Event
 from refresh.messages import replace
 from refresh.polling.schedule import expectation
-from refresh.run.orders import Broke, HistoryRead, ReadHistory, ReadHistoryAnswer
-from refresh.run.parts import Blocked, InGroup
+from refresh.run.orders import ActivityFailure, HistoryRead, ReadHistory, ReadHistoryAnswer
+from refresh.run.parts import Blocker, InGroup
 from refresh.run.phases import leaving_place
 from refresh.run.state import Closing, Looking, ReportingBlocker, RunState, TakingPlace
 from refresh.run.step import Do, Moved
@@ -27,7 +27,7 @@ def step(run: RunState, phase: Looking) -> Do[ReadHistoryAnswer]:
     return Do(ReadHistory(model=run.model, turn=run.turn, scope=run.known_scope), partial(_looked, run))
 
 
-def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> Moved:
+def _looked(run: RunState, answer: ReadHistoryAnswer | ActivityFailure, now: datetime) -> Moved:
     if not isinstance(answer, HistoryRead):
         return with_trouble(run, answer, now)
     run, running = reset_failures(run).replace(names=answer.names.also(run.names)), answer.running
@@ -35,16 +35,16 @@ def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> 
         return Moved(without_place(run, Looking()))
     run = run.replace(capacity=_in_group(run, answer.capacity))
     if running is None:
-        return Moved(ready(run.replace(look=answer.look, blocked=None)))
-    if run.blocked is None or run.blocked.by.refresh_id != running.refresh_id:
+        return Moved(ready(run.replace(look=answer.look, blocker=None)))
+    if run.blocker is None or run.blocker.refresh.refresh_id != running.refresh_id:
         expected = expectation(answer.durations)
-        blocked = Blocked(by=running, since=instant(now), usual_seconds=expected.usual if expected else None)
-        reporting = leaving_place.behind(run.to(ReportingBlocker(), blocked=blocked), now)
+        blocker = Blocker(refresh=running, since=instant(now), usual_seconds=expected.usual if expected else None)
+        reporting = leaving_place.behind(run.to(ReportingBlocker(), blocker=blocker), now)
         return Moved(reporting, Event("run.waiting", waitsFor=running))
-    waited = now - time_of(run.blocked.since)
+    waited = now - time_of(run.blocker.since)
     if waited >= PROBE_AFTER:
-        blocked = replace(run.blocked, since=instant(now))
-        return Moved(ready(run.replace(look=answer.look, blocked=blocked)))
+        blocker = replace(run.blocker, since=instant(now))
+        return Moved(ready(run.replace(look=answer.look, blocker=blocker)))
     return Moved(leaving_place.behind(run.replace(wait=wait_behind(run, answer, waited)), now))
 
 
@@ -52,13 +52,13 @@ def ready(run: RunState) -> RunState:
     """The run when it may post: if a capacity limit applies, it needs a place first."""
     if run.capacity is None:
         return run.to(Closing(), wait=SETTLE_SECONDS)
-    return run.to(TakingPlace(looked=True))
+    return run.to(TakingPlace(found_idle=True))
 
 
 def _left_group(run: RunState, limit: CapacityLimit | None) -> bool:
     """Whether the settings have moved the workspace to another group, or to none, since the run asked for a place."""
     before = run.capacity
-    return before is not None and before.asked and (limit is None or limit.group != before.group)
+    return before is not None and before.waits_or_holds and (limit is None or limit.group != before.group)
 
 
 def _in_group(run: RunState, limit: CapacityLimit | None) -> InGroup | None:

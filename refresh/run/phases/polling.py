@@ -10,7 +10,7 @@ from refresh.failure.catalogue import LAST_ERROR, failure
 from refresh.history.outcome import Outcome
 from refresh.messages import replace
 from refresh.run.orders import (
-    Broke,
+    ActivityFailure,
     ReadRefresh,
     ReadRefreshAnswer,
     RefreshAbsent,
@@ -23,7 +23,7 @@ from refresh.run.parts import Followed
 from refresh.run.state import Polling, RunState
 from refresh.run.step import Do, Moved
 from refresh.run.transitions import (
-    MAX_BROKEN,
+    MAX_ACTIVITY_FAILURES,
     MAX_TRIES,
     end,
     end_as_unknown,
@@ -48,7 +48,7 @@ def step(run: RunState, phase: Polling, refresh: Followed) -> Do[ReadRefreshAnsw
     return Do(order, partial(_read, run, refresh))
 
 
-def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, now: datetime) -> Moved:
+def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | ActivityFailure, now: datetime) -> Moved:
     match answer:
         case RefreshRead():
             run = reset_failures(run).replace(refresh=_seen(refresh, answer))
@@ -69,8 +69,8 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
             # the app has lost its permission meanwhile; the refresh continues, so its outcome is still worth waiting
             # for
             moved = with_trouble(run, Unavailable(error=answer.failure.message), now, budget=False)
-        case Broke():
-            if run.calls.broken + 1 >= MAX_BROKEN:
+        case ActivityFailure():
+            if run.calls.activity_failures + 1 >= MAX_ACTIVITY_FAILURES:
                 # this applies to an adopted refresh, too: the exceptions would also prevent the run from reading
                 # another refresh
                 return end_as_unknown(run, "InternalError", answer.error)

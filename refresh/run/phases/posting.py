@@ -10,10 +10,10 @@ from refresh.history.look import Look
 from refresh.messages import replace
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     AnswerLost,
     Appeared,
     Blocked,
-    Broke,
     Busy,
     PostRefresh,
     PostResult,
@@ -35,10 +35,10 @@ def step(run: RunState, phase: Posting, look: Look) -> Do[PostResult]:
     return Do(order, partial(_posted, run))
 
 
-def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
-    if isinstance(answer, Broke):
+def _posted(run: RunState, answer: PostResult | ActivityFailure, now: datetime) -> Moved:
+    if isinstance(answer, ActivityFailure):
         # the activity may have failed before or after its POST
-        return search(run, AnswerLost(error=answer.error), now, broke=True)
+        return search(run, AnswerLost(error=answer.error), now, app_fault=True)
     execution, result = answer.execution, answer.result
     match result:
         case Accepted():
@@ -52,8 +52,8 @@ def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
             return Moved(run.to(phase, posts=posts), Event("refresh.refused_busy", logging.WARNING))
         case AnswerLost():
             return search(run, result, now)
-        case Broke():
-            return search(run, AnswerLost(error=result.error), now, broke=True)
+        case ActivityFailure():
+            return search(run, AnswerLost(error=result.error), now, app_fault=True)
         case Blocked():
             return reopen(run, run.limits.poll_min, execution)
         case Unwanted():

@@ -7,11 +7,11 @@ from refresh.failure.catalogue import LAST_ERROR, failure
 from refresh.history.look import Look
 from refresh.messages import replace
 from refresh.polling.schedule import next_wait
-from refresh.run.orders import Broke, HistoryRead, ReadHistory, ReadHistoryAnswer, Refused
+from refresh.run.orders import ActivityFailure, HistoryRead, ReadHistory, ReadHistoryAnswer, Refused
 from refresh.run.state import Reconciling, RunState
 from refresh.run.step import Do, Moved
 from refresh.run.transitions import (
-    MAX_BROKEN,
+    MAX_ACTIVITY_FAILURES,
     MAX_TRIES,
     end_as_unknown,
     fail,
@@ -36,11 +36,13 @@ def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]
     return Do(order, partial(_compared, run, phase, look))
 
 
-def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistoryAnswer | Broke, now: datetime) -> Moved:
+def _compared(
+    run: RunState, phase: Reconciling, look: Look, answer: ReadHistoryAnswer | ActivityFailure, now: datetime
+) -> Moved:
     if isinstance(answer, Refused):
         return fail(forget_group(run), answer.failure)
     if not isinstance(answer, HistoryRead):
-        if isinstance(answer, Broke) and run.calls.broken + 1 >= MAX_BROKEN:
+        if isinstance(answer, ActivityFailure) and run.calls.activity_failures + 1 >= MAX_ACTIVITY_FAILURES:
             return end_as_unknown(run, "InternalError", answer.error)
         if now - time_of(phase.since) >= UNKNOWN_AFTER:
             return end_as_unknown(run, "AnswerLost", answer.error)
@@ -66,6 +68,6 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
     if run.posts.lost >= MAX_TRIES and (now - time_of(lost_since)).total_seconds() >= run.limits.outage:
         if sole:
             return end_as_unknown(run, "RefreshUnproven", phase.error)
-        code = "InternalError" if phase.broke else "AnswerLost"
+        code = "InternalError" if phase.app_fault else "AnswerLost"
         return fail(run, failure(code, run.dataset_id, detail=phase.error, link=LAST_ERROR, names=run.names))
     return reopen(run, run.limits.poll_min)

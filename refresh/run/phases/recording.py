@@ -6,7 +6,7 @@ from typing import assert_never
 
 from refresh.queue.answers import RecordAnswer, Recorded, Superseded
 from refresh.queue.operations import Record
-from refresh.run.news import refreshes
+from refresh.run.news import refreshing_news
 from refresh.run.parts import Followed
 from refresh.run.state import Cancelling, Polling, Recording, RunState
 from refresh.run.step import Ask, Moved
@@ -32,6 +32,6 @@ def _recorded(run: RunState, answer: RecordAnswer, now: datetime) -> Moved:
             return give_way(run, answer, now)
         case Recorded():
             then = run.to(Cancelling() if answer.cancel else Polling(), look=None, wait=run.limits.poll_min)
-            return Moved(then, news=refreshes(run, now, len(answer.wake)))
+            return Moved(then, news=refreshing_news(run, now, len(answer.wake_ups)))
         case _:
             assert_never(answer)

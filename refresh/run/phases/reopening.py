@@ -7,7 +7,7 @@ from typing import assert_never
 from refresh.models.operations import RequestsEnded, RunWaits
 from refresh.queue.answers import Done, PermitTaken, ReopenAnswer, Superseded
 from refresh.queue.operations import Drop, Reopen
-from refresh.run.news import MAX_REQUESTS, waits
+from refresh.run.news import MAX_REQUESTS, waiting_news
 from refresh.run.state import Dropping, Looking, Reopening, RunState
 from refresh.run.step import Ask, Moved
 from refresh.run.transitions import give_way, search_after_taken_permit
@@ -34,7 +34,7 @@ def _reopened(run: RunState, pause: float, dropped: tuple[str, ...], answer: Reo
         case PermitTaken():
             return search_after_taken_permit(run, answer, now)
         case Done():
-            news: RunWaits | RequestsEnded | None = waits(run, now) if run.refresh else None
+            news: RunWaits | RequestsEnded | None = waiting_news(run, now) if run.refresh else None
             if dropped:
                 news = RequestsEnded(at=instant(now), dataset_id=run.dataset_id, request_ids=dropped[-MAX_REQUESTS:])
             return Moved(run.to(Looking(), refresh=None, look=None, late_after=None, wait=pause), news=news)

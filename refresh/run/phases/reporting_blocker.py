@@ -7,15 +7,15 @@ from typing import assert_never
 from refresh.polling.schedule import next_wait
 from refresh.queue.answers import Done, HoldAnswer, Superseded
 from refresh.queue.operations import WaitBehind
-from refresh.run.parts import Blocked
+from refresh.run.parts import Blocker
 from refresh.run.state import Looking, ReportingBlocker, RunState
 from refresh.run.step import Ask, Moved
 from refresh.run.transitions import give_way
 
 
-def step(run: RunState, phase: ReportingBlocker, blocked: Blocked, at: str) -> Ask[HoldAnswer]:
+def step(run: RunState, phase: ReportingBlocker, blocker: Blocker, at: str) -> Ask[HoldAnswer]:
     """Reports the external refresh."""
-    return Ask(WaitBehind(at=at, holder=run.holder, refresh=blocked.by, names=run.names), partial(_reported, run))
+    return Ask(WaitBehind(at=at, holder=run.holder, refresh=blocker.refresh, names=run.names), partial(_reported, run))
 
 
 def _reported(run: RunState, answer: HoldAnswer, now: datetime) -> Moved:

@@ -23,7 +23,7 @@ def ask(run: RunState, phase: TakingPlace, at: str) -> AskGroup[TakeAnswer]:
         dataset_id=run.dataset_id,
         workspace_id=run.known_scope.workspace_id,
         refreshes=in_group.refreshes,
-        wake=f"place-{asker.number}",
+        wake_event=f"place-{asker.number}",
         since=in_group.since or at,
         priority=run.priority,
         names=run.names,
@@ -35,7 +35,7 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
     in_group = replace(run.in_group, number=order.asker.number, since=order.since)
     match answer:
         case Placed():
-            placed = replace(in_group, asked=True, placed=True, waits=None)
+            placed = replace(in_group, waits_or_holds=True, holds_place=True, waits=None)
             return _placed(run.replace(capacity=placed), phase, answer, now)
         case Waits():
             waits = WaitsForPlace(
@@ -48,8 +48,8 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
             # an earlier incarnation of the run may have asked first: the run keeps that time if it gives its place back
             since = min(order.since, answer.since)
             waiting = run.to(
-                WaitingForPlace(event=order.wake, seconds=answer.seconds),
-                capacity=replace(in_group, since=since, asked=True, placed=False, waits=waits),
+                WaitingForPlace(event=order.wake_event, seconds=answer.seconds),
+                capacity=replace(in_group, since=since, waits_or_holds=True, holds_place=False, waits=waits),
             )
             facts = {"group": in_group.group, "position": answer.position, "closedUntil": answer.closed_until}
             first = run.in_group.waits is None
@@ -64,9 +64,11 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
 
 def _placed(run: RunState, phase: TakingPlace, answer: Placed, now: datetime) -> Moved:
     # after a wait the model may be busy: the run looks again, and then asks for its place again
-    closing = phase.looked and run.look is not None
+    closing = phase.found_idle and run.look is not None
     then, wait = (Closing(), SETTLE_SECONDS) if closing else (Looking(), 0.0)
-    moved = run.to(Waking(wake=answer.wake, then=then, wait=wait)) if answer.wake else run.to(then, wait=wait)
+    moved = (
+        run.to(Waking(wake_ups=answer.wake_ups, then=then, wait=wait)) if answer.wake_ups else run.to(then, wait=wait)
+    )
     since = run.in_group.since or answer.since
     waited = round((now - time_of(since)).total_seconds())
     event = Event("capacity.place_taken", group=run.in_group.group, waitedSeconds=waited)

@@ -36,10 +36,10 @@ class SlowEngine:
 def test_members_are_notified_some_at_a_time() -> None:
     count = 5 * EVENTS_AT_ONCE + 3
     engine: Any = SlowEngine(count)
-    wake = [WakeUp(request=f"request-{number}", event=f"wake-{number}", served_by="own") for number in range(count)]
+    wake = [WakeUp(instance=f"request-{number}", event=f"wake-{number}", served_by="own") for number in range(count)]
     ended = Ended(run="run", outcome=Outcome(status="Completed"), shared_with=count - 1)
     taken = asyncio.run(asyncio.wait_for(notify_all(engine, wake, ended), 10))
     assert taken == count - 1
-    assert {(request, event) for request, event, _ in engine.raised} == {(one.request, one.event) for one in wake}
+    assert {(request, event) for request, event, _ in engine.raised} == {(one.instance, one.event) for one in wake}
     assert {data for _, _, data in engine.raised} == {replace(ended, served_by="own")}
     assert engine.most == EVENTS_AT_ONCE

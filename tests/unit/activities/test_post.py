@@ -32,7 +32,7 @@ class SlowPlatform:
     def __init__(self) -> None:
         self.now, self.seconds = 1000.0, list[float]()
         self._run = Run(id="run", scope=0, token="t", permit=1, look=Look(service_time=NOW, read_at=NOW))
-        self._run.members["request"] = Member(token="t", since=NOW, wake="wake")
+        self._run.members["request"] = Member(token="t", since=NOW, wake_event="wake")
         self._visible_at = float("inf")
 
     async def sleep(self, seconds: float) -> None:

@@ -129,18 +129,18 @@ def test_power_bi_is_reached_under_its_own_name(tmp_path: Path, monkeypatch: pyt
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", found.settings["REQUESTS_CA_BUNDLE"])
         from outbound import exchange as module
 
-        module._trusted.cache_clear()
+        module._tls_context.cache_clear()
         try:
             url = f"https://{POWER_BI}/v1.0/myorg/groups/x/datasets/y/refreshes"
             assert exchange(Outgoing("GET", url, {"Authorization": "Bearer made-up"}), Limits()).status == 403
             with pytest.raises(NotSentError, match="Proxy"):
                 exchange(Outgoing("GET", "https://elsewhere.example/"), Limits())
             monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-            module._trusted.cache_clear()
+            module._tls_context.cache_clear()
             with pytest.raises(NotSentError, match="Certificate"):
                 exchange(Outgoing("GET", url), Limits())
         finally:
-            module._trusted.cache_clear()
+            module._tls_context.cache_clear()
 
 
 @pytest.mark.parametrize("head", [b"GET http://x/ HTTP/1.1\r\n\r\n", b"CONNECT elsewhere:443 HTTP/1.1\r\n\r\n"])

@@ -15,7 +15,7 @@ from durable.calls import (
     ask,
     call,
     input_of,
-    note,
+    log_once,
 )
 from durable.codec import encode
 from refresh.events import Event
@@ -92,10 +92,10 @@ def test_an_order_returns_its_typed_answer() -> None:
 
 @pytest.mark.parametrize("answer", [RuntimeError("x" * 1000), {"answer": "invented"}, None, "text"])
 def test_an_activity_that_raises_or_returns_an_invalid_answer(answer: object, caplog: pytest.LogCaptureFixture) -> None:
-    """The caller gets Broke and decides what to do. The log has the error, shortened."""
+    """The caller gets ActivityFailure and decides what to do. The log has the error, shortened."""
     context: Any = Context()
     broke = played(call(context, ORDER), answer)
-    assert isinstance(broke, orders.Broke)
+    assert isinstance(broke, orders.ActivityFailure)
     assert len(broke.error) <= 300
     assert '"event": "activity.failed"' in caplog.text
     assert f'"datasetId": "{DATASET}"' in caplog.text
@@ -146,9 +146,9 @@ def test_a_replay_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """The first execution has already logged its lines."""
     context: Any = Context()
     context.is_replaying = True
-    note(context, Event("run.claimed", logging.ERROR))
+    log_once(context, Event("run.claimed", logging.ERROR))
     assert caplog.text == ""
     context.is_replaying = False
-    note(context, Event("run.claimed", logging.ERROR))
-    note(context, None)
+    log_once(context, Event("run.claimed", logging.ERROR))
+    log_once(context, None)
     assert caplog.text.count("run.claimed") == 1

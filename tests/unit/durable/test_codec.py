@@ -31,7 +31,7 @@ MESSAGES: list[msgspec.Struct] = [
         requested_at="2026-03-31T12:00:00.000Z",
         limits=Limits(poll_min=7),
         standing=Standing(waits_for=BLOCKER, retry=Retry(attempt=2, at="later")),
-        failed=RequestOutcome(status="Failed", error=failure("RefreshFailed", "d")),
+        failed_outcome=RequestOutcome(status="Failed", error=failure("RefreshFailed", "d")),
     ),
     Enroll(at="now", request="a", token="t", scope=SCOPE),
     Enrolled(

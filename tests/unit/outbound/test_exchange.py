@@ -17,7 +17,7 @@ def test_an_answer_is_status_headers_and_body() -> None:
     with serving(answering(b"HTTP/1.1 404 Not Found\r\nX-Ms-Thing: 1\r\nContent-Length: 2\r\n\r\nno")) as server:
         received = get(server, Authorization="Bearer t")
     assert (received.status, received.headers["x-ms-thing"], received.body) == (404, "1", b"no")
-    assert received.broken is None
+    assert received.incomplete_because is None
     head = server.peers[0].received.decode().lower()
     assert "authorization: bearer t\r\n" in head
     assert "accept-encoding: identity\r\n" in head
@@ -118,11 +118,11 @@ def test_several_exchanges_share_one_deadline() -> None:
         scripts = iter((good, endless))
         with serving(lambda peer: next(scripts)(peer)) as server, deadline.within(limits.whole_seconds):
             first, second = get(server), get(server)
-            if first.broken:
+            if first.incomplete_because:
                 raise NotSentError("the machine was too slow")
             with pytest.raises(NotSentError, match="Deadline"):
                 get(server)
-        return bool(second.broken), len(server.peers)
+        return bool(second.incomplete_because), len(server.peers)
 
     within_its_limit(lambda: found.append(hurried(in_time)))
     assert found == [(True, 2)]

@@ -59,7 +59,7 @@ def test_a_body_that_is_incomplete_at_the_limit_is_broken(head: bytes, part: byt
         within_its_limit(lambda: received.append(hurried(lambda limits: get(server, limits), ExchangeError)))
         assert server.connection_is_over()
     assert (received[0].status, received[0].headers["RequestId"], received[0].body) == (200, "7", b"")
-    assert "Timeout" in (received[0].broken or "")
+    assert "Timeout" in (received[0].incomplete_because or "")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300])
@@ -74,7 +74,7 @@ def test_a_redirect_is_neither_followed_nor_read(status: int, script: Callable[[
     with serving(script(head.encode(), b"10000\r\n" + ENDLESS + b"\r\n")) as server:
         received = get(server)
         assert server.connection_is_over()
-    assert (received.status, received.body, received.broken) == (status, b"", None)
+    assert (received.status, received.body, received.incomplete_because) == (status, b"", None)
     assert len(server.peers) == 1
 
 
@@ -101,7 +101,7 @@ def test_a_body_has_a_bound_in_memory(head: bytes) -> None:
         tracemalloc.stop()
         assert server.connection_is_over()
     assert (received.status, received.body) == (200, b"")
-    assert "TooLong" in (received.broken or "")
+    assert "TooLong" in (received.incomplete_because or "")
     assert most < 8 * limits.body_bytes
 
 
@@ -111,7 +111,7 @@ def test_a_body_is_cut_if_its_beginning_is_enough() -> None:
     with serving(flooding(OK + b"Content-Length: 4294967296\r\n\r\n", ENDLESS)) as server:
         received = get(server, limits)
         assert server.connection_is_over()
-    assert (received.status, received.body, received.broken) == (200, ENDLESS[:1000], None)
+    assert (received.status, received.body, received.incomplete_because) == (200, ENDLESS[:1000], None)
 
 
 def test_a_body_of_exactly_the_limit_is_complete() -> None:
@@ -122,7 +122,7 @@ def test_a_body_of_exactly_the_limit_is_complete() -> None:
     for head, body, whole in zip(heads, bodies, [True, False], strict=True):
         with serving(answering(head, body)) as server:
             received = get(server, limits)
-        assert (received.broken is None) is whole
+        assert (received.incomplete_because is None) is whole
         assert received.body == (body if whole else b"")
 
 
@@ -131,7 +131,7 @@ def test_a_body_that_is_not_needed_is_not_read() -> None:
     with serving(flooding(OK + b"\r\n", ENDLESS)) as server:
         received = get(server, Limits(LONG, LONG, LONG, body_bytes=0))
         assert server.connection_is_over()
-    assert (received.status, received.body, received.broken) == (200, b"", None)
+    assert (received.status, received.body, received.incomplete_because) == (200, b"", None)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_an_incomplete_body_is_broken(body: bytes) -> None:
         except NoAnswerError:
             return  # the parser read head and body at once
     assert (received.status, received.body) == (200, b"")
-    assert received.broken
+    assert received.incomplete_because
 
 
 def test_bytes_after_the_body_are_ignored() -> None:

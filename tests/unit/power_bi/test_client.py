@@ -93,14 +93,14 @@ def test_accepted_without_an_id_is_a_lost_answer() -> None:
 
 def test_an_acceptance_with_an_incomplete_body_is_an_acceptance() -> None:
     """The body of an acceptance need not be complete: the id is in the headers."""
-    power_bi, _ = client(Received(202, CIMultiDict({"RequestId": REFRESH}), broken="ClientPayloadError"))
+    power_bi, _ = client(Received(202, CIMultiDict({"RequestId": REFRESH}), incomplete_because="ClientPayloadError"))
     assert power_bi.start(WORKSPACE, DATASET, None).refresh_id == REFRESH
 
 
 @pytest.mark.parametrize("status", [200, 403, 500])
 def test_an_incomplete_answer_is_lost(status: int) -> None:
     """An incomplete answer counts as no answer, whatever its status is. The error contains the status."""
-    power_bi, _ = client(Received(status, CIMultiDict(), broken="TimeoutError"))
+    power_bi, _ = client(Received(status, CIMultiDict(), incomplete_because="TimeoutError"))
     with pytest.raises(AnswerLost) as caught:
         power_bi.history(WORKSPACE, DATASET)
     assert caught.value.http_status == status

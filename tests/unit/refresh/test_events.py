@@ -17,10 +17,10 @@ from refresh.queue.answers import Claimed, Closed, Finished, Recorded
 from refresh.queue.operations import Claim, Close, Finish, Record
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     AnswerLost,
     Appeared,
     Blocked,
-    Broke,
     Busy,
     HistoryRead,
     PostRefresh,
@@ -86,7 +86,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
         logging.WARNING,
         lambda: Incarnation().until_polling(),
         ReadRefresh,
-        Broke(error="KeyError"),
+        ActivityFailure(error="KeyError"),
         {"error": "KeyError", "waitSeconds": 5},
     ),
     (
@@ -134,7 +134,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
         logging.WARNING,
         lambda: Incarnation().until_permitted(),
         PostRefresh,
-        Broke(error="KeyError"),
+        ActivityFailure(error="KeyError"),
         {"error": "KeyError"},
     ),
     ("refresh.refused_busy", logging.WARNING, lambda: Incarnation().until_permitted(), PostRefresh, Busy(), {}),
@@ -245,7 +245,7 @@ def test_each_transition_has_an_event(
         (lambda: Incarnation().until_polling(), ReadRefresh, RefreshRead()),
         (lambda: Incarnation().until_polling(), ReadRefresh, RefreshAbsent(read_at=instant(NOON))),
         (lambda: Incarnation().until_permitted().answer_post(Accepted(refresh_id="r")), Record, Recorded()),
-        (lambda: Incarnation().until_polling().answer_read("Completed"), Finish, Finished(wake=WAKE)),
+        (lambda: Incarnation().until_polling().answer_read("Completed"), Finish, Finished(wake_ups=WAKE)),
     ],
     ids=["still busy", "idle", "searching", "still running", "not visible yet", "recorded", "finished"],
 )

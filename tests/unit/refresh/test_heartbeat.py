@@ -8,7 +8,7 @@ import azure.durable_functions as df
 import pytest
 
 from entities import timer_heartbeat
-from refresh.heartbeat import INTERVALS, LONGEST_DELAY, MISSED, Heartbeat, late, latest
+from refresh.heartbeat import INTERVALS, LONGEST_DELAY, MISSED, Heartbeat, has_missed_runs, latest
 from refresh.times import instant
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -37,18 +37,18 @@ def test_a_clock_that_was_ahead_does_not_hide_later_runs() -> None:
 def test_an_invalid_time_neither_counts_nor_stays(garbage: str) -> None:
     assert latest(beat(NOW), Heartbeat(at=garbage)) == beat(NOW)
     assert latest(Heartbeat(at=garbage), beat(NOW)) == beat(NOW)
-    assert not late("tidy_queues", Heartbeat(at=garbage), NOW)
+    assert not has_missed_runs("tidy_queues", Heartbeat(at=garbage), NOW)
 
 
 @pytest.mark.parametrize("timer", INTERVALS)
 def test_a_timer_is_late_after_three_missed_runs(timer: str) -> None:
     allowed = INTERVALS[timer] * MISSED
-    assert not late(timer, beat(NOW - allowed), NOW)
-    assert late(timer, beat(NOW - allowed - timedelta(seconds=1)), NOW)
+    assert not has_missed_runs(timer, beat(NOW - allowed), NOW)
+    assert has_missed_runs(timer, beat(NOW - allowed - timedelta(seconds=1)), NOW)
 
 
 def test_a_timer_that_never_ran_is_not_late() -> None:
-    assert not late("purge_ended", Heartbeat(), NOW)
+    assert not has_missed_runs("purge_ended", Heartbeat(), NOW)
 
 
 def applied(state: str | None, *inputs: Any) -> Any:

@@ -14,7 +14,7 @@ from refresh.settings import Settings
 from tests.unit.durable.engine_server import binding
 from triggers import accepted, auth
 from triggers.accepted import uris_of
-from triggers.auth import same, starter_of
+from triggers.auth import secrets_match, starter_of
 
 ENGINE = Engine(binding("http://127.0.0.1:1/"))
 FACTORY, OTHER = "0a1b2c3d-0000-4000-8000-00000000000a", "0a1b2c3d-0000-4000-8000-00000000000b"
@@ -106,7 +106,7 @@ def test_a_caller_is_stored_as_a_digest() -> None:
 )
 def test_secrets_are_compared(given: str | None, expected: str, equal: bool) -> None:
     """Secrets are compared even if they have characters that cannot be in a header."""
-    assert same(given, expected) is equal
+    assert secrets_match(given, expected) is equal
 
 
 def test_management_uris_are_returned_only_with_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:

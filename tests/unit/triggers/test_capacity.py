@@ -78,7 +78,7 @@ def in_line(due_minutes_ago: float) -> Group:
     """A group with a waiting run that should have asked again this many minutes ago."""
     due, since = instant(NOW - timedelta(minutes=due_minutes_ago)), instant(NOW - timedelta(hours=1))
     waiter = Waiter(
-        dataset_id=DATASET, workspace_id=WORKSPACE, incarnation=1, number=3, since=since, wake="place-3", due=due
+        dataset_id=DATASET, workspace_id=WORKSPACE, incarnation=1, number=3, since=since, wake_event="place-3", due=due
     )
     return Group(at=since, waiting={"a-r1": waiter})
 

@@ -170,7 +170,7 @@ LIVE = Live(
     ),
     expected_end=TIME,
     progress=Progress(objects=1, by_status={"Completed": 1}, tables=(), more_tables=0),
-    last_read_error="HTTP 503",
+    last_call_error="HTTP 503",
 )
 """A request in progress with all keys."""
 OF_TRIGGERS = {"repeated", "cancelling", "statusUri", "statusQueryGetUri"}

@@ -9,7 +9,7 @@ import pytest
 
 from refresh import clock
 from refresh.models.index import shard_of
-from refresh.models.operations import Expect, Forget, NoteOverdue, RunDropped
+from refresh.models.operations import Expect, Forget, MarkOverdue, RunDropped
 from refresh.models.state import Entry, Shard
 from refresh.queue.state import Member, Queue, Run
 from refresh.settings import current_settings
@@ -52,7 +52,7 @@ def test_overdue_models_are_noted() -> None:
     engine = engine_with(**{OTHER: late, MODEL: entry_after(run_waits("a", 200, expected=24), run_ended("a", 180))})
     watch(engine)
     expect = Expect(at=instant(NOW), dataset_id=NEVER_REQUESTED)
-    note = NoteOverdue(at=instant(NOW), dataset_id=OTHER, fresh_at=at(180), expected_every_hours=1)
+    note = MarkOverdue(at=instant(NOW), dataset_id=OTHER, fresh_at=at(180), expected_every_hours=1)
     assert sorted(engine.news, key=str) == sorted([expect, note], key=str)
 
 

@@ -62,17 +62,17 @@ def statuses(state: BatchState) -> dict[str, str]:
 
 def begin(state: BatchState) -> BatchState:
     """The state after one turn without news: it skips and starts the models that can be skipped and started."""
-    state = machine.note_stop(machine.skip_blocked(state))
+    state = machine.with_stop(machine.skip_blocked(state))
     if state.stop and not state.settled:
         state = machine.settle(state, [], AT)
-    return machine.note_started(state, machine.ready(state), AT)
+    return machine.after_start(state, machine.ready(state), AT)
 
 
 def end(state: BatchState, **ends: Final) -> BatchState:
     """The state after these models (by name) have ended, and after the turn that follows."""
     numbers = {model.name: number for number, model in enumerate(state.models)}
     found = [RequestSeen(number=numbers[name], outcome=outcome(status)) for name, status in ends.items()]
-    return begin(machine.note_ends(state, found))
+    return begin(machine.after_look(state, found))
 
 
 def play(state: BatchState, chance: random.Random, ends: list[Final]) -> tuple[BatchState, list[int]]:
@@ -83,5 +83,5 @@ def play(state: BatchState, chance: random.Random, ends: list[Final]) -> tuple[B
     while state.started:
         order += [number for number in state.started if number not in order]
         number = chance.choice(state.started)
-        state = begin(machine.note_ends(state, [RequestSeen(number=number, outcome=outcome(chance.choice(ends)))]))
+        state = begin(machine.after_look(state, [RequestSeen(number=number, outcome=outcome(chance.choice(ends)))]))
     return state, order

@@ -16,7 +16,7 @@ from refresh.batch.state import BatchState
 from refresh.batch.stored import BatchStanding, Change, StoredBatch, overlaid
 from refresh.request.decision import Conflict
 from refresh.request.state import Final
-from refresh.run.orders import Broke, Throttled, Unavailable
+from refresh.run.orders import ActivityFailure, Throttled, Unavailable
 from refresh.times import instant, time_of
 from tests.unit.refresh.batch.batches import (
     AT,
@@ -47,17 +47,19 @@ def ended(state: BatchState) -> BatchState:
         (Throttled(error="429", seconds=300), "Throttled", 300),
         (Throttled(error="429", seconds=9_000_000), "Throttled", 900),
         (Throttled(error="429"), "Throttled", 60),
-        (Broke(error="KeyError"), "InternalError", 60),
+        (ActivityFailure(error="KeyError"), "InternalError", 60),
     ],
 )
-def test_a_workspace_that_cannot_be_listed(answer: Throttled | Unavailable | Broke, code: str, seconds: float) -> None:
+def test_a_workspace_that_cannot_be_listed(
+    answer: Throttled | Unavailable | ActivityFailure, code: str, seconds: float
+) -> None:
     """The batch tries again for as long as an outage may last. The error does not blame Power BI for an exception of
     the app."""
     state = BatchState(spec=spec_of(all=True), read_token="r", cancel_token="c", requested_at=AT)
-    state, pause = machine.note_unlisted(state, answer, AT)
+    state, pause = machine.after_failed_listing(state, answer, AT)
     assert (state.ended_at, pause) == (None, seconds)
     late = instant(time_of(AT) + timedelta(seconds=state.limits.outage))
-    state, pause = machine.note_unlisted(state, answer, late)
+    state, pause = machine.after_failed_listing(state, answer, late)
     assert (state.ended_at, pause) == (late, 0)
     found = outcome_of(state)
     assert found is not None
@@ -127,7 +129,7 @@ def test_no_more_than_allowed_go_on_at_once() -> None:
 def test_a_cancelled_batch_waits_for_its_requests() -> None:
     """The true outcomes of the requests count: one that completes in spite of the cancellation has completed."""
     state = begin(batch({"A": [], "B": [], "C": ["A"]}))
-    state = machine.note_stop(state, cancelled=True)
+    state = machine.with_stop(state, cancelled=True)
     state = machine.settle(state, [], AT)
     assert (statuses(state), state.over) == ({"A": "Started", "B": "Started", "C": "Skipped"}, False)
     found = outcome_of(ended(end(state, A="Completed", B="Cancelled")))
@@ -139,7 +141,7 @@ def test_a_cancelled_batch_waits_for_its_requests() -> None:
 
 def test_a_cancellation_that_comes_too_late_changes_nothing() -> None:
     """If all models complete in spite of the cancellation, the batch has completed."""
-    state = machine.note_stop(begin(batch({"A": []})), cancelled=True)
+    state = machine.with_stop(begin(batch({"A": []})), cancelled=True)
     found = outcome_of(ended(end(machine.settle(state, [], AT), A="Completed")))
     assert found is not None
     assert found.status == "Completed"
@@ -148,7 +150,7 @@ def test_a_cancellation_that_comes_too_late_changes_nothing() -> None:
 def test_the_deadline_skips_what_was_not_started() -> None:
     """At the deadline, models that were not started are skipped. The error is retryable, so the batch may be sent
     again."""
-    state = machine.note_stop(begin(batch({"A": [], "B": ["A"]})), late=True)
+    state = machine.with_stop(begin(batch({"A": [], "B": ["A"]})), timed_out=True)
     state = end(machine.settle(state, [], AT), A="Completed")
     found = outcome_of(ended(state))
     assert found is not None
@@ -161,7 +163,7 @@ def test_the_batch_looks_for_starts_of_a_lost_episode() -> None:
     these models."""
     state = begin(batch({"A": [], "B": ["A"], "C": ["B"], "D": []}, maxConcurrent=1))
     assert statuses(state) == {"A": "Started", "B": "Waiting", "C": "Waiting", "D": "Waiting"}
-    state = machine.note_stop(state, cancelled=True)
+    state = machine.with_stop(state, cancelled=True)
     assert machine.suspects(state) == [1, 3]
     state = machine.settle(state, [3], AT)
     assert statuses(state) == {"A": "Started", "B": "Skipped", "C": "Skipped", "D": "Started"}
@@ -187,13 +189,13 @@ def test_a_workspace_without_models_to_refresh(refreshable: int, detail: str) ->
 def test_an_outcome_never_changes() -> None:
     """A late read of a request does not change the outcome of a model that has ended."""
     state = end(begin(batch({"A": []})), A="Completed")
-    again = machine.note_ends(state, [RequestSeen(number=0, outcome=outcome("Failed"))])
+    again = machine.after_look(state, [RequestSeen(number=0, outcome=outcome("Failed"))])
     assert again == state
 
 
 def test_only_transient_failures_free_the_key() -> None:
     """A key is free again only if no failure has to be corrected by a person."""
-    transient = machine.note_ends(
+    transient = machine.after_look(
         begin(batch({"A": []})), [RequestSeen(number=0, outcome=outcome("Failed", "Throttled"))]
     )
     spec = spec_of(models=[dataset(0)], idempotencyKey="k")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from refresh.capacity.answers import Asker, Outdated, Placed, PlacesFree, TakeAnswer, Waits
-from refresh.capacity.machine import LATE, LONGEST_CLOSED_SECONDS, MAX_WAITING, RECHECK_SECONDS, apply
+from refresh.capacity.machine import EXTRA_TIME, LONGEST_CLOSED_SECONDS, MAX_WAITING, RECHECK_SECONDS, apply
 from refresh.capacity.operations import FreePlaces, LeavePlace, TakePlace
 from refresh.capacity.state import Group
 from refresh.capacity.stored import SCHEMA, dump, handle, load
@@ -52,7 +52,7 @@ class CheckedGroup:
             dataset_id=facts.pop("dataset", run),
             workspace_id="w",
             refreshes=self.refreshes,
-            wake=f"place-{asker.number}",
+            wake_event=f"place-{asker.number}",
             since=since,
             priority=priority,
             names=ModelNames(model=f"model {run}"),
@@ -114,8 +114,8 @@ def test_a_place_that_is_given_back_goes_to_the_first_in_line() -> None:
     for run in "abc":
         group.take(run)
         group.pass_time(seconds=1)
-    (wake,) = group.leave("a", completed=True).wake
-    assert (wake.request, wake.event) == ("b-g1", "place-1")
+    (wake,) = group.leave("a", completed=True).wake_ups
+    assert (wake.instance, wake.event) == ("b-g1", "place-1")
     assert isinstance(group.take("c"), Waits)
     assert isinstance(group.take("b"), Placed)
     assert group.holders == ["b"]
@@ -157,7 +157,7 @@ def test_several_free_places_are_given_out_at_once() -> None:
         group.take(run)
         group.pass_time(seconds=1)
     group.leave("a")
-    assert [wake.request for wake in group.leave("b").wake] == ["d-g1"], "c was notified when a left"
+    assert [wake.instance for wake in group.leave("b").wake_ups] == ["d-g1"], "c was notified when a left"
     placed = group.take("d")
     assert isinstance(placed, Placed)
     assert isinstance(group.take("c"), Placed)
@@ -178,14 +178,14 @@ def test_priority_counts_as_half_an_hour_of_waiting() -> None:
     group.pass_time(minutes=29)
     runs |= {"normal": "normal", "high": "high"}
     all_ask()
-    assert group.state.line() == ["high", "normal", "low"]
+    assert group.state.in_order() == ["high", "normal", "low"]
     group.pass_time(minutes=32)
     runs |= {"higher": "high"}
     all_ask()
     group.pass_time(minutes=1)
     runs |= {"highest": "high"}
     all_ask()
-    assert group.state.line() == ["high", "normal", "low", "higher", "highest"]
+    assert group.state.in_order() == ["high", "normal", "low", "higher", "highest"]
 
 
 def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
@@ -194,9 +194,9 @@ def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
     for run in ("holder", "first", "second"):
         group.take(run)
         group.pass_time(seconds=1)
-    assert group.state.line() == ["first", "second"]
+    assert group.state.in_order() == ["first", "second"]
     group.take("second", "high")
-    assert group.state.line() == ["second", "first"]
+    assert group.state.in_order() == ["second", "first"]
 
 
 def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
@@ -208,14 +208,14 @@ def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
     group.take("alive")
     group.leave("holder")
     assert isinstance(group.take("alive"), Waits), "the message of the first run may be late"
-    group.pass_time(seconds=LATE.total_seconds() + 1)
+    group.pass_time(seconds=EXTRA_TIME.total_seconds() + 1)
     assert isinstance(group.take("alive"), Placed)
-    assert group.state.line() == ["dead"]
-    due = NOON + timedelta(seconds=RECHECK_SECONDS) + LATE
-    for after, line in ((timedelta(minutes=59), ["other", "dead"]), (timedelta(minutes=61), ["other"])):
+    assert group.state.in_order() == ["dead"]
+    due = NOON + timedelta(seconds=RECHECK_SECONDS) + EXTRA_TIME
+    for after, order in ((timedelta(minutes=59), ["other", "dead"]), (timedelta(minutes=61), ["other"])):
         group.now = due + after
         group.take("other")
-        assert group.state.line() == line
+        assert group.state.in_order() == order
 
 
 def test_a_run_that_does_not_ask_in_time_is_behind_the_others() -> None:
@@ -225,14 +225,14 @@ def test_a_run_that_does_not_ask_in_time_is_behind_the_others() -> None:
     for run in ("holder", "dead", "alive"):
         group.take(run)
         group.pass_time(seconds=1)
-    assert group.state.line() == ["dead", "alive"]
-    group.pass_time(seconds=RECHECK_SECONDS + LATE.total_seconds())
+    assert group.state.in_order() == ["dead", "alive"]
+    group.pass_time(seconds=RECHECK_SECONDS + EXTRA_TIME.total_seconds())
     waits = group.take("alive")
     assert isinstance(waits, Waits)
-    assert waits.position == group.state.line().index("alive") == 0
-    assert group.state.line() == ["alive", "dead"]
+    assert waits.position == group.state.in_order().index("alive") == 0
+    assert group.state.in_order() == ["alive", "dead"]
     group.take("dead")
-    assert group.state.line() == ["dead", "alive"]
+    assert group.state.in_order() == ["dead", "alive"]
 
 
 def test_late_messages_change_nothing() -> None:
@@ -280,8 +280,8 @@ def test_a_place_that_the_timer_frees_is_announced_by_the_next_message() -> None
     for run in ("a", "b", "c"):
         group.take(run)
     assert group.free(Asker(run="a", incarnation=1, number=1)) == PlacesFree()
-    (wake,) = group.leave("b").wake
-    assert wake.request == "c-g1"
+    (wake,) = group.leave("b").wake_ups
+    assert wake.instance == "c-g1"
 
 
 def test_a_late_duplicate_announces_no_place() -> None:
@@ -293,8 +293,8 @@ def test_a_late_duplicate_announces_no_place() -> None:
     group.take("b")
     group.free(Asker(run="a", incarnation=1, number=1))
     assert group.leave("b", number=2) == PlacesFree()
-    (wake,) = group.leave("other").wake
-    assert wake.request == "c-g1"
+    (wake,) = group.leave("other").wake_ups
+    assert wake.instance == "c-g1"
 
 
 def test_an_external_refresh_counts_while_it_is_seen() -> None:
@@ -367,7 +367,7 @@ def test_a_smaller_limit_applies_to_the_next_message() -> None:
     group.refreshes = 1
     group.take("d")
     for run in "ab":
-        assert group.leave(run).wake == ()
+        assert group.leave(run).wake_ups == ()
     assert isinstance(group.take("d"), Waits)
     group.leave("c")
     assert isinstance(group.take("d"), Placed)

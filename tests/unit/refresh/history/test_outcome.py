@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from durable.codec import NotUnderstoodError, decode, encode
 from refresh.failure.catalogue import ModelNames
-from refresh.failure.service_error import ServiceError, explained, service_error
+from refresh.failure.service_error import ServiceError, merged_error, service_error
 from refresh.history.outcome import MAX_FAILED_OBJECTS, Outcome, judge
 from refresh.history.rows import RefreshObject, RefreshRow, parse_details, parse_row
 from refresh.scope.scope import TableRef
@@ -147,9 +147,9 @@ def test_the_row_of_the_history_completes_the_details() -> None:
     listed = service_error(described("Login failed. Table: Other. Partition: p."))
     assert by_id is not None
     assert listed is not None
-    both = explained(by_id, listed)
+    both = merged_error(by_id, listed)
     assert (both.cause, both.table, both.partition) == ("CredentialsRejected", "Sales", "26")
-    assert explained(ServiceError(), listed) == listed
+    assert merged_error(ServiceError(), listed) == listed
 
 
 def test_known_names_are_in_the_message() -> None:

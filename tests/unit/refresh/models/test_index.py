@@ -9,7 +9,7 @@ import pytest
 
 from refresh.messages import replace
 from refresh.models import index
-from refresh.models.operations import Expect, Forget, IndexOperation, NoteOverdue, RunDropped
+from refresh.models.operations import Expect, Forget, IndexOperation, MarkOverdue, RunDropped
 from refresh.models.state import Shard
 from refresh.times import AHEAD, instant
 from tests.unit.refresh.models.news import (
@@ -160,7 +160,7 @@ def test_expectations_are_set_changed_and_removed() -> None:
 def test_an_overdue_model_is_noted_once_in_each_period() -> None:
     """The index decides whether a model is noted, so the timer may run twice. If a success came in between, nothing is
     logged."""
-    note = NoteOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
+    note = MarkOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
     shard = shard_after(run_ended("a", 180), run_ended("b", 100, "Failed"))
     noted = index.apply(shard, note, NOW)
     assert noted.event is not None
@@ -179,7 +179,7 @@ def test_an_overdue_model_is_noted_once_in_each_period() -> None:
     fresh = index.apply(noted.shard, run_ended("c", 1), NOW).shard
     assert index.apply(fresh, note, NOW).event is None, "the note is for the previous period"
     later = NOW + timedelta(hours=3)
-    again = NoteOverdue(at=instant(later), dataset_id=MODEL, fresh_at=at(1), expected_every_hours=2)
+    again = MarkOverdue(at=instant(later), dataset_id=MODEL, fresh_at=at(1), expected_every_hours=2)
     assert index.apply(fresh, again, NOW).event is None, "the new period has not ended"
     assert index.apply(fresh, again, later).event is not None
     assert index.apply(Shard(), note, NOW).event is None
@@ -188,7 +188,7 @@ def test_an_overdue_model_is_noted_once_in_each_period() -> None:
 def test_a_model_without_requests_can_be_overdue() -> None:
     """The time counts from when the app first knew of the model. A repeated operation does not start a new period."""
     shard = shard_after(Expect(at=at(180), dataset_id=MODEL), Expect(at=at(10), dataset_id=MODEL))
-    note = NoteOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
+    note = MarkOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
     assert index.apply(shard, note, NOW).event is not None
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from dev.bench.polling_run import HIDDEN_SECONDS, ONE_WAY_SECONDS, duration
 from refresh.polling.limits import Limits
 from refresh.polling.schedule import (
-    ENOUGH,
     FAR_SHARE,
+    MIN_DURATIONS,
     NEAR_LOOKS,
     backoff,
     expectation,
@@ -29,7 +29,7 @@ SELECTIVE = settings(suppress_health_check=[HealthCheck.filter_too_much])
 spans = st.floats(min_value=-1e6, max_value=1e9, allow_nan=False)
 histories = st.lists(st.floats(min_value=0.1, max_value=86_400), max_size=20)
 alike = st.tuples(
-    st.floats(min_value=20, max_value=86_400), st.lists(st.floats(0.9, 1.1), min_size=ENOUGH, max_size=20)
+    st.floats(min_value=20, max_value=86_400), st.lists(st.floats(0.9, 1.1), min_size=MIN_DURATIONS, max_size=20)
 ).map(lambda drawn: [drawn[0] * part for part in drawn[1]])
 limits = st.tuples(st.floats(0.01, 60), st.floats(1, 20)).map(
     lambda drawn: Limits(poll_min=drawn[0], poll_max=drawn[0] * drawn[1])
@@ -77,19 +77,19 @@ def test_fractions_of_seconds_are_kept() -> None:
     assert planned_wait(1.0, [1.0, 1.0, 1.1], fast) == pytest.approx(0.0185)
 
 
-@given(spans, st.lists(st.floats(0.1, 86_400), max_size=ENOUGH - 1), limits)
+@given(spans, st.lists(st.floats(0.1, 86_400), max_size=MIN_DURATIONS - 1), limits)
 def test_too_few_earlier_refreshes_are_ignored(spent: float, durations: list[float], at: Limits) -> None:
     """Two refreshes do not show how much durations vary."""
     assert expectation(durations) is None
     assert planned_wait(spent, durations, at) == next_wait(spent, at)
 
 
-@given(histories.filter(lambda known: len(known) >= ENOUGH))
+@given(histories.filter(lambda known: len(known) >= MIN_DURATIONS))
 def test_the_usual_end_is_the_median(durations: list[float]) -> None:
     """The usual end is the median, between an early and a late end, in any order of the history."""
     expected = expectation(durations)
     assert expected is not None
-    assert 0 <= expected.early <= expected.usual <= expected.late <= 1.3 * expected.usual
+    assert 0 <= expected.earliest <= expected.usual <= expected.latest <= 1.3 * expected.usual
     assert expected == expectation(sorted(durations, reverse=True))
     assert expected.usual == pytest.approx(quantile(sorted(durations), 0.5))
 
@@ -100,8 +100,8 @@ def test_single_refreshes_that_took_far_longer_change_little() -> None:
     assert plain is not None
     assert odd is not None
     assert odd.usual == plain.usual
-    assert odd.early == pytest.approx(plain.early, rel=0.01)
-    assert odd.late <= 1.3 * odd.usual
+    assert odd.earliest == pytest.approx(plain.earliest, rel=0.01)
+    assert odd.latest <= 1.3 * odd.usual
 
 
 @given(spans, histories, limits)
@@ -132,9 +132,9 @@ def test_in_the_span_of_usual_ends_every_wait_is_at_most_poll_max(durations: lis
     POLL_MAX."""
     expected = expectation(durations)
     assert expected is not None
-    assume(expected.late - expected.early <= NEAR_LOOKS * at.poll_max and expected.usual <= 5_000 * at.poll_min)
-    times = looks(durations, expected.late, at)
-    near = [then - now for now, then in pairwise(times) if now >= expected.early]
+    assume(expected.latest - expected.earliest <= NEAR_LOOKS * at.poll_max and expected.usual <= 5_000 * at.poll_min)
+    times = looks(durations, expected.latest, at)
+    near = [then - now for now, then in pairwise(times) if now >= expected.earliest]
     assert all(wait <= at.poll_max * CLOSE for wait in near)
 
 

@@ -143,7 +143,7 @@ class CheckedQueue:
 
     def enroll(self, request: str, *, scope: Scope = WHOLE, share: bool = True, **more: Any) -> EnrollAnswer:
         """A request enrolls, or asks for its state."""
-        fields = {"at": self.at, "token": "t", "wake": "wake-1", **more}
+        fields = {"at": self.at, "token": "t", "wake_event": "wake-1", **more}
         return self.do(Enroll(request=request, scope=scope, share=share, **fields))
 
     def enroll_ok(self, request: str, **more: Any) -> Enrolled:
@@ -322,7 +322,7 @@ class Crowd:
     def enrolment(self, number: int) -> Enroll:
         """A request enrolls, or asks for its state."""
         name, token = self.name(number), self.token(number)
-        return Enroll(at=self.at, request=name, token=token, scope=self.scope(number), wake="wake-12")
+        return Enroll(at=self.at, request=name, token=token, scope=self.scope(number), wake_event="wake-12")
 
     def leaving(self, number: int) -> Leave:
         """A request leaves."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refresh.queue.answers import Done, Ended, Left, Superseded, Taken, Turn, Unknown, WakeUp
+from refresh.queue.answers import Done, Ended, Left, OtherToken, Superseded, Turn, Unknown, WakeUp
 from refresh.queue.memory import MAX_PENDING_CANCELLATIONS, MAX_REMEMBERED
 from refresh.queue.state import Departed
 from refresh.queue.stored import dump
@@ -21,7 +21,7 @@ def test_a_member_that_leaves_a_shared_run_affects_no_other(queue: CheckedQueue)
     answer = queue.leave_ok("a", cancel=True)
     assert (answer.run, answer.shared_with, answer.cancel_refresh_id) == (run, 1, None)
     assert queue.enroll_ok("b").shared_with == 0
-    assert queue.finish(run).wake == (WakeUp(request="b", event="wake-1", served_by="own"),)
+    assert queue.finish(run).wake_ups == (WakeUp(instance="b", event="wake-1", served_by="own"),)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_refresh_whose_members_left_during_the_post_is_cancelled_by_the_run(qu
     queue.close(run)
     assert queue.leave_ok("a", cancel=True).cancel_refresh_id is None
     answer = queue.record(run)
-    assert (answer.cancel, answer.wake) == (True, ())
+    assert (answer.cancel, answer.wake_ups) == (True, ())
 
 
 def test_a_cancel_from_before_the_record_does_not_cancel_an_adopted_refresh(queue: CheckedQueue) -> None:
@@ -148,9 +148,9 @@ def test_each_request_that_left_gets_its_own_answer_again(queue: CheckedQueue) -
     assert [answer.shared_with for answer in answers.values()] == [2, 1, 0]
     assert [answer.cancel_refresh_id for answer in answers.values()] == [None, None, "r"]
     assert {request: queue.enroll(request) for request in "abc"} == answers
-    assert len(queue.state.lefts) == 2
+    assert len(queue.state.leave_answers) == 2
     queue.later(minutes=31).tidy()
-    assert queue.state.lefts == []
+    assert queue.state.leave_answers == []
 
 
 def test_leave_repeated_after_expiry_has_no_effect(queue: CheckedQueue) -> None:
@@ -175,8 +175,8 @@ def test_a_request_that_left_without_having_enrolled_has_left(queue: CheckedQueu
 def test_another_incarnation_of_an_enrolled_request_is_refused(queue: CheckedQueue) -> None:
     """A second incarnation is refused, because two orchestrations with one id would end the request twice."""
     queue.enroll_and_post("a")
-    assert queue.enroll("a", token="other") == Taken()
-    assert queue.leave("a", token="other") == Taken()
+    assert queue.enroll("a", token="other") == OtherToken()
+    assert queue.leave("a", token="other") == OtherToken()
     assert queue.members == [["a"]]
 
 

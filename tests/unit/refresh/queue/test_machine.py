@@ -19,10 +19,10 @@ from refresh.queue.answers import (
     Finished,
     Holder,
     Left,
+    OtherToken,
     PermitTaken,
     Recorded,
     Superseded,
-    Taken,
     Turn,
 )
 from refresh.queue.memory import REMEMBERED, UNCOLLECTED
@@ -138,7 +138,7 @@ class QueueMachine(RuleBasedStateMachine):
                 token=caller.name,
                 scope=SCOPES[caller.scope],
                 share=caller.share,
-                wake=f"wake-{len(self.sent)}",
+                wake_event=f"wake-{len(self.sent)}",
                 attempt=caller.attempt,
             )
         )
@@ -246,8 +246,8 @@ class QueueMachine(RuleBasedStateMachine):
         caller = data.draw(st.sampled_from(self.waiting()))
         queue = self.queue.state
         answer = self.queue.leave(caller.name, token="twin")
-        assert isinstance(answer, Taken | Ended)
-        if isinstance(answer, Taken):
+        assert isinstance(answer, OtherToken | Ended)
+        if isinstance(answer, OtherToken):
             assert without_time(self.queue.state) == without_time(queue)
 
     @precondition(lambda self: self.over_lately())

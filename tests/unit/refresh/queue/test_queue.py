@@ -79,10 +79,10 @@ def test_an_outcome_waits_for_each_member(queue: CheckedQueue) -> None:
     """A request that asks gets the same outcome that its notification has, also if it asks again."""
     run = queue.enroll_and_post("a", "b")
     ended = Ended(run=run, outcome=COMPLETED, shared_with=1, served_by="own")
-    wake = tuple(WakeUp(request=request, event="wake-1", served_by="own") for request in ("a", "b"))
-    assert queue.finish(run) == Finished(wake=wake, ended=replace(ended, served_by=None), ended_at=queue.at)
-    assert queue.later(hours=23).enroll("a", wake="wake-9") == ended
-    assert queue.enroll("a", wake="wake-9") == ended
+    wake = tuple(WakeUp(instance=request, event="wake-1", served_by="own") for request in ("a", "b"))
+    assert queue.finish(run) == Finished(wake_ups=wake, ended=replace(ended, served_by=None), ended_at=queue.at)
+    assert queue.later(hours=23).enroll("a", wake_event="wake-9") == ended
+    assert queue.enroll("a", wake_event="wake-9") == ended
     assert queue.leave("b") == ended
 
 
@@ -93,7 +93,7 @@ def test_a_request_that_got_the_outcome_by_notification_has_collected_it(queue: 
     queue.finish(run)
     queue.collect("a")
     queue.collect("a")
-    assert [wake.request for wake in queue.finish(run).wake] == ["b"]
+    assert [wake.instance for wake in queue.finish(run).wake_ups] == ["b"]
     assert [[*ended.uncollected] for ended in queue.state.ended] == [["b"]]
     assert queue.outcome_of("a").run == run
     queue.later(minutes=31).tidy()
@@ -137,7 +137,7 @@ def test_members_too_late_for_an_external_refresh_go_before_those_that_came_late
     queue.record("early-r1", adopted=True)
     answer = queue.finish("early-r1", late_after=instant(NOON))
     assert answer.next == Turn(run="late-r1", incarnation=1)
-    assert answer.wake == (WakeUp(request="early", event="wake-1", served_by="own"),)
+    assert answer.wake_ups == (WakeUp(instance="early", event="wake-1", served_by="own"),)
     assert queue.outcome_of("early").shared_with == 0
     late = queue.enroll_ok("late")
     assert (late.position, late.refresh_id) == (0, None)
@@ -183,10 +183,10 @@ def test_a_repeated_end_has_all_requests(queue: CheckedQueue) -> None:
     first, ended_at = queue.finish(run), queue.at
     queue.later(minutes=1).enroll("a")
     again = queue.later(minutes=1).finish(run)
-    assert (again.collected, again.wake, again.ended_at) == (("a",), first.wake[1:], ended_at)
+    assert (again.collected, again.wake_ups, again.ended_at) == (("a",), first.wake_ups[1:], ended_at)
     queue.enroll("b")
     again = queue.finish(run)
-    assert (again.collected, again.wake, again.ended, again.ended_at) == (("a", "b"), (), None, ended_at)
+    assert (again.collected, again.wake_ups, again.ended, again.ended_at) == (("a", "b"), (), None, ended_at)
     queue.later(hours=1).enroll("c")
     forgotten = queue.finish(run)
     assert (forgotten.collected, forgotten.ended_at, forgotten.superseded) == ((), "", False)
@@ -212,7 +212,9 @@ def test_a_dead_run_continues_in_its_next_incarnation(queue: CheckedQueue) -> No
     assert (answer.refresh_id, answer.permit, answer.closed, answer.look) == ("r", 1, True, LOOK)
     assert queue.restart(run) is None
     assert queue.finish(run) == Finished(superseded=True)
-    assert queue.finish(run, incarnation=2, token="new").wake == (WakeUp(request="a", event="wake-1", served_by="own"),)
+    assert queue.finish(run, incarnation=2, token="new").wake_ups == (
+        WakeUp(instance="a", event="wake-1", served_by="own"),
+    )
 
 
 def test_a_superseded_run_learns_which_run_to_start(queue: CheckedQueue) -> None:

@@ -153,7 +153,7 @@ def test_scopes_stay_the_same_when_others_are_removed(several: list[list[TableRe
     scopes = [enhanced(*canonical_objects(tuple(some))) for some in several]
     places = [table.put(table.take_in(scope)) for scope in scopes]
     kept = data.draw(st.sets(st.sampled_from(range(len(scopes))), min_size=1))
-    table.give_up({places[number] for number in kept})
+    table.free_unused({places[number] for number in kept})
     for number in kept:
         assert table.scope(table.extent(places[number])) == scopes[number]
     assert len(table.objects) <= 2 * table.used.bit_count()
@@ -179,7 +179,7 @@ def test_late_objects_move_to_the_places_of_removed_ones() -> None:
     table = ScopeTable()
     scopes = [enhanced(*(f"T{number}-{each}" for each in range(10 * number))) for number in (1, 4, 2, 1)]
     places = [table.put(table.take_in(scope)) for scope in scopes]
-    table.give_up({places[0], places[2]})
+    table.free_unused({places[0], places[2]})
     assert len(table.objects) == 30
     for number in (0, 2):
         extent = table.extent(places[number])
@@ -193,7 +193,7 @@ def test_partitions_are_found_at_their_new_places() -> None:
     early = table.put(table.take_in(enhanced("A", "B", "C", "D")))
     sales, part = (table.put(table.take_in(scope)) for scope in (SALES, enhanced(SALES_2026)))
     assert sharing.serves(table, table.extent(sales), table.extent(part))
-    table.give_up({sales, part})
+    table.free_unused({sales, part})
     assert table.extents[early] is None
     assert table.objects == [("Sales",), ("Sales", "2026")]
     assert sharing.serves(table, table.extent(sales), table.extent(part))

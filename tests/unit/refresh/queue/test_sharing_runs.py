@@ -7,7 +7,7 @@ import pytest
 from refresh.history.look import ExternalRefresh
 from refresh.history.outcome import Outcome
 from refresh.messages import replace
-from refresh.queue.answers import Claimed, Closed, Left, Taken, Turn, WakeUp
+from refresh.queue.answers import Claimed, Closed, Left, OtherToken, Turn, WakeUp
 from refresh.queue.operations import Close, Finish
 from refresh.queue.state import MAX_KNOWN_OBJECTS
 from refresh.scope.scope import TableRef
@@ -134,7 +134,7 @@ def test_a_failure_of_other_members_objects_is_retried_alone(queue: CheckedQueue
         queue.later(seconds=1).enroll(name, scope=scope)
     answer = queue.finish(queue.post("a-r1"), SALES_FAILED)
     assert answer.next == Turn(run="b-r1", incarnation=1)
-    assert answer.wake == (WakeUp(request="a", event="wake-1", served_by="merged"),)
+    assert answer.wake_ups == (WakeUp(instance="a", event="wake-1", served_by="merged"),)
     assert [(run.id, len(run.members), run.share) for run in queue.runs] == [("b-r1", 2, False), ("z-r1", 1, True)]
     assert queue.outcome_of("a", scope=SALES).outcome.status == "Failed"
     assert queue.enroll_ok("b", scope=DATES).run == "b-r1"
@@ -206,10 +206,10 @@ def test_a_request_comes_again_in_its_next_attempt(queue: CheckedQueue) -> None:
     """A request enrolls again only in its next attempt. A late duplicate of the previous attempt changes nothing."""
     queue.finish(queue.enroll_and_post("a"))
     assert queue.outcome_of("a")
-    assert queue.enroll_ok("a", attempt=2, wake="wake-7").run == "a-r2"
-    assert queue.enroll_ok("a", attempt=1, wake="wake-1").run == "a-r2"
-    assert queue.runs[0].members["a"].wake == "wake-7"
-    assert queue.enroll("a", attempt=2, token="twin") == Taken()
+    assert queue.enroll_ok("a", attempt=2, wake_event="wake-7").run == "a-r2"
+    assert queue.enroll_ok("a", attempt=1, wake_event="wake-1").run == "a-r2"
+    assert queue.runs[0].members["a"].wake_event == "wake-7"
+    assert queue.enroll("a", attempt=2, token="twin") == OtherToken()
     queue.leave("a")
     assert isinstance(queue.enroll("a", attempt=2), Left)
     assert isinstance(queue.enroll("a", attempt=1), Left)

@@ -20,7 +20,7 @@ from refresh.reporting.status import Json, final_report
 from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome, RequestState
 from refresh.request.stored import StoredRequest, outcome_by_engine
-from refresh.run.orders import Broke, NotDelivered
+from refresh.run.orders import ActivityFailure, NotDelivered
 from refresh.scope.scope import Scope
 
 NOW = datetime(2026, 3, 31, 6, tzinfo=UTC)
@@ -111,12 +111,12 @@ def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
     state = callback()
     pauses = []
     for _ in range(12):
-        state = state.failed(NOW)
+        state = state.after_failure(NOW)
         pauses.append(state.pause(None))
     assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, *[LONGEST_PAUSE] * 4]
     assert state.pause(1) == LONGEST_PAUSE
-    assert callback().failed(NOW).pause(60) == 61
-    assert callback().failed(NOW).pause(99_999) == LONGEST_PAUSE
+    assert callback().after_failure(NOW).pause(60) == 61
+    assert callback().after_failure(NOW).pause(99_999) == LONGEST_PAUSE
 
 
 AGAIN, FINAL, REFUSED = (NotDelivered(kind=kind, response="HTTP") for kind in ("again", "gone", "refused"))
@@ -124,37 +124,37 @@ AGAIN, FINAL, REFUSED = (NotDelivered(kind=kind, response="HTTP") for kind in ("
 
 def test_the_app_gives_up_after_a_day() -> None:
     """The day begins with the first failure, not when the callback was registered. This holds for any answer."""
-    state = callback(NOW - timedelta(days=5)).failed(NOW).failed(NOW + timedelta(hours=20))
-    for answer in (AGAIN, Broke(error="")):
-        assert not state.final(answer, NOW + timedelta(hours=23, minutes=59))
-        assert state.final(answer, NOW + timedelta(hours=24))
+    state = callback(NOW - timedelta(days=5)).after_failure(NOW).after_failure(NOW + timedelta(hours=20))
+    for answer in (AGAIN, ActivityFailure(error="")):
+        assert not state.is_abandoned_after(answer, NOW + timedelta(hours=23, minutes=59))
+        assert state.is_abandoned_after(answer, NOW + timedelta(hours=24))
 
 
 def test_only_an_early_404_or_409_is_retried() -> None:
     """A 404 or 409 (`refused`) is retried in the first five minutes, because a receiver may not listen yet. Other
     refusals (`gone`) end the callback at once."""
-    state = callback().failed(NOW)
-    assert state.final(FINAL, NOW)
-    assert not state.final(REFUSED, NOW + timedelta(minutes=4, seconds=59))
-    assert state.final(REFUSED, NOW + timedelta(minutes=5))
-    assert not state.final(AGAIN, NOW + timedelta(minutes=5))
+    state = callback().after_failure(NOW)
+    assert state.is_abandoned_after(FINAL, NOW)
+    assert not state.is_abandoned_after(REFUSED, NOW + timedelta(minutes=4, seconds=59))
+    assert state.is_abandoned_after(REFUSED, NOW + timedelta(minutes=5))
+    assert not state.is_abandoned_after(AGAIN, NOW + timedelta(minutes=5))
 
 
 def test_a_notification_before_the_status() -> None:
     """The app looks again a few times, with the shortest pause, because the notification can overtake the status."""
     state = callback()
     assert state.looks == 0
-    state = state.notified()
+    state = state.after_notification()
     pauses = []
     while state.looks:
-        state = state.looked()
+        state = state.after_look()
         pauses.append(state.pause(None))
     assert pauses == [5] * LOOKS
 
 
 def test_a_state_can_be_stored() -> None:
     """A stored state can be read by code that knows more or fewer keys."""
-    state = callback().failed(NOW).revived()
+    state = callback().after_failure(NOW).restarted()
     stored = json.loads(json.dumps(encode(state)))
     assert decode({**stored, "newer": 1}, CallbackState) == state
     bare = {key: stored[key] for key in ("request", "uri", "added_at", "first_pause")}

@@ -57,11 +57,11 @@ def test_waiting_for_other_reasons() -> None:
     assert sentence(active=WAITING, run=RunStatus(waits_for_place=place)) == (
         "Has waited 5 min for a place in the capacity group P1, behind 2 other runs."
     )
-    trouble = RunStatus(last_read_error="HTTP 503 from Power BI")
+    trouble = RunStatus(last_call_error="HTTP 503 from Power BI")
     assert sentence(active=WAITING, run=trouble) == (
         "Has waited 12 min for its refresh to begin; the last call failed: HTTP 503 from Power BI."
     )
-    behind = RunStatus(waits_for=SCHEDULED, waits_since=at(2), last_read_error="HTTP 503 from Power BI")
+    behind = RunStatus(waits_for=SCHEDULED, waits_since=at(2), last_call_error="HTTP 503 from Power BI")
     assert sentence(active=WAITING, run=behind) == (
         "Waits behind a scheduled refresh that began 12 min ago; the last call failed: HTTP 503 from Power BI."
     )
@@ -78,7 +78,7 @@ def test_refreshing() -> None:
     )
     assert sentence(active=REFRESHING, behind=1).endswith("12 min; 1 more request waits for the next refresh.")
     assert sentence(active=REFRESHING, behind=2).endswith("12 min; 2 more requests wait for the next refresh.")
-    assert sentence(active=REFRESHING, run=RunStatus(last_read_error="HTTP 500")).endswith(
+    assert sentence(active=REFRESHING, run=RunStatus(last_call_error="HTTP 500")).endswith(
         "; the last call failed: HTTP 500."
     )
 

@@ -83,7 +83,7 @@ def test_a_request_before_its_first_turn_is_queued(engine: str) -> None:
 
 def test_the_last_standing_is_shown_without_a_newer_one() -> None:
     """Between the end of the run and its own end, a request shows its last state."""
-    standing = Standing(status="Refreshing", refresh_id="r", position=0, waits_for=BLOCKER, last_read_error="HTTP 503")
+    standing = Standing(status="Refreshing", refresh_id="r", position=0, waits_for=BLOCKER, last_call_error="HTTP 503")
     body = checked_report(request(standing=standing)).body
     assert (body["status"], body["refreshId"], body["position"]) == ("Refreshing", "r", 0)
     assert (body["waitsFor"], body["lastReadError"]) == (encode(BLOCKER), "HTTP 503")
@@ -104,7 +104,7 @@ def test_the_status_of_an_active_request_comes_from_its_run() -> None:
 def test_a_waiting_run_names_the_external_refresh() -> None:
     """The status of a waiting run has the external refresh and the error of the last call."""
     standing = Standing(status="WaitingForIdle", position=0, run_id="a-r1")
-    run = RunStatus(waits_for=BLOCKER, last_read_error="HTTP 503")
+    run = RunStatus(waits_for=BLOCKER, last_call_error="HTTP 503")
     body = checked_report(request(standing=standing), live_by_run(standing, run)).body
     assert (body["status"], body["waitsFor"]["refreshId"]) == ("WaitingForIdle", "theirs")
     assert body["lastReadError"] == "HTTP 503"
@@ -114,7 +114,7 @@ def test_a_waiting_run_names_the_external_refresh() -> None:
     ("status", "text"),
     [
         (RunStatus(phase="settling"), "Starting"),
-        (RunStatus(last_read_error="HTTP 503"), "Starting"),
+        (RunStatus(last_call_error="HTTP 503"), "Starting"),
         (RunStatus(waits_for=BLOCKER), "WaitingForIdle"),
         (RunStatus(waits_for_place=WaitsForPlace(group="P1", since="s", position=2)), "WaitingForCapacity"),
     ],
@@ -143,7 +143,7 @@ def test_the_status_of_a_waiting_request_comes_from_the_queue() -> None:
 def test_a_request_that_backs_off_has_the_time_of_its_next_attempt() -> None:
     """The status has the number of the next attempt, its time, and the code of the failure."""
     retry = Retry(attempt=2, at="2026-03-31T12:01:00.000Z", after="ModelEvicted")
-    body = checked_report(request(standing=Standing(retry=retry, last_read_error="Evicted."))).body
+    body = checked_report(request(standing=Standing(retry=retry, last_call_error="Evicted."))).body
     assert body["retry"] == {"attempt": 2, "at": "2026-03-31T12:01:00.000Z", "after": "ModelEvicted"}
 
 
@@ -153,7 +153,7 @@ def test_only_a_success_is_200(engine: str) -> None:
     outcome = RequestOutcome(
         status="Completed", refresh_id="r", run_id="a-r1", served_by="own", shared_with=0, ended_at="e"
     )
-    answer = checked_report(request(outcome, engine, standing=Standing(position=0, last_read_error="HTTP 503")))
+    answer = checked_report(request(outcome, engine, standing=Standing(position=0, last_call_error="HTTP 503")))
     assert answer.http_status == 200
     body = answer.body
     assert (body["runtimeStatus"], body["customStatus"], body["servedBy"]) == ("Completed", None, "own")

@@ -5,7 +5,7 @@ import pytest
 from refresh.failure.catalogue import failure
 from refresh.models.operations import RequestsEnded, RunDropped
 from refresh.queue.answers import Left
-from refresh.request.news import request_ended, run_lost
+from refresh.request.news import dropped_run_news, ended_request_news
 from refresh.request.state import Final, RequestOutcome
 
 AT = "2026-03-31T06:00:00.000Z"
@@ -24,7 +24,9 @@ AT = "2026-03-31T06:00:00.000Z"
 def test_the_last_request_of_a_run_that_waits(left: Left, lost: bool) -> None:
     """Only the last request of a waiting run reports the end of the run. In all other cases, the run continues, with
     other requests or with its refresh."""
-    assert run_lost("d", left, AT) == (RunDropped(at=AT, dataset_id="d", run="r", incarnation=2) if lost else None)
+    assert dropped_run_news("d", left, AT) == (
+        RunDropped(at=AT, dataset_id="d", run="r", incarnation=2) if lost else None
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,4 +48,4 @@ def test_a_request_that_does_not_wait_for_its_run(
     error = failure(code, "d") if code else None
     outcome = RequestOutcome(status=status, error=error, run_id=run, ended_at=AT)
     expected = RequestsEnded(at=AT, dataset_id="d", request_ids=("q",)) if tells else None
-    assert request_ended("q", "d", outcome) == expected
+    assert ended_request_news("q", "d", outcome) == expected

@@ -16,8 +16,8 @@ from refresh.request.state import (
     RequestState,
     Standing,
     phase_of,
-    standing_between,
     standing_of,
+    standing_while_backing_off,
 )
 from refresh.scope.scope import RefreshOptions, Scope
 
@@ -50,7 +50,7 @@ def test_the_deadline_counts_from_the_acceptance() -> None:
 
 def test_each_turn_waits_for_its_own_event() -> None:
     """Each turn waits for an event with its own name, so that a late notification does not end a later wait."""
-    assert (STATE.replace(turn=1).wake, STATE.replace(turn=2).wake) == ("wake-1", "wake-2")
+    assert (STATE.replace(turn=1).wake_event, STATE.replace(turn=2).wake_event) == ("wake-1", "wake-2")
 
 
 def test_a_state_survives_being_stored() -> None:
@@ -135,9 +135,9 @@ def test_a_request_that_backs_off_shows_its_next_attempt() -> None:
     """The status shows the next attempt and the last failure. The next attempt starts with an empty state."""
     state = STATE.replace(recheck=True, standing=Standing(run_id="a-r1")).backing_off(TRANSIENT)
     assert not state.recheck
-    assert encode(standing_between(state, NOON)) == {
+    assert encode(standing_while_backing_off(state, NOON)) == {
         "lastReadError": "Evicted.",
         "retry": {"attempt": 2, "at": "2026-03-31T12:00:00.000Z", "after": "ModelEvicted"},
     }
     following = state.next_attempt()
-    assert (following.attempt, following.failed, following.standing) == (2, None, Standing())
+    assert (following.attempt, following.failed_outcome, following.standing) == (2, None, Standing())

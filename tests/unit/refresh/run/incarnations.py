@@ -16,8 +16,8 @@ from refresh.queue.operations import Claim, Close, Finish, Operation, Record, Re
 from refresh.run.machine import continued, next_step
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     Appeared,
-    Broke,
     HistoryRead,
     Order,
     PostAnswer,
@@ -44,7 +44,7 @@ LIMITS = Limits(poll_min=5, poll_max=60, grace=120, outage=900)
 LOOK = Look(service_time=instant(NOON), read_at=instant(NOON), known=("old",))
 BLOCKER = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled", started_at=instant(NOON))
 NEXT = Turn(run="other-r1", incarnation=1)
-WAKE = (WakeUp(request="a", event="wake-1"),)
+WAKE = (WakeUp(instance="a", event="wake-1"),)
 EXECUTION = "mine"
 """The execution of the posting activity whose answer the run gets."""
 REFUSED = Refused(failure=failure("NotAuthorized", MODEL))
@@ -188,9 +188,9 @@ class Incarnation:
         """The queue gives the permit; no request has added to the scope."""
         return self.answer(Close, Closed(scope=self.run.known_scope), **expected)
 
-    def answer_post(self, result: PostAnswer | Broke, **expected: Any) -> "Incarnation":
+    def answer_post(self, result: PostAnswer | ActivityFailure, **expected: Any) -> "Incarnation":
         """The result of an execution of the posting activity; an activity that raises has no result."""
-        answer = result if isinstance(result, Broke) else PostResult(execution=EXECUTION, result=result)
+        answer = result if isinstance(result, ActivityFailure) else PostResult(execution=EXECUTION, result=result)
         return self.answer(PostRefresh, answer, **expected)
 
     def answer_record(self, *, cancel: bool = False, **expected: Any) -> "Incarnation":
@@ -232,7 +232,7 @@ class Incarnation:
 
     def answer_broke(self, kind: type[Order[Any]], error: str = "KeyError: 'x'") -> "Incarnation":
         """The activity raised an exception of ours."""
-        return self.answer(kind, Broke(error=error))
+        return self.answer(kind, ActivityFailure(error=error))
 
     def check_outcome(self, status: str, code: str | None = None) -> Outcome:
         """Checks status and error code of the outcome for the queue, and returns the outcome."""

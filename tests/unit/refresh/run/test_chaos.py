@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from durable.codec import decode, encode
@@ -22,11 +22,11 @@ from refresh.queue.stored import dump, load
 from refresh.run.machine import continued, next_step
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     AlreadyEnded,
     AnswerLost,
     Appeared,
     Blocked,
-    Broke,
     Busy,
     CancelRefresh,
     HistoryRead,
@@ -57,6 +57,7 @@ LONGEST_REFRESH = 2_400
 """The longest refresh in seconds: less than the hour after which a run posts anyway. So no refresh of ours is behind
 another one."""
 LIMIT = FAULTS_END_AFTER + timedelta(hours=12)
+DIED = "the host died"
 DELAYED = timedelta(minutes=25)
 """The maximum delay of a duplicate: less than the time for which the queue stores its entries."""
 MAX_EVENTS = 60_000
@@ -182,7 +183,7 @@ class World:
                 caller.left = True
                 self.start(answer.next)
         else:
-            answer = self.ask(Enroll(at=at, request=caller.id, token=caller.id, scope=STANDARD, wake="w"))
+            answer = self.ask(Enroll(at=at, request=caller.id, token=caller.id, scope=STANDARD, wake_event="w"))
             if isinstance(answer, Enrolled):
                 if answer.start:
                     self.start(answer.active)
@@ -210,7 +211,9 @@ class World:
         else:
             assert outcome.error is not None
             exhausted = f"failed {MAX_INCARNATIONS} times" in outcome.error.message
-            assert outcome.error.code != "InternalError" or exhausted, "too many exceptions of ours"
+            # after several lost answers the run ends, and an exception may have lost the last one
+            lost = f"Last error: {DIED}." in outcome.error.message
+            assert outcome.error.code != "InternalError" or exhausted or lost, "too many exceptions of ours"
             good = [one for one in self.refreshes if one.run == run and one.result == "Completed"]
             assert exhausted or not good, "a run fails although its refresh was good"
 
@@ -253,10 +256,10 @@ class World:
     def act(self, step: Do[Any]) -> object:
         """Runs an activity. It may fail before or after its effect, or run twice."""
         if self.fault_occurs(0.05):
-            return Broke(error="the host died")
+            return ActivityFailure(error=DIED)
         answer = self.carry_out(step.order)
         if self.fault_occurs(0.05):
-            return Broke(error="the host died")
+            return ActivityFailure(error=DIED)
         return self.carry_out(step.order) if self.fault_occurs(0.05) else answer
 
     def carry_out(self, order: Order[Any]) -> object:
@@ -274,7 +277,7 @@ class World:
             case StartRun():
                 return self.start(order.turn)
             case NotifyRequests():
-                return Notified(count=len(order.wake))
+                return Notified(count=len(order.wake_ups))
             case _:
                 raise AssertionError(order)
 
@@ -365,6 +368,7 @@ class World:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(37, 8)  # the answers of three POSTs are lost, the last one by an exception
 @given(st.integers(0, 2**32), st.integers(1, 12))
 def test_every_outcome_is_true_and_every_request_ends(seed: int, callers: int) -> None:
     """With any deaths, losses, duplicates and delays, every outcome is true. After the last fault, all requests

@@ -9,8 +9,8 @@ from refresh.queue.answers import Closed
 from refresh.queue.operations import Close
 from refresh.run.orders import (
     OTHER_EXECUTION,
+    ActivityFailure,
     AnswerLost,
-    Broke,
     Busy,
     PostAnswer,
     ReadHistory,
@@ -40,8 +40,8 @@ def test_a_changed_history_does_not_end_the_grace() -> None:
     assert run.wait().answer_history(adoptable="r").answer_record().run.followed.after_loss
 
 
-@pytest.mark.parametrize("answer", [AnswerLost(error="no answer"), Broke(error="no answer")])
-def test_a_lost_answer_is_searched_for_before_another_post(answer: PostAnswer | Broke) -> None:
+@pytest.mark.parametrize("answer", [AnswerLost(error="no answer"), ActivityFailure(error="no answer")])
+def test_a_lost_answer_is_searched_for_before_another_post(answer: PostAnswer | ActivityFailure) -> None:
     """The run does not post again while its refresh may still appear."""
     run = Incarnation().until_permitted()
     look = run.run.look
@@ -61,7 +61,7 @@ def test_after_a_lost_answer_and_the_grace_the_run_posts_again() -> None:
     assert run.phase is Posting
 
 
-def post_until_the_end(answer: PostAnswer | Broke) -> tuple[Incarnation, int]:
+def post_until_the_end(answer: PostAnswer | ActivityFailure) -> tuple[Incarnation, int]:
     """Plays a run whose POSTs all get this answer and whose refresh never appears. Returns the ended run and the number
     of POSTs."""
     run, posts = Incarnation().until_permitted(), 0
@@ -101,7 +101,7 @@ def test_lost_answers_do_not_add_up_over_hours() -> None:
 
 def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
     """The error names the exception of the app, because Power BI may never have been called."""
-    run, posts = post_until_the_end(Broke(error="KeyError: 'x'"))
+    run, posts = post_until_the_end(ActivityFailure(error="KeyError: 'x'"))
     assert posts >= MAX_TRIES
     error = run.check_outcome("Failed", "InternalError").error
     assert error is not None
@@ -126,7 +126,7 @@ def test_the_run_stores_when_its_lost_refresh_can_have_begun() -> None:
     with an exception, they are not known."""
     known = LostWindow(since="2026-03-31T12:00:05.000Z", until="2026-03-31T12:00:09.000Z")
     Incarnation().until_permitted().answer_post(AnswerLost(error="no answer", window=known)).answer_history(lost=known)
-    Incarnation().until_permitted().answer_post(Broke(error="x")).answer_history(lost=LostWindow())
+    Incarnation().until_permitted().answer_post(ActivityFailure(error="x")).answer_history(lost=LostWindow())
 
 
 def test_a_lost_refresh_is_searched_for_by_the_objects_of_the_last_one() -> None:

@@ -22,7 +22,7 @@ LOOK = Look(service_time=AT, read_at=AT)
 RUN = RunState(run="r", dataset_id="d", incarnation=2, token="t", names=ModelNames(model="Sales"))
 CLAIMED = RUN.replace(scope=Scope(workspace_id="w"), since=SINCE, look=LOOK)
 ABOUT: dict[str, Any] = {"at": AT, "dataset_id": "d", "run": "r", "incarnation": 2}
-WAKE = (WakeUp(request="a", event="wake-1"), WakeUp(request="b", event="wake-1"))
+WAKE = (WakeUp(instance="a", event="wake-1"), WakeUp(instance="b", event="wake-1"))
 
 
 def news_after(run: RunState, answer: Any) -> Any:
@@ -65,7 +65,7 @@ def test_only_a_run_that_was_held_is_dropped() -> None:
 def test_a_recorded_refresh_is_reported() -> None:
     """The news of a recorded refresh has the requests that share it. After a drop, the run waits again."""
     assert isinstance(following().phase, Recording)
-    news = news_after(following(), Recorded(wake=WAKE))
+    news = news_after(following(), Recorded(wake_ups=WAKE))
     assert isinstance(news, RunRefreshes)
     assert (news.refresh_id, news.requests, news.since) == ("ours", 2, AT)
     again = news_after(following().to(Reopening()), Done())
@@ -79,14 +79,14 @@ def test_a_recorded_refresh_is_reported() -> None:
 def test_the_end_is_reported_with_the_requests_of_the_run() -> None:
     """The end is not reported before the queue has accepted it."""
     run = CLAIMED.to(Finishing(), outcome=Outcome(status="Completed", refresh_id="ours"))
-    news = news_after(run, Finished(wake=WAKE, expected_every_hours=0))
+    news = news_after(run, Finished(wake_ups=WAKE, expected_every_hours=0))
     assert isinstance(news, RunEnded)
     assert (news.since, news.requests, news.request_ids, news.expected_every_hours) == (SINCE, 2, ("a", "b"), 0)
     assert (news.names.model, news.loads, news.outcome.refresh_id) == ("Sales", True, "ours")
     assert news_after(run, PermitTaken(at=AT)) is None
     assert news_after(run, Finished(superseded=True)) is None, "the next incarnation has the outcome"
-    many = tuple(WakeUp(request=str(number), event="") for number in range(80))
-    news = news_after(run, Finished(wake=many))
+    many = tuple(WakeUp(instance=str(number), event="") for number in range(80))
+    news = news_after(run, Finished(wake_ups=many))
     assert (news.requests, len(news.request_ids), news.request_ids[-1]) == (80, 50, "79")
 
 
@@ -94,8 +94,8 @@ def test_a_repeated_end_is_reported_alike() -> None:
     """The engine lost the episode with the first answer, and a request collected the outcome before the second one. The
     news is the same."""
     run = CLAIMED.to(Finishing(), outcome=Outcome(status="Completed", refresh_id="ours"))
-    news = news_after(run, Finished(wake=WAKE[1:], collected=("a",), ended_at=SINCE))
-    assert news == news_after(run, Finished(wake=WAKE, ended_at=SINCE))
+    news = news_after(run, Finished(wake_ups=WAKE[1:], collected=("a",), ended_at=SINCE))
+    assert news == news_after(run, Finished(wake_ups=WAKE, ended_at=SINCE))
     assert (news.at, news.requests, news.request_ids) == (SINCE, 2, ("a", "b"))
 
 
@@ -112,4 +112,4 @@ def test_types_that_load_no_data() -> None:
     for kind, expected in loads.items():
         scope = Scope(workspace_id="w", refresh=RefreshOptions(type=kind))
         run = CLAIMED.replace(scope=scope).to(Finishing(), outcome=Outcome(status="Completed"))
-        assert news_after(run, Finished(wake=WAKE)).loads is expected
+        assert news_after(run, Finished(wake_ups=WAKE)).loads is expected

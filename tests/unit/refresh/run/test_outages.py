@@ -7,8 +7,8 @@ import pytest
 from refresh.failure.catalogue import failure
 from refresh.queue.operations import Finish
 from refresh.run.orders import (
+    ActivityFailure,
     AnswerLost,
-    Broke,
     Order,
     PostRefresh,
     ReadHistory,
@@ -38,7 +38,7 @@ BUSY = Throttled(seconds=3_000, error="HTTP 429")
 def test_a_run_waits_for_the_pause_of_a_throttle() -> None:
     """The run waits with a durable timer. A throttle is not an outage, no matter how long it lasts."""
     run = Incarnation().answer_claim().answer(ReadHistory, BUSY).wait(3_000)
-    assert run.status.last_read_error == "HTTP 429"
+    assert run.status.last_call_error == "HTTP 429"
     run.answer_history().wait().answer_close().answer_post(BUSY)
     run.answer_reopen().wait(3_000).answer_history()
     assert run.phase is Closing
@@ -86,7 +86,7 @@ def test_each_outage_has_its_own_budget() -> None:
     for _ in range(40):
         run.answer_unavailable(ReadHistory).wait().answer_unavailable(ReadHistory).wait().answer_history(BLOCKER).wait()
     assert run.phase is Looking
-    assert run.status.last_read_error is None
+    assert run.status.last_call_error is None
 
 
 def test_a_throttle_is_not_an_outage() -> None:
@@ -127,8 +127,10 @@ def test_an_outage_does_not_end_the_search_for_a_lost_answer() -> None:
     run.answer_history(adoptable="r").answer_record()
 
 
-@pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
-def test_a_history_that_is_never_read_again_does_not_block_the_queue_permanently(answer: Unavailable | Broke) -> None:
+@pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), ActivityFailure(error="KeyError: 'x'")])
+def test_a_history_that_is_never_read_again_does_not_block_the_queue_permanently(
+    answer: Unavailable | ActivityFailure,
+) -> None:
     """The run ends when its refresh can no longer run: none runs longer than thirty hours. Its outcome stays
     unknown."""
     run = Incarnation().until_permitted().answer_post(AnswerLost(error="x"))
@@ -136,4 +138,4 @@ def test_a_history_that_is_never_read_again_does_not_block_the_queue_permanently
         run.wait()
     outcome = run.order.outcome
     assert outcome.status == "OutcomeUnknown"
-    assert (outcome.error.code == "InternalError") is isinstance(answer, Broke)
+    assert (outcome.error.code == "InternalError") is isinstance(answer, ActivityFailure)

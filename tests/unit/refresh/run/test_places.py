@@ -13,8 +13,8 @@ from refresh.queue.answers import Closed, Done, Finished, Superseded, WakeUp
 from refresh.queue.operations import Claim, Close, Finish, WaitBehind
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     AnswerLost,
-    Broke,
     HistoryRead,
     Notified,
     NotifyRequests,
@@ -29,7 +29,7 @@ from refresh.times import instant
 from tests.unit.refresh.run.incarnations import BLOCKER, LOOK, MODEL, NOON, REFUSED, STANDARD, WAKE, Incarnation
 
 LIMIT = CapacityLimit(group="P1", refreshes=2)
-NEXT_IN_LINE = (WakeUp(request="b-r1-g1", event="place-4"),)
+NEXT_IN_LINE = (WakeUp(instance="b-r1-g1", event="place-4"),)
 REACHED = Outcome(status="Failed", refresh_id="r", error=failure("CapacityLimitReached", MODEL))
 
 
@@ -88,7 +88,7 @@ class Limited(Incarnation):
 
 def finished(run: Limited, answer: Finished | None = None) -> Limited:
     """The queue has the outcome."""
-    run.answer(Finish, answer or Finished(wake=WAKE))
+    run.answer(Finish, answer or Finished(wake_ups=WAKE))
     return run
 
 
@@ -106,9 +106,9 @@ def test_a_place_is_taken_before_the_close_and_returned_after_the_outcome() -> N
     run = Limited().refreshing()
     run.answer_read("Completed")
     finished(run)
-    run.group(LeavePlace, PlacesFree(wake=NEXT_IN_LINE), completed=True, limit_reached=False, busy_until=None)
-    run.answer(NotifyRequests, Notified(count=1), wake=NEXT_IN_LINE)
-    run.answer(NotifyRequests, Notified(count=1), wake=WAKE)
+    run.group(LeavePlace, PlacesFree(wake_ups=NEXT_IN_LINE), completed=True, limit_reached=False, busy_until=None)
+    run.answer(NotifyRequests, Notified(count=1), wake_ups=NEXT_IN_LINE)
+    run.answer(NotifyRequests, Notified(count=1), wake_ups=WAKE)
     assert run.over
     assert run.names == [
         *("run.claimed", "capacity.place_taken", "run.closed", "refresh.started", "run.ended"),
@@ -123,7 +123,9 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
     run.answer_claim()
     run.looks()
     since = instant(run.now)
-    run.group(TakePlace, Waits(since=since, position=3, seconds=60), priority="normal", wake="place-1", refreshes=2)
+    run.group(
+        TakePlace, Waits(since=since, position=3, seconds=60), priority="normal", wake_event="place-1", refreshes=2
+    )
     waits = run.status.waits_for_place
     assert waits is not None
     assert (waits.position, waits.group) == (3, "P1")
@@ -134,12 +136,12 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
     assert run.is_in(TakingPlace)
     run.group(
         TakePlace,
-        Placed(since=instant(run.now), new=True, wake=NEXT_IN_LINE),
+        Placed(since=instant(run.now), new=True, wake_ups=NEXT_IN_LINE),
         priority="high",
-        wake="place-2",
+        wake_event="place-2",
         since=since,
     )
-    run.answer(NotifyRequests, Broke(error="x"), wake=NEXT_IN_LINE)
+    run.answer(NotifyRequests, ActivityFailure(error="x"), wake_ups=NEXT_IN_LINE)
     assert run.is_in(Looking)
     assert run.status.waits_for_place is None
     run.looks().group(TakePlace, Placed(since=instant(run.now)))
@@ -260,7 +262,7 @@ def test_a_run_that_has_to_wait_for_long_gives_its_place_back() -> None:
             run.group(LeavePlace, PlacesFree(), limit_reached=False)
         run.wait(seconds)
         run.looks()
-        assert run.run.in_group.placed == kept
+        assert run.run.in_group.holds_place == kept
 
 
 def test_the_next_incarnation_gives_the_place_back() -> None:

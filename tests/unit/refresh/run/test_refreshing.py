@@ -15,11 +15,11 @@ from refresh.queue.operations import Claim, Finish
 from refresh.run.machine import continued
 from refresh.run.orders import (
     Accepted,
+    ActivityFailure,
     AlreadyEnded,
     AnswerLost,
     Appeared,
     Blocked,
-    Broke,
     CancelAccepted,
     CancelRefresh,
     HistoryRead,
@@ -32,7 +32,7 @@ from refresh.run.orders import (
 )
 from refresh.run.state import Cancelling, Claiming, Finishing, Polling, Reconciling, Reopening, RunState
 from refresh.run.step import Wait
-from refresh.run.transitions import MAX_BROKEN, MAX_TRIES
+from refresh.run.transitions import MAX_ACTIVITY_FAILURES, MAX_TRIES
 from refresh.times import instant
 from tests.unit.refresh.run.incarnations import (
     BLOCKER,
@@ -165,7 +165,7 @@ def test_no_answer_about_a_running_refresh_ends_the_run(answer: ReadRefreshAnswe
     for _ in range(60):
         run.answer(ReadRefresh, answer).wait()
     assert run.now - NOON > timedelta(minutes=20)
-    assert run.status.last_read_error == error
+    assert run.status.last_call_error == error
     run.answer_read("Completed").check_outcome("Completed")
 
 
@@ -175,9 +175,9 @@ def test_exceptions_of_ours_while_polling_end_the_run_as_unknown() -> None:
     reads = 0
     while run.answer_broke(ReadRefresh).phase is Polling:
         reads += 1
-        assert reads <= MAX_BROKEN
+        assert reads <= MAX_ACTIVITY_FAILURES
         run.wait()
-    assert reads >= MAX_BROKEN - 1
+    assert reads >= MAX_ACTIVITY_FAILURES - 1
     outcome = run.check_outcome("OutcomeUnknown", "InternalError")
     assert outcome.refresh_id == "r"
     assert outcome.error is not None
@@ -187,7 +187,7 @@ def test_exceptions_of_ours_while_polling_end_the_run_as_unknown() -> None:
 def test_a_successful_read_resets_the_count_of_exceptions() -> None:
     """Only consecutive exceptions of the app are counted."""
     run = Incarnation().until_polling()
-    for _ in range(3 * MAX_BROKEN):
+    for _ in range(3 * MAX_ACTIVITY_FAILURES):
         run.answer_broke(ReadRefresh).wait().answer_broke(ReadRefresh).wait().answer_read("Unknown").wait()
     run.answer_read("Completed").check_outcome("Completed")
 
@@ -195,7 +195,7 @@ def test_a_successful_read_resets_the_count_of_exceptions() -> None:
 def test_an_outage_of_power_bi_is_not_counted_as_exceptions_of_ours() -> None:
     """After a long outage of Power BI, a single exception of the app does not end the run."""
     run = Incarnation().until_polling()
-    for _ in range(2 * MAX_BROKEN):
+    for _ in range(2 * MAX_ACTIVITY_FAILURES):
         run.answer_unavailable(ReadRefresh).wait()
     assert run.answer_broke(ReadRefresh).phase is Polling
     run.wait().answer_read("Completed").check_outcome("Completed")
@@ -248,8 +248,8 @@ def test_a_refused_cancellation_is_not_sent_again(answer: AlreadyEnded) -> None:
     assert run.answer(CancelRefresh, answer).phase is Polling
 
 
-@pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
-def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavailable | Broke) -> None:
+@pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), ActivityFailure(error="KeyError: 'x'")])
+def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavailable | ActivityFailure) -> None:
     """A cancellation is sent a few times, because cancellations often coincide with outages."""
     run = Incarnation().until_permitted(ENHANCED).answer_post(Accepted(refresh_id="r")).answer_record(cancel=True)
     tries = 0
@@ -301,8 +301,8 @@ def test_a_new_history_first_checks_whether_the_run_has_requests() -> None:
 
 def test_a_run_that_has_ended_claims_nothing_in_a_new_history() -> None:
     """The queue no longer has such a run, but the next run and the members still have to be notified."""
-    starting = Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
-    notifying = Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(wake=WAKE))
+    starting = Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(next=NEXT, wake_ups=WAKE))
+    notifying = Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(wake_ups=WAKE))
     for run in (starting, notifying, Incarnation(), Incarnation().answer_superseded(Claim)):
         assert continued(run.run) == run.run
     finishing = Incarnation().until_polling().answer_read("Completed").run
@@ -329,9 +329,9 @@ PHASES: dict[str, Callable[[], Incarnation]] = {
     "polling": lambda: Incarnation().until_polling().answer_read("Unknown"),
     "finishing": lambda: Incarnation().until_polling().answer_read("Completed"),
     "starting_next": lambda: (
-        Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
+        Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(next=NEXT, wake_ups=WAKE))
     ),
-    "notifying": lambda: Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(wake=WAKE)),
+    "notifying": lambda: Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(wake_ups=WAKE)),
     "over": lambda: Incarnation().answer_superseded(Claim),
 }
 """A run in each phase."""

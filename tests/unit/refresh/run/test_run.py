@@ -63,9 +63,9 @@ def test_an_idle_model_is_refreshed_after_a_pause() -> None:
     ).wait()
     run.answer_read("Completed")
     assert run.check_outcome("Completed").adopted is False
-    run.answer(Finish, Finished(next=NEXT, wake=WAKE), late_after=None)
+    run.answer(Finish, Finished(next=NEXT, wake_ups=WAKE), late_after=None)
     run.answer(StartRun, Notified(), dataset_id=MODEL, turn=NEXT)
-    run.answer(NotifyRequests, Notified(count=1), wake=WAKE)
+    run.answer(NotifyRequests, Notified(count=1), wake_ups=WAKE)
     assert run.over
 
 
@@ -79,7 +79,9 @@ def test_no_request_is_notified_before_the_end() -> None:
         kinds.append(type(run.order))
         run.answer_read("Unknown")
     assert set(kinds) == {ReadRefresh}
-    run.wait().answer_read("Completed").answer(Finish, Finished(wake=WAKE)).answer(NotifyRequests, Notified(count=1))
+    run.wait().answer_read("Completed").answer(Finish, Finished(wake_ups=WAKE)).answer(
+        NotifyRequests, Notified(count=1)
+    )
     assert run.over
 
 
@@ -90,7 +92,7 @@ def test_a_run_without_members_notifies_none() -> None:
 
 def test_a_failed_start_of_the_next_run_and_failed_notifications_do_not_stop_a_run() -> None:
     """The run ends nevertheless, because the members recheck by themselves."""
-    run = Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
+    run = Incarnation().until_polling().answer_read("Completed").answer(Finish, Finished(next=NEXT, wake_ups=WAKE))
     assert run.answer_broke(StartRun).answer_broke(NotifyRequests).over
 
 

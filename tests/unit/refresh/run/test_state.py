@@ -12,7 +12,7 @@ from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress, TableProgress
 from refresh.run import orders
 from refresh.run.machine import continued, next_step
-from refresh.run.parts import Blocked, Calls, Followed, InGroup, Posts
+from refresh.run.parts import Blocker, Calls, Followed, InGroup, Posts
 from refresh.run.state import (
     Cancelling,
     Claiming,
@@ -51,7 +51,7 @@ PHASES: tuple[Phase, ...] = (
     TakingPlace(),
     WaitingForPlace(event="wake-1", seconds=60),
     LeavingPlace(then=Closing(), wait=2.5, busy_until=AT),
-    Waking(wake=WAKE, then=Notifying(wake=WAKE), wait=2.5),
+    Waking(wake_ups=WAKE, then=Notifying(wake_ups=WAKE), wait=2.5),
     Closing(),
     Posting(),
     Reconciling(reason="lost", since=AT, until=AT, window=LostWindow(since=AT, until=AT), error="reset"),
@@ -64,8 +64,8 @@ PHASES: tuple[Phase, ...] = (
     Polling(),
     Finishing(),
     Finishing(execution="mine"),
-    StartingNext(next=NEXT, wake=WAKE),
-    Notifying(wake=WAKE),
+    StartingNext(next=NEXT, wake_ups=WAKE),
+    Notifying(wake_ups=WAKE),
     Over(),
 )
 PROGRESS = Progress(
@@ -91,7 +91,7 @@ FULL = RunState(
     objects="digest",
     look=LOOK,
     late_after=AT,
-    blocked=Blocked(by=BLOCKER, since=AT),
+    blocker=Blocker(refresh=BLOCKER, since=AT),
     calls=Calls(failures=2, failing_since=AT, last_error="HTTP 503"),
     posts=Posts(failing_since=AT, lost=1, lost_since=AT, drops=2, unproven=1),
     refresh=Followed(
@@ -108,7 +108,9 @@ FULL = RunState(
     ),
     outcome=Outcome(status="Failed", refresh_id="r", error=failure("RefreshFailed", MODEL)),
     priority="high",
-    capacity=InGroup(group="P1", refreshes=2, number=3, since=AT, asked=True, limit_reached=True, retry_after=60),
+    capacity=InGroup(
+        group="P1", refreshes=2, number=3, since=AT, waits_or_holds=True, limit_reached=True, retry_after=60
+    ),
 )
 """A run with all fields set."""
 
@@ -230,7 +232,7 @@ RESULTS: tuple[orders.PostAnswer, ...] = (
     orders.Throttled(seconds=5, error="HTTP 429"),
     orders.Unavailable(error="HTTP 503"),
     orders.Refused(failure=failure("NotAuthorized", MODEL)),
-    orders.Broke(error="KeyError"),
+    orders.ActivityFailure(error="KeyError"),
 )
 ANSWERS: tuple[tuple[Any, Any], ...] = (
     (orders.HistoryRead(look=LOOK, running=BLOCKER, durations=(1.0,), changed=True), orders.ReadHistoryAnswer),
@@ -238,7 +240,7 @@ ANSWERS: tuple[tuple[Any, Any], ...] = (
     (orders.Throttled(seconds=5, error="HTTP 429"), orders.ReadHistoryAnswer),
     (orders.Unavailable(error="HTTP 503"), orders.ReadHistoryAnswer),
     (orders.Refused(failure=failure("NotAuthorized", MODEL)), orders.ReadHistoryAnswer),
-    (orders.Broke(error="KeyError"), orders.ReadHistoryAnswer),
+    (orders.ActivityFailure(error="KeyError"), orders.ReadHistoryAnswer),
     *((orders.PostResult(execution="mine", result=result), orders.PostResult) for result in RESULTS),
     (orders.RefreshRead(began_at=AT, outcome=Outcome(status="Completed"), progress=PROGRESS), orders.ReadRefreshAnswer),
     (orders.RefreshAbsent(read_at=AT, rolled_over=True), orders.ReadRefreshAnswer),

@@ -23,7 +23,7 @@ class Entity:
 
     def __init__(self) -> None:
         self.queue = Queue()
-        enrolled = self.ask(Enroll(at=AT, request="a", token="t", scope=STANDARD, wake="w"))
+        enrolled = self.ask(Enroll(at=AT, request="a", token="t", scope=STANDARD, wake_event="w"))
         assert isinstance(enrolled, Enrolled)
         assert enrolled.run == HOLDER.run
         self.ask(Claim(at=AT, holder=HOLDER))
