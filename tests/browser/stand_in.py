@@ -177,8 +177,16 @@ def _models(rows: list[Json], query: Any) -> Json:
         fitting.sort(key=lambda row: row["modelName"])
     begin, limit = int(query.get("continuation", 0)), int(query.get("limit", 100))
     more = {"continuation": str(begin + limit)} if len(fitting) > begin + limit else {}
-    page = fitting[begin : begin + limit]
+    page = [_in_list(row) for row in fitting[begin : begin + limit]]
     return {"models": page, "total": len(fitting), "counts": counts, "asOf": recorded.ago(0), **more}
+
+
+def _in_list(row: Json) -> Json:
+    """A model as the list shows it: the index knows only whether the active run refreshes."""
+    active = row.get("active")
+    if active is None or active["status"] == "Refreshing":
+        return row
+    return {**row, "active": {**active, "status": "Waiting"}}
 
 
 def _requests(world: World, query: Any) -> Json:
