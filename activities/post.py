@@ -32,8 +32,10 @@ whole seconds, and a call takes time on the network."""
 
 POST_SECONDS = 240.0
 """The time for a whole `post_refresh`: a minute less than `functionTimeout` (host.json). The read of the history may
-take `CALL_SECONDS` and the permit `waits.ACTIVITY_SECONDS`. Then a minute is left for the POST, as long as an exchange
-may take."""
+take `CALL_SECONDS` and the permit `waits.ACTIVITY_SECONDS`. Then about a minute is left for the POST, as long as an
+exchange may take."""
+LEAST_SECONDS = 20.0
+"""With less time than this, nothing is posted: a POST that is cut short could lose its answer."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -86,6 +88,8 @@ async def _result(engine: Engine, job: orders.PostRefresh, execution: str) -> or
         await _return_permit(engine, job, execution)
         return orders.Unwanted(requests=tuple(run.members))
     seconds = min(CALL_SECONDS, end - time.monotonic())
+    if seconds < LEAST_SECONDS:
+        return orders.Unavailable(error="The durable engine answered too slowly to leave time for the POST.")
     result = await on_power_bi(job.model, lambda model: _post(model, job, look), about, seconds)
     if not isinstance(result, Started):
         return result

@@ -24,6 +24,7 @@ from refresh.request.outcomes import (
     outcome_after_leaving,
     outcome_of_fault,
     outcome_of_run,
+    outcome_outside_the_queue,
     outcome_while_backing_off,
 )
 from refresh.request.state import RequestOutcome, RequestState, Standing, standing_of, standing_while_backing_off
@@ -236,9 +237,9 @@ def _wait_to_enroll(
 ) -> Steps[RequestOutcome | None]:
     """Waits before the request tries to enrol again. Returns the outcome if it is cancelled or past its deadline."""
     if (yield from wait_until(context, names.CANCEL_EVENT, min(until, max(state.deadline, now(context))))):
-        return outcome_after_leaving(state.spec, Left(reason="Cancelled", names=state.standing.names))
+        return outcome_outside_the_queue(state.spec, "Cancelled", state.standing)
     if until >= state.deadline:
-        return outcome_after_leaving(state.spec, Left(reason="TimedOut", names=state.standing.names))
+        return outcome_outside_the_queue(state.spec, "TimedOut", state.standing)
     return None
 
 
@@ -258,7 +259,7 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
         case Unknown() | OtherToken():
             if isinstance(answer, Unknown):
                 yield from _start(context, state, answer.next)
-            return outcome_after_leaving(spec, Left(reason=reason, names=state.standing.names))
+            return outcome_outside_the_queue(spec, reason, state.standing)
         case _:
             assert_never(answer)
 

@@ -84,7 +84,7 @@ var rules ruleType[] = [
     description: 'The app has logged an error that it cannot repair: a callback was abandoned, a step failed unexpectedly, or stored values are from newer code.'
     query: loadTextContent('../queries/alerts/needs-a-person.kql')
     severity: 2
-    window: 'PT15M'
+    window: 'PT30M'
     every: 'PT15M'
     dimensions: ['datasetId', 'cause', 'whatToDo']
     scope: componentId
@@ -161,7 +161,7 @@ var freshnessRule ruleType = {
   name: 'model-stale'
   title: 'A model is not fresh'
   description: 'An expected model has had no completed refresh for freshnessHours.'
-  // deployed without expected models, too, so that a deployment without them disables the rule
+  // always deployed, because a deployment deletes nothing: without expectedDatasets it disables an earlier rule
   enabled: !empty(expectedDatasets)
   query: replace(
     replace(loadTextContent('../queries/alerts/model-stale.kql'), '{expectedDatasets}', join(map(expectedDatasets, id => '"${toLower(id)}"'), ', ')),

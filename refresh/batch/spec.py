@@ -42,6 +42,8 @@ MODEL_KEYS = ("datasetId", "name", "dependsOn", *OPTION_KEYS, "timeoutMinutes")
 BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf", *OPTION_KEYS, *BATCH_LEVEL_KEYS)
 MODEL_LEVEL_KEYS = ("dependsOn", "workspaceId", "refresh", "notifyOption")
 """Keys of a batch that are compared model by model."""
+STORED_NAMES = {"targets": "models", "every": "all"}
+"""The keys whose digests have a different name, because older code stored another digest under the name of the key."""
 NO_MODEL = "00000000-0000-0000-0000-000000000000"
 """A placeholder for the dataset id in the options of models that are not known yet."""
 
@@ -86,16 +88,22 @@ class BatchSpec(Message, frozen=True, kw_only=True):
 
     @property
     def digests(self) -> dict[str, str]:
-        """Digests of the keys that define what is refreshed. They are stored with the batch (see `differs_from`)."""
+        """Digests of the keys that define what is refreshed. They are stored with the batch (see `differs_from`).
+
+        Those of older code are stored, too, so that it recognises the batch after a rollback.
+        """
+        return {**self._older_digests(), **self._digests()}
+
+    def _digests(self) -> dict[str, str]:
         requests = [model.request for model in self.models] or ([self.all_models.options] if self.all_models else [])
         scopes = [request.scope for request in requests]
         return {
-            "models": _digest([(model.name, model.request.dataset_id) for model in self.models]),
+            "targets": _digest([(model.name, model.request.dataset_id) for model in self.models]),
             "dependsOn": _digest([model.depends_on for model in self.models]),
             "workspaceId": _digest([scope.workspace_id for scope in scopes]),
             "refresh": _digest([scope.refresh for scope in scopes]),
             "notifyOption": _digest([scope.notify_option for scope in scopes]),
-            "all": _digest(self.all_models is not None),
+            "every": _digest(self.all_models is not None),
             "except": _digest(sorted(self.all_models.without) if self.all_models else []),
             "retryOf": _digest(self.retry_of),
         }
@@ -105,8 +113,8 @@ class BatchSpec(Message, frozen=True, kw_only=True):
 
         As for a single request, options such as `timeoutMinutes`, `retries` and `share` are not compared.
         """
-        ours = self.digests if "dependsOn" in digests else self._older_digests()
-        keys = [key for key, digest in ours.items() if digest != digests.get(key)]
+        ours = self._digests() if "targets" in digests else self._older_digests()
+        keys = [STORED_NAMES.get(key, key) for key, digest in ours.items() if digest != digests.get(key)]
         # the other lists have an entry for each model, so they cannot be compared if the models differ
         return [key for key in keys if key not in MODEL_LEVEL_KEYS] if "models" in keys else keys
 
@@ -117,7 +125,7 @@ class BatchSpec(Message, frozen=True, kw_only=True):
     @property
     def fingerprint(self) -> str:
         """A short digest of the models of the batch, for its id."""
-        return sha256(" ".join(self.digests.values()).encode()).hexdigest()[:8]
+        return sha256(" ".join(self._digests().values()).encode()).hexdigest()[:8]
 
 
 def _digest(part: object) -> str:

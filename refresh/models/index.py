@@ -114,7 +114,7 @@ def _active(entry: Entry, operation: RunWaits | RunRefreshes) -> Entry:
         run_id=operation.run,
         incarnation=operation.incarnation,
         since=operation.since,
-        status="Refreshing" if refreshes else "Waiting",
+        status="Refreshing" if refreshes else "WaitingForIdle",
         requests=operation.requests or (before.requests if before and before.run_id == operation.run else 1),
         at=operation.at,
         refresh_id=operation.refresh_id if isinstance(operation, RunRefreshes) else None,

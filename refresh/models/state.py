@@ -11,8 +11,9 @@ from refresh.failure.catalogue import ModelNames
 from refresh.history.outcome import Status
 from refresh.messages import ApiMessage
 
-Activity: TypeAlias = Literal["Waiting", "WaitingForIdle", "WaitingForCapacity", "Starting", "Refreshing"]
-"""The status of an active run. The index has only Waiting and Refreshing; the other words come from the run itself."""
+Activity: TypeAlias = Literal["WaitingForIdle", "WaitingForCapacity", "Starting", "Refreshing"]
+"""The status of an active run. In the index, WaitingForIdle stands for everything before Refreshing, because older code
+reads no other word; the list shows it as Waiting."""
 
 
 class Success(ApiMessage, frozen=True, kw_only=True):

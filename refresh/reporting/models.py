@@ -148,12 +148,20 @@ def list_json(models: list[KnownModel], filters: ModelFilters) -> Json:
     rest = [(key, model) for key, model in keyed if filters.after is None or key > filters.after]
     page, more = rest[: filters.limit], len(rest) > filters.limit
     answer: Json = {
-        "models": [model_json(model) for _, model in page],
+        "models": [_listed(model) for _, model in page],
         "total": len(listed),
         "counts": {name: counts[name] for name in HEALTHS},
     }
     answer["counts"]["active"] = sum(model.entry.active is not None for model in found)
     return {**answer, **({"continuation": encode_key(page[-1][0], filters.sort)} if more else {})}
+
+
+def _listed(model: KnownModel) -> Json:
+    """A model as the list shows it: the index knows only whether the active run refreshes."""
+    row = model_json(model)
+    if model.entry.active and model.entry.active.status != "Refreshing":
+        row["active"]["status"] = "Waiting"
+    return row
 
 
 def encode_key(key: SortKey, sort: str) -> str:

@@ -5,9 +5,9 @@ from typing import assert_never
 from refresh.capacity.answers import WaitsForPlace
 from refresh.failure.catalogue import SITUATION, ModelNames, failure
 from refresh.history.look import ExternalRefresh
-from refresh.queue.answers import Ended, Left
+from refresh.queue.answers import Ended, LeaveReason, Left
 from refresh.request.spec import RequestSpec
-from refresh.request.state import RequestOutcome, phase_of
+from refresh.request.state import RequestOutcome, Standing, phase_of
 
 CANCELLED = {
     None: "and continues",
@@ -64,6 +64,22 @@ def outcome_after_leaving(
         model_name=answer.names.model,
         workspace_name=answer.names.workspace,
     )
+
+
+def outcome_outside_the_queue(spec: RequestSpec, reason: LeaveReason, standing: Standing) -> RequestOutcome:
+    """The outcome of a request that is not in its queue. `standing`: where it was when it was last in the queue."""
+    left = Left(
+        reason=reason,
+        run=standing.run_id,
+        incarnation=standing.incarnation,
+        position=standing.position or 0,
+        shared_with=standing.shared_with or 0,
+        refresh_id=standing.refresh_id,
+        posted_at=standing.started_at,
+        waits_for=standing.waits_for,
+        names=standing.names,
+    )
+    return outcome_after_leaving(spec, left)
 
 
 def outcome_while_backing_off(spec: RequestSpec, after: str | None, names: ModelNames) -> RequestOutcome:

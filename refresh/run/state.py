@@ -128,10 +128,11 @@ class Recording(PhaseBase, frozen=True, kw_only=True, tag="recording"):
 class Cancelling(PhaseBase, frozen=True, kw_only=True, tag="cancelling"):
     """Cancels the refresh, because no request needs it any more.
 
-    `throttled`: how many cancels Power BI has answered with a pause.
+    `throttled`: how many cancels Power BI has answered with a pause; `paused`: the seconds of these pauses together.
     """
 
     throttled: int = 0
+    paused: float = 0.0
 
 
 class Polling(PhaseBase, frozen=True, kw_only=True, tag="polling"):

@@ -103,16 +103,36 @@ def test_a_step_runs(keyed: Factory, name: str, outcome: str, tmp_path: Path) ->
         assert (outputs["status"], outputs["request-id"]) == (outcome, request["id"])
 
 
-def token_from_service_connection(folder: Path) -> str:
-    """The token that the step with the service connection stores for the next step. `az` is a stand-in."""
+def path_with_az(folder: Path) -> str:
+    """A PATH whose `az` is a stand-in that gets tokens for the audience of the app."""
     az = folder / "az"
-    az.write_text(f'#!/bin/sh\n[ "$4" = "{AUDIENCE}" ] && echo "{token_for(AUDIENCE)}"\n', "utf-8")
+    token = token_for(AUDIENCE)
+    answers = f"""*json) echo '{{"accessToken": "{token}"}}' ;; *) echo {token} ;;"""
+    az.write_text(f'#!/bin/sh\n[ "$4" = "{AUDIENCE}" ] || exit 1\ncase "$*" in {answers} esac\n', "utf-8")
     az.chmod(0o755)
-    env = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "INPUT_AUDIENCE": AUDIENCE}
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def token_from_service_connection(folder: Path) -> str:
+    """The token that the step with the service connection stores for the next step."""
+    env = {"PATH": path_with_az(folder), "INPUT_AUDIENCE": AUDIENCE}
     done = subprocess.run([str(BASH), "-c", scripts()["Azure, token"][0]], env=env, capture_output=True, check=True)
     command, token = done.stdout.decode().strip().split("]")
     assert command == "##vso[task.setvariable variable=refreshServiceToken;issecret=true"
     return token
+
+
+@pytest.mark.skipif(BASH is None, reason="the steps need bash")
+def test_a_step_on_an_agent_that_is_signed_in(factory: Form, tmp_path: Path) -> None:
+    """Without a key and without a service connection, the command gets a token for the audience by itself."""
+    script, declared = scripts()["Azure, key"]
+    caller = factory("identity")
+    given = {"INPUT_URL": caller.base, "INPUT_WORKSPACE": WORKSPACE, "INPUT_DATASET": caller.world.model()}
+    given |= {"INPUT_AUDIENCE": AUDIENCE, "INPUT_SCRIPT": str(COMMAND), "PATH": path_with_az(tmp_path)}
+    env = {**dict.fromkeys(declared, ""), **given}
+    command = [str(BASH), "-c", script]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.skipif(BASH is None or os.name == "nt", reason="the steps need bash, and signals of POSIX")

@@ -43,6 +43,8 @@ class Case:
     refreshes: int = 1
     starts: int | None = None
     """The expected number of POSTs that reach Power BI; None: the same as `refreshes`."""
+    at_least: bool = False
+    """Whether there can be more POSTs: the app gives up only when its outage budget is used up."""
     served: str = "own"
     """The expected `servedBy` of a success."""
     looks: int | None = None
@@ -72,7 +74,7 @@ def play(world: World, case: Case) -> Json:
         "retryable": error.get("retryable"),
         "table": error.get("table"),
         "refreshes": len(own),
-        "starts": truth["calls"]["start"],
+        "starts": min(truth["calls"]["start"], case.starts or 0) if case.at_least else truth["calls"]["start"],
         "served": result.body["servedBy"] if result.code == 200 else None,
         "looks": truth["calls"]["history"] if case.looks is not None else None,
         "enhanced": all(refresh["enhanced"] for refresh in own) if case.enhanced is not None else None,

@@ -91,6 +91,7 @@ TROUBLE = [
         message_has=["no new refresh appeared"],
         refreshes=0,
         starts=3,
+        at_least=True,
     ),
     *(
         Case(f"{fault}, twice, while the model is looked at", faults=[(fault, "history", {"count": 2})])

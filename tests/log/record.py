@@ -37,6 +37,8 @@ from tests.e2e.world import FAST, WORKSPACE, World
 FOLDER = ROOT / "tests" / "data" / "log"
 LINE = re.compile(r"(?P<time>\S+ \S+) (?P<level>\w+) +(?P<logger>\S+): (?P<message>\{.*)")
 CALLER = {"pipeline": "Load sales", "runId": "5d6f7c1e-0000-4000-8000-000000000001"}
+BATCH = {"workspaceId": "00000000-0000-4000-8000-0000000000bb", "all": True, "caller": CALLER}
+"""All models of a workspace without models."""
 BROKEN_ACTIVITY = ("activities/read.py", "job: orders.ReadRefresh = ", "raise KeyError('status')\n    ")
 BROKEN_STEP = (
     "refresh/run/phases/polling.py",
@@ -194,9 +196,8 @@ def callbacks(play: Stage) -> None:
 
 def batches(play: Stage) -> None:
     """A batch that ends before it has requests, because its workspace has no models."""
-    body = {"workspaceId": str(uuid.uuid4()), "all": True, "caller": CALLER}
     with play.story("batch_without_models", "batch.ended"):
-        assert requests.post(f"{play.world.app}/api/batches", json=body, timeout=30).status_code == 202
+        assert requests.post(f"{play.world.app}/api/batches", json=BATCH, timeout=30).status_code == 202
 
 
 def timers(play: Stage) -> None:
@@ -227,6 +228,8 @@ def without_engine(folder: Path) -> None:
         with play.story("not_started", "request.not_started", app=beside):
             body = {"workspaceId": WORKSPACE, "datasetId": model, "caller": CALLER}
             assert beside.post("/api/refreshes", json=body).status_code == 503
+        with play.story("batch_not_started", "request.not_started", app=beside):
+            assert beside.post("/api/batches", json=BATCH).status_code == 503
         with play.story("engine_unavailable", "engine.unavailable", app=beside):
             assert beside.get(f"/api/queues/{model}").status_code == 503
 

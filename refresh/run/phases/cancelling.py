@@ -27,11 +27,14 @@ def step(run: RunState, phase: Cancelling, refresh: Followed) -> Do[CancelAnswer
 
 
 def limited(run: RunState) -> RunState:
-    """The run for a new history: it follows the refresh to its end if Power BI has throttled the cancel too often.
+    """The run for a new history: it follows the refresh to its end if Power BI has throttled the cancel too often or
+    too long.
 
-    The limit does not apply within a history, because a history that earlier code began has to replay with its calls.
+    The limit is only checked when a history begins, because a replay must make the calls of the recorded history, which
+    older code without the limit may have made.
     """
-    if isinstance(run.phase, Cancelling) and run.phase.throttled > MAX_TRIES:
+    phase = run.phase
+    if isinstance(phase, Cancelling) and (phase.throttled > MAX_TRIES or phase.paused >= run.limits.outage):
         return run.to(Polling())
     return run
 
@@ -41,7 +44,7 @@ def _cancelled(
 ) -> Moved:
     if isinstance(answer, Throttled) and answer.seconds is not None:
         # `with_trouble` does not count this failure
-        run = run.to(replace(phase, throttled=phase.throttled + 1))
+        run = run.to(replace(phase, throttled=phase.throttled + 1, paused=phase.paused + answer.seconds))
     match answer:
         case Throttled() | Unavailable() | ActivityFailure():
             if run.calls.failures < MAX_TRIES:

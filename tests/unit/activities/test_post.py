@@ -29,8 +29,9 @@ HOLDER = Holder(run="run", incarnation=1, token="t")
 class SlowPlatform:
     """Everything takes as long as it may: the last read of the history, the permit, the POST."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds_of_a_read: float = 0.0) -> None:
         self.now, self.seconds = 1000.0, list[float]()
+        self._seconds_of_a_read = seconds_of_a_read
         self._run = Run(id="run", scope=0, token="t", permit=1, look=Look(service_time=NOW, read_at=NOW))
         self._run.members["request"] = Member(token="t", since=NOW, wake_event="wake")
         self._visible_at = float("inf")
@@ -39,6 +40,7 @@ class SlowPlatform:
         self.now += seconds
 
     async def read_queue(self, _dataset_id: str) -> Queue:
+        self.now += self._seconds_of_a_read
         if self.now >= self._visible_at:
             self._run.execution = "execution"
         return Queue(runs=[self._run])
@@ -56,10 +58,8 @@ class SlowPlatform:
         return orders.Busy() if len(self.seconds) > 1 else post.Clock(clock.now())
 
 
-def test_the_activity_ends_long_before_the_timeout_of_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At `functionTimeout`, the host would end the process with all other work in it. The POST still gets the time that
-    an exchange may take: a POST that is cut short could lose its answer."""
-    platform: Any = SlowPlatform()
+def posted(platform: Any, monkeypatch: pytest.MonkeyPatch) -> orders.PostAnswer:
+    """The result of the activity on this platform."""
     watch = types.SimpleNamespace(monotonic=lambda: platform.now)
     monkeypatch.setattr(post, "time", watch)
     monkeypatch.setattr(waits, "time", watch)
@@ -69,9 +69,23 @@ def test_the_activity_ends_long_before_the_timeout_of_functions(monkeypatch: pyt
     job = orders.PostRefresh(
         model=model, holder=HOLDER, permit=1, scope=Scope(workspace_id="w"), look=Look(service_time=NOW, read_at=NOW)
     )
+    return asyncio.run(post._result(platform, job, "execution"))
+
+
+def test_the_activity_ends_long_before_the_timeout_of_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At `functionTimeout`, the host would end the process with all other work in it. The POST still gets the time that
+    an exchange may take: a POST that is cut short could lose its answer."""
+    platform = SlowPlatform()
     began = platform.now
-    assert asyncio.run(post._result(platform, job, "execution")) == orders.Busy()
+    assert posted(platform, monkeypatch) == orders.Busy()
     assert platform.seconds[0] == CALL_SECONDS
     assert platform.seconds[1] >= LIMITS.whole_seconds
     hours, minutes, seconds = json.loads((ROOT / "host.json").read_text("utf-8"))["functionTimeout"].split(":")
     assert platform.now - began <= (int(hours) * 60 + int(minutes)) * 60 + int(seconds) - 60
+
+
+def test_nothing_is_posted_if_too_little_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run tries again, because nothing was sent. A POST that is cut short would need a search for its refresh."""
+    platform = SlowPlatform(seconds_of_a_read=25.0)
+    assert isinstance(posted(platform, monkeypatch), orders.Unavailable)
+    assert platform.seconds == [CALL_SECONDS], "only the read of the history"

@@ -267,3 +267,9 @@ def test_digests_of_older_code_can_be_compared() -> None:
     stored = {"models": "21b9ed862be5f7fb", "all": "", "retryOf": ""}
     assert spec_of(models=ONE).differs_from(stored) == []
     assert spec_of(models=[dataset(1)]).differs_from(stored) == ["models"]
+
+
+def test_older_code_can_compare_the_digests() -> None:
+    """After a rollback, older code recognises the batch: it compares these three digests."""
+    older = {"models": "21b9ed862be5f7fb", "all": "", "retryOf": ""}
+    assert older.items() <= spec_of(models=ONE).digests.items()

@@ -133,6 +133,8 @@ def test_a_model_in_full() -> None:
         "expectedEveryHours": 0.5,
         "overdueSince": instant(NOW - timedelta(minutes=20)),
         "days": [{"date": "2026-03-31", "completed": 1, "failed": 0}],
-        "active": {"runId": "b", "since": at(5), "status": "Waiting", "requests": 2},
+        "active": {"runId": "b", "since": at(5), "status": "WaitingForIdle", "requests": 2},
     }
+    [listed] = list_json([model], ModelFilters())["models"]
+    assert listed["active"]["status"] == "Waiting", "the index does not know what the run waits for"
     assert body["health"] in HEALTHS

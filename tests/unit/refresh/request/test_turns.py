@@ -11,9 +11,9 @@ from durable.codec import encode
 from orchestrators.refresh_request import _turn
 from refresh.queue.answers import LeaveReason
 from refresh.queue.stored import handle
-from refresh.request.outcomes import STARTED_TWICE
+from refresh.request.outcomes import STARTED_TWICE, outcome_outside_the_queue
 from refresh.request.spec import RequestSpec
-from refresh.request.state import RequestOutcome, RequestState
+from refresh.request.state import RequestOutcome, RequestState, Standing
 from refresh.run.orders import CancelAccepted, Notified
 from tests.unit.refresh.queue.queues import MODEL, NOON, CheckedQueue
 
@@ -131,6 +131,15 @@ def test_a_request_that_the_queue_removed_by_mistake_enrols_again() -> None:
     context.current_utc_datetime = until
     outcome, state = turn(context)
     assert (outcome, state.standing.run_id) == (None, "a-r1")
+
+
+def test_the_outcome_of_a_request_that_the_queue_removed_by_mistake() -> None:
+    """If it is cancelled before it enrols again, its outcome says where it was when it was last in the queue."""
+    standing = Standing(status="Refreshing", run_id="a-r1", position=0, shared_with=2, refresh_id="r")
+    outcome = outcome_outside_the_queue(RequestSpec(dataset_id="d", scope=MODEL), "Cancelled", standing)
+    assert (outcome.status, outcome.run_id, outcome.refresh_id) == ("Cancelled", "a-r1", "r")
+    assert outcome.error is not None
+    assert "refresh r was running" in outcome.error.message
 
 
 def test_a_request_that_was_started_twice_fails() -> None:

@@ -37,6 +37,7 @@ from refresh.times import instant
 from tests.unit.refresh.run.incarnations import (
     BLOCKER,
     ENHANCED,
+    LIMITS,
     LOOK,
     NEVER,
     NEXT,
@@ -263,7 +264,8 @@ def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavai
 @pytest.mark.parametrize("seconds", [1.0, 60.0, 61.0, 3_600.0])
 @pytest.mark.parametrize("tries_per_history", [1, 6])
 def test_a_throttled_cancellation_is_not_repeated_without_limit(seconds: float, tries_per_history: int) -> None:
-    """A cancellation that Power BI throttles is sent a few times. Then the run follows the refresh to its end."""
+    """A cancellation that Power BI throttles is sent a few times, and not for much longer than the outage budget. Then
+    the run follows the refresh to its end."""
     run = (
         Incarnation().until_permitted(ENHANCED).answer_post(Accepted(refresh_id="r")).answer_record(cancel=True).wait(5)
     )
@@ -275,7 +277,8 @@ def test_a_throttled_cancellation_is_not_repeated_without_limit(seconds: float, 
         if tries % tries_per_history == 0 or seconds > NEW_HISTORY_SECONDS:
             run.run = decode(encode(continued(run.run)), RunState)
             run.answer_claim(ENHANCED)
-    assert tries > MAX_TRIES
+    assert tries > MAX_TRIES or tries * seconds >= LIMITS.outage
+    assert (tries - 1) * seconds < LIMITS.outage or tries_per_history > 1
     assert run.phase is Polling
     run.answer_read("Completed").check_outcome("Completed")
 
