@@ -16,7 +16,7 @@ from refresh.times import iso
 
 NOT_CHECKED = (
     "Only a refresh can show whether this identity may start one (role Contributor, Member or Admin), whether the "
-    "credentials of the data sources are valid, and, for the key refresh, whether the workspace has a capacity."
+    'credentials of the data sources are valid, and, if the body has "refresh", whether the workspace has a capacity.'
 )
 
 Json = dict[str, Any]

@@ -25,7 +25,7 @@ from refresh.reporting.status import StatusReport
 from refresh.request.decision import Conflict
 from refresh.request.reply import Reply, reply_of
 from refresh.request.spec import json_object
-from refresh.request.values import BadRequestError
+from refresh.request.values import BadRequestError, shown_keys
 from refresh.settings import current_settings
 from refresh.times import instant
 from triggers.accepted import accepted_answer, end_within, uris_of
@@ -74,7 +74,7 @@ async def http_batch_start(req: func.HttpRequest, engine: Engine) -> func.HttpRe
             return _ended(req, engine, batch)
         case Conflict(keys):
             message = (
-                f"This idempotency key was used for another batch, with different values for: {', '.join(keys)}. "
+                f"This idempotency key was used for another batch, with different values for: {shown_keys(keys)}. "
                 "Use a separate key for each batch."
             )
             return error(409, "IdempotencyKeyInUse", message, "idempotencyKey")

@@ -23,5 +23,5 @@ async def http_cancel_by_key(req: func.HttpRequest, engine: Engine) -> func.Http
         return answer(problem.to_json(), 400)
     request, _ = await last_submission(engine, dataset_id, key)
     if request is None:
-        return error(404, "RequestNotFound", "No request of this model has this idempotencyKey.", "idempotencyKey")
+        return error(404, "RequestNotFound", "No request of this model has this idempotency key.", "idempotencyKey")
     return await cancel(req, engine, request)

@@ -108,8 +108,8 @@ async def requests_before(
     if not complete_from:
         problem = f"More than {MAX_ROWS} instances would have to be read for this page."
         if filters.dataset_id:
-            raise BadRequestError(f"{problem} Send a later since.", "since")
-        raise BadRequestError(f"{problem} Filter by datasetId, or send a later since.", "datasetId")
+            raise BadRequestError(f'{problem} Send a later time as "since".', "since")
+        raise BadRequestError(f'{problem} Filter by "datasetId", or send a later time as "since".', "datasetId")
     return newest.page(complete_from), Place(complete_from)
 
 
@@ -127,11 +127,11 @@ def _filters(req: func.HttpRequest) -> Filters:
             raise BadRequestError(f"Unknown parameter. Known parameters: {', '.join(PARAMETERS)}.", name[:64])
     dataset_id, since = req.params.get("datasetId"), req.params.get("since")
     if dataset_id and not parse_guid(dataset_id):
-        raise BadRequestError("datasetId must be a GUID.", "datasetId")
+        raise BadRequestError('"datasetId" must be a GUID.', "datasetId")
     if since and not parse_time(since):
-        raise BadRequestError("since must be a time such as 2026-03-31T00:00:00Z.", "since")
+        raise BadRequestError('"since" must be a time such as 2026-03-31T00:00:00Z.', "since")
     words = (word.strip().lower() for word in req.params.get("status", "").split(","))
     statuses = frozenset(word for word in words if word)
     if statuses - {status.lower() for status in STATUSES}:
-        raise BadRequestError(f"status must be one or more of {', '.join(STATUSES)}, separated by commas.", "status")
+        raise BadRequestError(f'"status" must be one or more of {", ".join(STATUSES)}, separated by commas.', "status")
     return Filters(parse_guid(dataset_id), parse_time(since), statuses)

@@ -68,7 +68,7 @@ async def http_model(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
     """The model with `summary`, the reason for its state, and its last `runs` and `requests`."""
     dataset_id = parse_guid(req.route_params["datasetId"])
     if dataset_id is None:
-        return error(400, "InvalidRequest", "datasetId must be a GUID.", "datasetId")
+        return error(400, "InvalidRequest", '"datasetId" must be a GUID.', "datasetId")
     now = clock.now()
     entry, record, queue = await asyncio.gather(
         entry_of(engine, dataset_id), record_of(engine, dataset_id), queue_of(engine, dataset_id)
@@ -131,24 +131,24 @@ def _filters(req: func.HttpRequest) -> ModelFilters:
             raise BadRequestError(f"Unknown parameter. Known parameters: {', '.join(PARAMETERS)}.", name[:64])
     search = req.params.get("search", "").strip().casefold()
     if len(search) > MAX_SEARCH:
-        raise BadRequestError(f"search must have at most {MAX_SEARCH} characters.", "search")
+        raise BadRequestError(f'"search" must have at most {MAX_SEARCH} characters.', "search")
     words = (word.strip().lower() for word in req.params.get("state", "").split(","))
     states = frozenset(word for word in words if word)
     if states - set(STATES):
-        raise BadRequestError(f"state must be one or more of {', '.join(STATES)}, separated by commas.", "state")
+        raise BadRequestError(f'"state" must be one or more of {", ".join(STATES)}, separated by commas.', "state")
     workspace = req.params.get("workspaceId", "")
     if workspace and parse_guid(workspace) is None:
-        raise BadRequestError("workspaceId must be a GUID.", "workspaceId")
+        raise BadRequestError('"workspaceId" must be a GUID.', "workspaceId")
     sort = req.params.get("sort", "").lower() or SORTS[0]
     if sort not in SORTS:
-        raise BadRequestError(f"sort must be one of {', '.join(SORTS)}.", "sort")
+        raise BadRequestError(f'"sort" must be one of {", ".join(SORTS)}.', "sort")
     filters = ModelFilters(search, states, parse_guid(workspace), sort, _limit(req.params.get("limit", "")))
     continuation = req.params.get("continuation", "")
     if not continuation:
         return filters
     after = decode_key(continuation, sort)
     if after is None:
-        raise BadRequestError("continuation must come from an earlier answer with the same sort.", "continuation")
+        raise BadRequestError('"continuation" must come from an earlier answer with the same "sort".', "continuation")
     return dataclasses.replace(filters, after=after)
 
 
@@ -156,5 +156,5 @@ def _limit(text: str) -> int:
     if not text:
         return DEFAULT_LIMIT
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MAX_LIMIT:
-        raise BadRequestError(f"limit must be a whole number from 1 to {MAX_LIMIT}.", "limit")
+        raise BadRequestError(f'"limit" must be a whole number from 1 to {MAX_LIMIT}.', "limit")
     return int(text)

@@ -36,7 +36,7 @@ async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
     """
     dataset_id = parse_guid(req.route_params["datasetId"])
     if dataset_id is None:
-        return error(400, "InvalidRequest", "datasetId must be a GUID.", "datasetId")
+        return error(400, "InvalidRequest", '"datasetId" must be a GUID.', "datasetId")
     queue = await queue_of(engine, dataset_id)
     runs, remaining = [], MAX_SHOWN
     for position, run in enumerate(queue.runs):

@@ -24,7 +24,7 @@ from refresh.request.reply import Reply, parse_reply
 from refresh.request.spec import RequestSpec, parse_spec
 from refresh.request.state import RequestState
 from refresh.request.stored import StoredRequest
-from refresh.request.values import BadRequestError
+from refresh.request.values import BadRequestError, shown_keys
 from refresh.scope.scope import fingerprint
 from refresh.settings import current_settings
 from refresh.times import instant
@@ -76,7 +76,7 @@ async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
         case Conflict(keys):
             message = (
                 "This idempotency key was used for another request of this model, with different values for: "
-                f"{', '.join(keys)}. Use a separate key for each request."
+                f"{shown_keys(keys)}. Use a separate key for each request."
             )
             return error(409, "IdempotencyKeyInUse", message, "idempotencyKey")
         case other:

@@ -50,8 +50,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Window:
-    """Instances created from `after` to `until`. Once they have been read, no request since `complete_from` is
-    missing."""
+    """Instances created from `after` to `until`. Once this window and those before it have been read, every request
+    since `complete_from` is known."""
 
     after: datetime
     until: datetime | None
@@ -137,7 +137,7 @@ def decode_continuation(continuation: str, filters: str, secret: bytes) -> Place
             return place
     except ValueError:  # binascii.Error and UnicodeError are ValueErrors
         pass
-    message = "continuation must come from an earlier answer with the same datasetId, since and status."
+    message = '"continuation" must come from an earlier answer with the same "datasetId", "since" and "status".'
     raise BadRequestError(message, "continuation")
 
 

@@ -66,7 +66,7 @@ def token_only_reads(req: func.HttpRequest, plain_uri: Callable[[str, str], str]
     """The refusal of a cancellation that has only the read token. `plain_uri`: `request_uri` or `batch_uri`."""
     cancel_uri = f"{plain_uri(base_url(current_settings(), req.url), item_id)}/cancel"
     message = (
-        "This token only reads the status. To cancel, send DELETE to the cancelUri from the answer to the start. "
+        'This token only reads the status. To cancel, send DELETE to the "cancelUri" from the answer to the start. '
         f"Callers that may start requests can also send POST to {cancel_uri}."
     )
     return error(403, "TokenOnlyReads", message, "token")

@@ -18,7 +18,7 @@ def trigger() -> Json:
         "workspaceId": {"type": "string", "description": "GUID of the workspace."},
         "models": {"type": "array", "items": model, "description": "The models. Omit them if all is true."},
         "all": {"type": "boolean", "description": "Whether to refresh all refreshable models."},
-        "except": {"type": "array", "description": "With all: names or GUIDs of the models to leave out."},
+        "except": {"type": "array", "description": 'With "all": names or GUIDs of the models to leave out.'},
         "refresh": {"type": "object", "description": "Options of an enhanced refresh, for all models."},
         "onFailure": {"type": "string", "description": "continue (default) or stop."},
         "maxConcurrent": {"type": "integer", "description": "How many models are refreshed at once; 50 by default."},

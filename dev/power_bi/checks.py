@@ -37,7 +37,7 @@ def checked(values: object, checks: Mapping[str, Check], what: str) -> dict[str,
         try:
             found[key] = checks[key](value)
         except Refusal as problem:
-            raise BadControl(f"{what}: {key} {problem}") from None
+            raise BadControl(f'{what}: "{key}" {problem}') from None
     return found
 
 
@@ -60,7 +60,7 @@ def dataset_id(value: object) -> str:
     try:
         return guid(str(value))
     except Refusal as problem:
-        raise BadControl(f"datasetId {problem}") from None
+        raise BadControl(f'"datasetId" {problem}') from None
 
 
 def guid(value: object) -> str:

@@ -130,12 +130,12 @@ def fault(values: object) -> Fault:
     """A rule from a JSON object with KEYS. Raises BadControl."""
     found = checks.checked(values, _CHECKS, "fault")
     if "fault" not in found:
-        raise BadControl("fault: the key fault is missing")
+        raise BadControl('fault: "fault" is missing')
     name, route = found["fault"], found.get("route", "any")
     if name not in ANSWERS and "afterEffect" in found:
-        raise BadControl(f"fault: afterEffect cannot be combined with {name}")
+        raise BadControl(f'fault: "afterEffect" cannot be combined with {name}')
     if name == ACCEPTED_BUT_DROPPED and route not in ("any", "start"):
-        raise BadControl(f"fault: with {name}, route must be start")
+        raise BadControl(f'fault: with {name}, "route" must be "start"')
     return Fault(
         name=name,
         route=route,

@@ -96,7 +96,7 @@ class PowerBiService:
         with self._lock:
             found = checks.checked({"outcome": value}, {"outcome": outcome}, "end")["outcome"]
             if found.outcome == "Stuck":
-                raise BadControl("end: outcome cannot be Stuck, which never ends")
+                raise BadControl('end: "outcome" cannot be Stuck, which never ends')
             return self._end(dataset_id, now, found)
 
     def cancel(self, dataset_id: str | UUID, now: datetime) -> str | None:

@@ -141,11 +141,11 @@ def parse_batch(value: dict[str, Any], settings: Settings, key_header: str | Non
     retry_of, every = _retry_of(value.get("retryOf")), boolean(value, "all", default=False)
     listed = value.get("models")
     if every and listed is not None:
-        raise BadRequestError("models and all are mutually exclusive; leave one of them out.", "models")
+        raise BadRequestError('"models" and "all" exclude each other; leave one of them out.', "models")
     if not every and value.get("except") is not None:
-        raise BadRequestError("except needs all: true.", "except")
+        raise BadRequestError('"except" can only be used with "all": true.', "except")
     if not every and listed is None and not retry_of:
-        raise BadRequestError("Specify models, all: true, or retryOf.", "models")
+        raise BadRequestError('The body needs "models", "all": true, or "retryOf".', "models")
     defaults = {key: value[key] for key in OPTION_KEYS if key in value}
     minutes = timeout_of(value)
     return BatchSpec(
@@ -163,7 +163,7 @@ def parse_batch(value: dict[str, Any], settings: Settings, key_header: str | Non
 def _concurrent(value: Mapping[str, Any]) -> int:
     number = whole_number(value, "maxConcurrent", MAX_CONCURRENT, DEFAULT_CONCURRENT)
     if number < 1:
-        raise BadRequestError(f"maxConcurrent must be from 1 to {MAX_CONCURRENT}.", "maxConcurrent")
+        raise BadRequestError(f'"maxConcurrent" must be from 1 to {MAX_CONCURRENT}.', "maxConcurrent")
     return number
 
 
@@ -171,32 +171,32 @@ def _retry_of(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or not value.startswith(BATCH_PREFIX) or not REQUEST_ID.fullmatch(value):
-        raise BadRequestError("retryOf must be the id of an earlier batch.", "retryOf")
+        raise BadRequestError('"retryOf" must be the id of an earlier batch.', "retryOf")
     return value
 
 
 def _all_models(value: Mapping[str, Any], defaults: dict[str, Any], minutes: float, settings: Settings) -> AllModels:
     without = [] if value.get("except") is None else value["except"]
     if not isinstance(without, list) or not all(isinstance(name, str) and _is_name(name) for name in without):
-        raise BadRequestError("except must be a list of names or dataset ids of models.", "except")
+        raise BadRequestError('"except" must be a list of names or dataset ids of models.', "except")
     if len(without) > MAX_MODELS:
-        raise BadRequestError(f"except has {len(without)} entries; the maximum is {MAX_MODELS}.", "except")
+        raise BadRequestError(f'"except" has {len(without)} entries; the maximum is {MAX_MODELS}.', "except")
     options = spec_of({**defaults, "datasetId": NO_MODEL, "timeoutMinutes": minutes}, settings)
     return AllModels(options=options, without=tuple(parse_guid(name) or name for name in without))
 
 
 def _models(listed: object, defaults: dict[str, Any], minutes: float, settings: Settings) -> tuple[ModelSpec, ...]:
     if not isinstance(listed, list) or not listed:
-        raise BadRequestError("models must be a list of at least one model.", "models")
+        raise BadRequestError('"models" must be a list of at least one model.', "models")
     if len(listed) > MAX_MODELS:
-        raise BadRequestError(f"models has {len(listed)} entries; the maximum is {MAX_MODELS}.", "models")
+        raise BadRequestError(f'"models" has {len(listed)} entries; the maximum is {MAX_MODELS}.', "models")
     requests, names = [], []
     for number, entry in enumerate(listed):
         # a bare dataset id is enough
         own = {"datasetId": entry} if isinstance(entry, str) else entry
         if not isinstance(own, dict):
             raise BadRequestError(
-                f"models[{number}] must be an object with datasetId, or a dataset id.", f"models[{number}]"
+                f'"models[{number}]" must be an object with "datasetId", or a dataset id.', f"models[{number}]"
             )
         requests.append(_request(number, own, defaults, minutes, settings))
         names.append(_name(number, own, requests[-1].dataset_id))
@@ -233,7 +233,7 @@ def _name(number: int, own: Mapping[str, Any], dataset_id: str) -> str:
     name = own.get("name", dataset_id)
     if not isinstance(name, str) or not _is_name(name):
         raise BadRequestError(
-            f"models[{number}].name must be a string of 1 to {MAX_MODEL_NAME} printable characters.",
+            f'"models[{number}].name" must be a string of 1 to {MAX_MODEL_NAME} printable characters.',
             f"models[{number}].name",
         )
     return name
@@ -248,7 +248,7 @@ def _numbered(names: list[str]) -> dict[str, int]:
     for number, name in enumerate(names):
         if name in numbers:
             raise BadRequestError(
-                f"models[{numbers[name]}] and models[{number}] have the same name, {shown_key(name)}. "
+                f'"models[{numbers[name]}]" and "models[{number}]" have the same name, {shown_key(name)}. '
                 "Give each a name of its own.",
                 f"models[{number}].name",
             )
@@ -260,7 +260,7 @@ def _depends_on(number: int, entry: object, numbers: dict[str, int]) -> tuple[in
     value = entry.get("dependsOn", []) if isinstance(entry, dict) else []
     names, path = [value] if isinstance(value, str) else value, f"models[{number}].dependsOn"
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise BadRequestError(f"{path} must be a list of names of models.", path)
+        raise BadRequestError(f'"{path}" must be a list of names of models.', path)
     for place, name in enumerate(names):
         # a dataset id may be in upper case
         if name not in numbers and parse_guid(name) not in numbers:
@@ -271,12 +271,12 @@ def _depends_on(number: int, entry: object, numbers: dict[str, int]) -> tuple[in
 def _check_graph(depends_on: list[tuple[int, ...]], names: list[str]) -> None:
     count = sum(map(len, depends_on))
     if count > MAX_DEPENDENCIES:
-        raise BadRequestError(f"dependsOn has {count} entries in total; the maximum is {MAX_DEPENDENCIES}.", "models")
+        raise BadRequestError(f'"dependsOn" has {count} entries in total; the maximum is {MAX_DEPENDENCIES}.', "models")
     cycle = cycle_in(depends_on)
     if cycle:
         path = [shown_key(names[number]) for number in cycle]
         if len(path) > 12:
             path = [*path[:6], f"({len(path) - 11} more)", *path[-5:]]
         raise BadRequestError(
-            f"dependsOn has a cycle: {' -> '.join(path)} (each depends on the next).", f"models[{cycle[0]}].dependsOn"
+            f'"dependsOn" has a cycle: {" -> ".join(path)} (each depends on the next).', f"models[{cycle[0]}].dependsOn"
         )

@@ -86,7 +86,7 @@ def _group(value: Any, number: int) -> CapacityGroup:
             f"group {number} needs a name of 1 to 64 letters, digits and ._-, with a letter or digit at both ends"
         )
     if type(refreshes) is not int or not 1 <= refreshes <= MAX_REFRESHES:
-        raise LimitsError(f"group {name}: refreshes must be a whole number from 1 to {MAX_REFRESHES}")
+        raise LimitsError(f'group {name}: "refreshes" must be a whole number from 1 to {MAX_REFRESHES}')
     return CapacityGroup(name=name, refreshes=refreshes, workspaces=_workspaces(value, name))
 
 
@@ -96,7 +96,7 @@ def _workspaces(value: dict[str, Any], name: str) -> frozenset[UUID]:
     entries = value["workspaces"]
     if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_WORKSPACES:
         raise LimitsError(
-            f"group {name}: workspaces must be an array of 1 to {MAX_WORKSPACES} GUIDs; "
+            f'group {name}: "workspaces" must be an array of 1 to {MAX_WORKSPACES} GUIDs; '
             "leave it out for all workspaces that no other group names"
         )
     found = [parse_guid(entry) for entry in entries]
@@ -117,7 +117,7 @@ def _check_names(groups: tuple[CapacityGroup, ...]) -> None:
 
 def _check_workspaces(groups: tuple[CapacityGroup, ...]) -> None:
     if sum(not group.workspaces for group in groups) > 1:
-        raise LimitsError("only one group may omit workspaces; it covers all workspaces that no other group names")
+        raise LimitsError('only one group may omit "workspaces"; it covers all workspaces that no other group names')
     group_of: dict[UUID, str] = {}
     for group in groups:
         for workspace in sorted(group.workspaces):

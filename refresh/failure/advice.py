@@ -9,12 +9,12 @@ from refresh.pattern import Pattern
 _ADVICE = (
     (
         Pattern(r"(?i)effective ?date"),
-        "Leave out refresh.effectiveDate, or give the table an incremental refresh policy.",
+        'Leave out "refresh.effectiveDate", or give the table an incremental refresh policy.',
     ),
     (
         Pattern(r"(?i)refresh ?policy|refresh policies|incremental refresh"),
-        "Set refresh.applyRefreshPolicy to false. This is required for single partitions of a table with a refresh "
-        "policy, for commitMode PartialBatch, and for the types Calculate, ClearValues and Defragment.",
+        'Set "refresh.applyRefreshPolicy" to false. This is required for single partitions of a table with a refresh '
+        'policy, for "commitMode": "PartialBatch", and for the types Calculate, ClearValues and Defragment.',
     ),
     (
         Pattern(r"(?i)bound to a gateway|unbound|not bound"),

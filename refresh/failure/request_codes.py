@@ -9,7 +9,7 @@ REQUEST_CODES = (
     ErrorCode(
         "TimedOut",
         "the request did not end before its deadline",
-        "Raise timeoutMinutes, or check the refresh history to see what kept the model busy.",
+        'Raise "timeoutMinutes", or check the refresh history to see what kept the model busy.',
         retryable=True,
     ),
     ErrorCode("RequestCancelled", "the request was cancelled", "Send a new request if the refresh is still needed."),
@@ -22,29 +22,30 @@ REQUEST_CODES = (
     ErrorCode(
         "WorkspaceNotAllowed",
         "the workspace is not in the app setting ALLOWED_WORKSPACES",
-        "Check workspaceId, or ask the operator to add the workspace to the setting.",
+        'Check "workspaceId", or ask the operator to add the workspace to the setting.',
     ),
     ErrorCode(
         "InternalError",
-        "the refresh service itself failed",
-        "Try again; if it happens again, report the request id to the operator of the service.",
+        "the app itself failed",
+        "Try again; if it happens again, report the request id to the operator of the app.",
         retryable=True,
     ),
     # How a batch ends.
     ErrorCode(
         "ModelsNotRefreshed",
         "not all models of the batch were refreshed",
-        "Correct the causes, then send the batch again with retryOf: only what did not complete is refreshed.",
+        'Correct the causes, then send the batch again with "retryOf": only what did not complete is refreshed.',
     ),
     ErrorCode(
         "TooManyModels",
         "the workspace has more refreshable models than a batch may have",
-        "Leave some out with except, or list them in several batches.",
+        'Exclude some models with "except", or split the models over several batches.',
     ),
     ErrorCode(
         "NoRefreshableModels",
         "no model of the workspace remains to be refreshed",
-        "Check workspaceId and except, and check that the app's identity may see the models of the workspace.",
+        'Check "workspaceId" and "except" in the body, and check that the identity of the app can see the models '
+        "of the workspace.",
     ),
     # What can happen to a refresh that was started.
     ErrorCode(
@@ -55,8 +56,7 @@ REQUEST_CODES = (
     ),
     ErrorCode(
         "RefreshUnproven",
-        "Power BI did not report which refresh it had started, and none of the new ones is known to have served this "
-        "request",
+        "Power BI did not report which refresh it had started, and no new refresh is known to have served this request",
         "Look in the refresh history of the model for a refresh that began after this request was sent and that "
         "completed. If there is none, send a new request.",
     ),
@@ -74,8 +74,8 @@ REQUEST_CODES = (
     ErrorCode(
         "HistoryRolledOver",
         "newer refreshes have pushed this one out of the refresh history, so the app cannot find out how it ended",
-        "Check whether the model has the new data. To avoid this, request an enhanced refresh (key refresh): it can be "
-        "read by its id at any time.",
+        'Check whether the model has the new data. To avoid this, request an enhanced refresh (the key "refresh" in '
+        "the body): it can be read by its id at any time.",
     ),
     # Power BI could not be reached or asked the app to wait.
     ErrorCode(
@@ -130,7 +130,7 @@ REQUEST_CODES = (
     ErrorCode(
         "ModelNotFound",
         "the model or its workspace does not exist, or the app's identity is not allowed to see it",
-        f"Check workspaceId and datasetId, and give the app's identity the role {ROLE} in the workspace.",
+        f'Check "workspaceId" and "datasetId", and give the identity of the app the role {ROLE} in the workspace.',
     ),
     ErrorCode(
         "RefreshNotFound",
@@ -152,7 +152,7 @@ REQUEST_CODES = (
     ErrorCode(
         "CapacityRequired",
         "the options of an enhanced refresh need a capacity, and the workspace is not on one",
-        "Leave out the key refresh, or move the workspace to a Premium, Embedded or Fabric capacity.",
+        'Remove "refresh" from the body, or move the workspace to a Premium, Embedded or Fabric capacity.',
     ),
     ErrorCode(
         "CapacityNotActive",
@@ -162,13 +162,13 @@ REQUEST_CODES = (
     ErrorCode(
         "NotifyOptionRefused",
         "Power BI does not send mail for the identity of an app",
-        "Leave out notifyOption.",
+        'Remove "notifyOption" from the body.',
     ),
     ErrorCode(
         "InvalidRefreshRequest",
         "Power BI refused the request as invalid",
-        "Check the options of the refresh; all options other than notifyOption also need a Premium, Embedded or Fabric "
-        "capacity.",
+        'Check the options of the refresh; all options other than "notifyOption" also need a Premium, Embedded or '
+        "Fabric capacity.",
     ),
     ErrorCode(
         "LicenseRequired",

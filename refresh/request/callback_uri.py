@@ -32,7 +32,7 @@ def check_uri(uri: object, settings: Settings) -> str:
     """
     if not isinstance(uri, str) or len(uri) > MAX_URI_CHARACTERS or not (found := _URI.fullmatch(uri)):
         raise UriError(
-            f"callBackUri must be a URI such as https://host/path?query without user or fragment, "
+            '"callBackUri" must be a URI such as https://host/path?query without user or fragment, '
             f"at most {MAX_URI_CHARACTERS} characters."
         )
     host = found["host"].lower()

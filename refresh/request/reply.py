@@ -33,9 +33,11 @@ def reply_of(value: dict[str, Any], settings: Settings) -> Reply:
     """The reply options in the JSON object of a body. Raises BadRequestError like `parse_reply`."""
     wait, uri = number(value, "waitSeconds", 0), _call_back(value.get("callBackUri"), settings)
     if not 0 <= wait <= MAX_WAIT_SECONDS:
-        raise BadRequestError(f"waitSeconds must be from 0 to {MAX_WAIT_SECONDS}.", "waitSeconds")
+        raise BadRequestError(f'"waitSeconds" must be from 0 to {MAX_WAIT_SECONDS}.', "waitSeconds")
     if wait and uri:
-        raise BadRequestError("waitSeconds cannot be combined with callBackUri; leave one of them out.", "waitSeconds")
+        raise BadRequestError(
+            '"waitSeconds" and "callBackUri" exclude each other; leave one of them out.', "waitSeconds"
+        )
     return Reply(wait, uri)
 
 

@@ -95,7 +95,8 @@ def spec_of(value: dict[str, Any], settings: Settings, key_header: str | None = 
     cancel_on_timeout = choice(value, "onTimeout", ("leave", "cancel")) == "cancel"
     if cancel_on_timeout and options is None:
         raise BadRequestError(
-            "onTimeout cancel needs an enhanced refresh (key refresh): a standard refresh cannot be cancelled.",
+            '"onTimeout": "cancel" needs an enhanced refresh (the key "refresh"), because a standard refresh cannot be '
+            "cancelled.",
             "onTimeout",
         )
     return RequestSpec(
@@ -119,7 +120,7 @@ def parse_cancellation(body: bytes) -> tuple[str, str]:
     value = json_object(body)
     only_known(value, ("datasetId", "idempotencyKey"))
     if value.get("idempotencyKey") is None:
-        raise BadRequestError("idempotencyKey is required.", "idempotencyKey")
+        raise BadRequestError('"idempotencyKey" is required.', "idempotencyKey")
     return str(guid(value, "datasetId")), idempotency_key_of(value["idempotencyKey"], None)
 
 
@@ -141,18 +142,19 @@ def only_known(value: dict[str, Any], keys: tuple[str, ...]) -> None:
     for key in value:
         if key not in keys:
             name = shown_key(key)
-            raise BadRequestError(f"{name} is not a known key. Known keys: {', '.join(keys)}.", name)
+            raise BadRequestError(f'"{name}" is not a known key. Known keys: {", ".join(keys)}.', name)
 
 
 def _notify_option(value: dict[str, Any], options: RefreshOptions | None, settings: Settings) -> NotifyOption:
     word = choice(value, "notifyOption", NOTIFY_OPTIONS)
     if word != "NoNotification" and settings.app_identity:
         raise BadRequestError(
-            f"Power BI refuses notifyOption {word} for the identity of an app; leave it out.", "notifyOption"
+            f'Power BI refuses "notifyOption": "{word}" for the identity of an app; leave it out.', "notifyOption"
         )
     if word != "NoNotification" and options is not None:
         raise BadRequestError(
-            "notifyOption has no effect on an enhanced refresh; leave out notifyOption or refresh.", "notifyOption"
+            '"notifyOption" has no effect on an enhanced refresh; leave out "notifyOption" or "refresh".',
+            "notifyOption",
         )
     return next(option for option in NOTIFY_OPTIONS if option == word)
 
@@ -166,10 +168,10 @@ def idempotency_key_of(value: object, header: str | None) -> str:
     """The key of the body or of the header Idempotency-Key; empty if there is none. Raises BadRequestError."""
     for target, text in (("idempotencyKey", value), ("Idempotency-Key", header)):
         if text is not None and not (isinstance(text, str) and 1 <= len(text) <= MAX_KEY and text.isprintable()):
-            raise BadRequestError(f"{target} must be a string of 1 to {MAX_KEY} printable characters.", target)
+            raise BadRequestError(f'"{target}" must be a string of 1 to {MAX_KEY} printable characters.', target)
     if value is not None and header is not None and value != header:
         raise BadRequestError(
-            "idempotencyKey and the header Idempotency-Key differ; send only one of them.", "idempotencyKey"
+            '"idempotencyKey" and the header "Idempotency-Key" differ; send only one of them.', "idempotencyKey"
         )
     return str(value if value is not None else header or "")
 
@@ -179,7 +181,7 @@ def timeout_of(value: dict[str, Any]) -> float:
     minutes = number(value, "timeoutMinutes", DEFAULT_TIMEOUT_MINUTES)
     if not 0 < minutes <= MAX_TIMEOUT_MINUTES:
         raise BadRequestError(
-            f"timeoutMinutes must be above 0 and at most {MAX_TIMEOUT_MINUTES:.0f}.", "timeoutMinutes"
+            f'"timeoutMinutes" must be above 0 and at most {MAX_TIMEOUT_MINUTES:.0f}.', "timeoutMinutes"
         )
     return minutes
 
@@ -190,7 +192,7 @@ def _expected_every_hours(value: dict[str, Any]) -> float | None:
     hours = number(value, "expectedEveryHours", 0)
     if not 0 <= hours <= MAX_EXPECTED_HOURS:
         raise BadRequestError(
-            f"expectedEveryHours must be from 0 (nothing is expected any more) to {MAX_EXPECTED_HOURS:.0f}.",
+            f'"expectedEveryHours" must be from 0 (nothing is expected any more) to {MAX_EXPECTED_HOURS:.0f}.',
             "expectedEveryHours",
         )
     return hours
@@ -212,7 +214,7 @@ def _options(value: object) -> RefreshOptions | None:
 def caller_of(value: object) -> dict[str, str]:
     """What the caller says about itself. Raises BadRequestError."""
     if not isinstance(value, dict):
-        raise BadRequestError("caller must be an object of strings.", "caller")
+        raise BadRequestError('"caller" must be an object of strings.', "caller")
     for key, text in value.items():
         target = f"caller.{shown_key(key)}"
         if not CALLER_KEY.fullmatch(key):
@@ -221,9 +223,9 @@ def caller_of(value: object) -> dict[str, str]:
                 target,
             )
         if not isinstance(text, str):
-            raise BadRequestError(f"{target} must be a string.", target)
+            raise BadRequestError(f'"{target}" must be a string.', target)
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise BadRequestError(f"{target} contains an unpaired surrogate, which UTF-8 cannot encode.", target)
+            raise BadRequestError(f'"{target}" contains an unpaired surrogate, which UTF-8 cannot encode.', target)
     if len(json.dumps(value).encode()) > MAX_CALLER_BYTES:
-        raise BadRequestError(f"caller is larger than {MAX_CALLER_BYTES} bytes.", "caller")
+        raise BadRequestError(f'"caller" is larger than {MAX_CALLER_BYTES} bytes.', "caller")
     return value

@@ -30,9 +30,9 @@ def guid(value: Mapping[str, object], key: str) -> UUID:
     """A required GUID. uuid.UUID alone would accept braces, urn: and missing hyphens, which Power BI does not use."""
     text = value.get(key)
     if text is None:
-        raise BadRequestError(f"{key} is required.", key)
+        raise BadRequestError(f'"{key}" is required.', key)
     if not isinstance(text, str) or not _GUID.fullmatch(text):
-        raise BadRequestError(f"{key} must be a GUID such as 01234567-89ab-cdef-0123-456789abcdef.", key)
+        raise BadRequestError(f'"{key}" must be a GUID such as 01234567-89ab-cdef-0123-456789abcdef.', key)
     return UUID(text)
 
 
@@ -42,7 +42,7 @@ def choice(value: Mapping[str, object], key: str, choices: tuple[str, ...]) -> s
     for word in choices:
         if isinstance(text, str) and text.lower() == word.lower():
             return word
-    raise BadRequestError(f"{key} must be one of {', '.join(choices)}.", key)
+    raise BadRequestError(f'"{key}" must be one of {", ".join(choices)}.', key)
 
 
 def boolean(value: Mapping[str, object], key: str, *, default: bool) -> bool:
@@ -63,6 +63,11 @@ def whole_number(value: Mapping[str, object], key: str, highest: int, default: i
 def shown_key(key: str) -> str:
     """A caller's own key, safe for an error message: shortened, without line breaks or control characters."""
     return cut(repr(key)[1:-1], 64)
+
+
+def shown_keys(keys: list[str]) -> str:
+    """The names of keys as an error message lists them."""
+    return ", ".join(f'"{key}"' for key in keys)
 
 
 def _checked(read: Callable[[], T]) -> T:

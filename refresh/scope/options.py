@@ -38,12 +38,12 @@ def check_options(value: object) -> Json | None:
     own rule. Raises OptionError for the first option that cannot be used.
     """
     if not isinstance(value, dict):
-        raise OptionError("refresh", "refresh must be an object of options for an enhanced refresh.")
+        raise OptionError("refresh", '"refresh" must be an object of options for an enhanced refresh.')
     for key in value:
         if key not in _CHECKS:
             target = f"refresh.{cut(str(key), 64)}"
-            hint = " Put it next to refresh, not inside it." if key == "notifyOption" else ""
-            raise OptionError(target, f"{target} is not a known option.{hint} Known options: {', '.join(_CHECKS)}.")
+            hint = ' Put it next to "refresh", not inside it.' if key == "notifyOption" else ""
+            raise OptionError(target, f'"{target}" is not a known option.{hint} Known options: {", ".join(_CHECKS)}.')
     if not value:
         return None
     # Power BI's own default is Automatic, which can complete without loading any data
@@ -61,29 +61,30 @@ def _check_policy(options: Json) -> None:
     policy, target = options.get("applyRefreshPolicy"), "refresh.applyRefreshPolicy"
     if options.get("commitMode") == "PartialBatch" and policy is not False:
         raise OptionError(
-            target, f"{target} must be false with commitMode PartialBatch; Power BI would fail the refresh."
+            target,
+            f'"{target}" must be false if "refresh.commitMode" is PartialBatch; otherwise, the refresh would fail.',
         )
     if options["type"] in WITHOUT_POLICY and policy is True:
         raise OptionError(
             target,
-            f"{target} cannot be true with type {options['type']}, which cannot be combined with refresh policies.",
+            f'"{target}" cannot be true: the type {options["type"]} cannot be combined with refresh policies.',
         )
     partitions = any("partition" in entry for entry in options.get("objects", ()))
     if partitions and policy is True:
         raise OptionError(
             target,
-            f"{target} must be false if refresh.objects names partitions: a refresh policy selects the "
+            f'"{target}" must be false if "refresh.objects" names partitions: a refresh policy selects the '
             "partitions itself.",
         )
     if "effectiveDate" not in options:
         return
     target = "refresh.effectiveDate"
     if policy is False:
-        raise OptionError(target, f"{target} needs a refresh policy, and refresh.applyRefreshPolicy is false.")
+        raise OptionError(target, f'"{target}" needs a refresh policy, but "refresh.applyRefreshPolicy" is false.')
     if options["type"] in WITHOUT_POLICY:
-        raise OptionError(target, f"{target} needs a refresh policy, and type {options['type']} does not apply one.")
+        raise OptionError(target, f'"{target}" needs a refresh policy, but the type {options["type"]} applies none.')
     if partitions:
-        raise OptionError(target, f"{target} needs a refresh policy, which cannot apply to individual partitions.")
+        raise OptionError(target, f'"{target}" needs a refresh policy, which cannot apply to individual partitions.')
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
@@ -91,7 +92,7 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
         for choice in choices:
             if isinstance(value, str) and value.strip().lower() == choice.lower():
                 return choice
-        raise OptionError(target, f"{target} must be one of {', '.join(choices)}.")
+        raise OptionError(target, f'"{target}" must be one of {", ".join(choices)}.')
 
     return check
 
@@ -103,28 +104,28 @@ def _whole_number(lowest: int, highest: int) -> Callable[[object, str], int]:
 def _objects(value: object, target: str) -> list[dict[str, str]]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_OBJECTS:
         raise OptionError(
-            target, f"{target} must be a list of 1 to {MAX_OBJECTS} tables; leave it out for the whole model."
+            target, f'"{target}" must be a list of 1 to {MAX_OBJECTS} tables; leave it out for the whole model.'
         )
     return [_object(entry, f"{target}[{index}]") for index, entry in enumerate(value)]
 
 
 def _object(value: object, target: str) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise OptionError(target, f"{target} must be an object with the key table and optionally partition.")
+        raise OptionError(target, f'"{target}" must be an object with the key "table" and optionally "partition".')
     for key in value:
         if key not in ("table", "partition"):
             unknown = f"{target}.{cut(str(key), 64)}"
-            raise OptionError(unknown, f"{unknown} is not a known key; an object has table and optionally partition.")
+            raise OptionError(unknown, f'"{unknown}" is not a known key; the known keys are "table" and "partition".')
     if "table" not in value:
-        raise OptionError(f"{target}.table", f"{target}.table is required.")
+        raise OptionError(f"{target}.table", f'"{target}.table" is required.')
     return {key: _name(value[key], f"{target}.{key}") for key in ("table", "partition") if key in value}
 
 
 def _name(value: object, target: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_NAME:
-        raise OptionError(target, f"{target} must be a name of 1 to {MAX_NAME} characters.")
+        raise OptionError(target, f'"{target}" must be a name of 1 to {MAX_NAME} characters.')
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
-        raise OptionError(target, f"{target} must not contain control characters.")
+        raise OptionError(target, f'"{target}" must not contain control characters.')
     return value
 
 
@@ -132,7 +133,7 @@ def _effective_date(value: object, target: str) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if _DATE.fullmatch(text) and _exists(text):
         return text
-    raise OptionError(target, f"{target} must be a date such as 2026-03-31 or 2026-03-31T00:00:00Z.")
+    raise OptionError(target, f'"{target}" must be a date such as 2026-03-31 or 2026-03-31T00:00:00Z.')
 
 
 def _exists(text: str) -> bool:
@@ -148,7 +149,7 @@ def _exists(text: str) -> bool:
 def _timeout(value: object, target: str) -> str:
     match = _TIMEOUT.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or not any(int(part) for part in match.groups()):
-        raise OptionError(target, f"{target} must be hh:mm:ss above zero, at most 23:59:59, such as 05:00:00.")
+        raise OptionError(target, f'"{target}" must be hh:mm:ss above zero, at most 23:59:59, such as 05:00:00.')
     return f"{int(match[1]):02}:{match[2]}:{match[3]}"
 
 

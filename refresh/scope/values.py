@@ -27,7 +27,7 @@ def whole_number(value: object, target: str, lowest: int, highest: int) -> int:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
         return value
-    raise OptionError(target, f"{target} must be a whole number from {lowest} to {highest}.")
+    raise OptionError(target, f'"{target}" must be a whole number from {lowest} to {highest}.')
 
 
 def number(value: object, target: str) -> float:
@@ -35,7 +35,7 @@ def number(value: object, target: str) -> float:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OptionError(target, f"{target} must be a number.")
+        raise OptionError(target, f'"{target}" must be a number.')
     try:
         return float(value)
     except OverflowError:
@@ -48,4 +48,4 @@ def boolean(value: object, target: str) -> bool:
         return value.strip().lower() == "true"
     if isinstance(value, bool):
         return value
-    raise OptionError(target, f"{target} must be true or false.")
+    raise OptionError(target, f'"{target}" must be true or false.')

@@ -94,7 +94,7 @@ def diamond() -> Json:
         "code": "ModelsNotRefreshed",
         "message": message,
         "retryable": False,
-        "action": "Correct the causes, then send the batch again with retryOf.",
+        "action": 'Correct the causes, then send the batch again with "retryOf".',
     }
     models = [
         member("Customers", "Completed", earlier=True),

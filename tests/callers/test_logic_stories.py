@@ -264,7 +264,7 @@ def test_a_model_that_is_listed_twice_is_one_request(apps: HostedApps) -> None:
         if ending.run.status == "Succeeded":
             assert (len(ending.rows), ending.refreshes) == (2, 2)
         else:
-            assert ("with different values for: refresh" in ending.message) == (len(ending.rows) == 1)
+            assert ('with different values for: "refresh"' in ending.message) == (len(ending.rows) == 1)
             assert len(ending.rows) == 1 or "the request was cancelled" in ending.message
 
 

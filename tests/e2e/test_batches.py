@@ -185,7 +185,7 @@ def test_a_key_is_one_batch(world: World) -> None:
     assert ("repeated" in first, again["repeated"]) == (False, True)
     other = post(world, {"workspaceId": WORKSPACE, "models": [{"datasetId": model}], **key})
     assert (other.status_code, other.json()["error"]["code"]) == (409, "IdempotencyKeyInUse")
-    assert "different values for: models." in other.json()["error"]["message"]
+    assert 'different values for: "models".' in other.json()["error"]["message"]
     result = world.follow(first["statusUri"])
     assert (result.code, result.body["error"]["retryable"]) == (424, True)
     second = start_batch(world, {"datasetId": model}, {"datasetId": good}, **key)

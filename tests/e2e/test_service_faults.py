@@ -280,7 +280,7 @@ QUIRKS = [
         meanwhile=then_external(61),
         status="OutcomeUnknown",
         code="HistoryRolledOver",
-        message_has=["key refresh"],
+        message_has=['the key "refresh"'],
     ),
     Case(
         "pushed out, but read by id",

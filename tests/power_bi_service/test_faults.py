@@ -181,15 +181,15 @@ def test_faults_can_be_removed() -> None:
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({}, "the key fault is missing"),
-        ({"fault": "flood"}, "fault must be one of"),
-        ({"fault": "drop", "route": "back"}, "route must be one of"),
-        ({"fault": "drop", "datasetId": "sales"}, "datasetId must be a GUID"),
-        ({"fault": "drop", "count": 0}, "count must be a whole number from 1"),
-        ({"fault": "drop", "probability": 1.5}, "probability must be a number from 0 to 1"),
+        ({}, '"fault" is missing'),
+        ({"fault": "flood"}, '"fault" must be one of'),
+        ({"fault": "drop", "route": "back"}, '"route" must be one of'),
+        ({"fault": "drop", "datasetId": "sales"}, '"datasetId" must be a GUID'),
+        ({"fault": "drop", "count": 0}, '"count" must be a whole number from 1'),
+        ({"fault": "drop", "probability": 1.5}, '"probability" must be a number from 0 to 1'),
         ({"fault": "drop", "times": 1}, "unknown key 'times'"),
-        ({"fault": "slow", "afterEffect": True}, "afterEffect cannot be combined with slow"),
-        ({"fault": "acceptedButDropped", "route": "history"}, "route must be start"),
+        ({"fault": "slow", "afterEffect": True}, '"afterEffect" cannot be combined with slow'),
+        ({"fault": "acceptedButDropped", "route": "history"}, '"route" must be "start"'),
     ],
 )
 def test_bad_faults_are_refused(values: dict[str, Any], named: str) -> None:

@@ -105,7 +105,7 @@ NIGHTS: dict[str, tuple[Callable[[], list[Json]], list[str]]] = {
     ),
     "the model was not there": (
         lambda: night(knobs={"exists": False}),
-        ["Failed, ModelNotFound", "Check workspaceId and datasetId"],
+        ["Failed, ModelNotFound", 'Check "workspaceId" and "datasetId"'],
     ),
     "credentials were missing": (
         lambda: night(knobs={"outcome": CREDENTIALS}),

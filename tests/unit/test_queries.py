@@ -154,7 +154,7 @@ def test_a_batch_without_requests_is_named_by_its_workspace() -> None:
     assert (row["outcome"], row["cause"]) == ("Failed", "NoRefreshableModels")
     assert row["requestId"].startswith("batch-")
     assert row["model"] == f"all models of workspace {row['workspaceId']}"
-    assert row["whatToDo"].startswith("Check workspaceId")
+    assert row["whatToDo"].startswith('Check "workspaceId"')
 
 
 def test_timers_are_silent_only_without_a_line_of_the_clean_up() -> None:

@@ -43,13 +43,13 @@ def _caller() -> Json:
     return {
         "type": "object",
         "additionalProperties": {"type": "string"},
-        "description": "The caller object of the request.",
+        "description": "The object `caller` of the request.",
     }
 
 
 _SERVED_BY = (
-    "own: a refresh with exactly this scope. wider, merged: a refresh with a larger scope, shared with other requests. "
-    "adopted: a refresh that the app did not start, or cannot be sure that it started."
+    "`own`: a refresh with exactly this scope. `wider`, `merged`: a refresh with a larger scope, shared with other "
+    "requests. `adopted`: a refresh that the app did not start, or cannot be sure that it started."
 )
 
 
@@ -64,7 +64,7 @@ def schemas() -> Json:
         "batchId": text("The batch that this request is part of."),
     }
     expected_end = time("The expected end of the refresh, estimated from the durations of earlier refreshes.")
-    last_error = "if that call failed: an error of Power BI, of the sign-in, or of the app itself."
+    last_error = "If the last call for the {} failed: the error of Power BI, of the sign-in, or of the app itself."
     repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call started this request."}}
     run = {
         "runId": text("The run that serves the request: one refresh for all requests that share it."),
@@ -164,10 +164,10 @@ def schemas() -> Json:
                 "expectedEnd": expected_end,
                 "progress": ref("Progress"),
                 "lastReadError": text(
-                    f"Why the last call for the request failed, {last_error} "
-                    "It also says why the request waits for its next attempt, or for room in the queue."
+                    f"{last_error.format('request')} If the request waits for its next attempt, or for room in "
+                    "the queue: the reason."
                 ),
-                "instanceId": text("The same as id. This key and those below have the form of Durable's own status."),
+                "instanceId": text("The same as `id`. This key and those below have the form of Durable's own status."),
                 "runtimeStatus": text("Durable's status.", enum=list(RUNTIME_STATUSES)),
                 "customStatus": maybe(
                     record({"status": identity["status"]}, "Repeats the status; null after the end.")
@@ -214,7 +214,7 @@ def schemas() -> Json:
                 "waitsForPlace": maybe(ref("WaitsForPlace")),
                 "expectedEnd": maybe(expected_end),
                 "progress": maybe(ref("Progress")),
-                "lastReadError": maybe(text(f"Why the last call for the run failed, {last_error}")),
+                "lastReadError": maybe(text(last_error.format("run"))),
                 "nextLookAt": maybe(time("When the run reads Power BI again.")),
             },
             "The first run of the queue.",

@@ -94,7 +94,7 @@ BATCH_EXAMPLES: dict[str, Json] = {
     "BatchRefused": {
         "error": {
             "code": "InvalidRequest",
-            "message": "dependsOn has a cycle: Sales -> Customers -> Sales (each depends on the next).",
+            "message": '"dependsOn" has a cycle: Sales -> Customers -> Sales (each depends on the next).',
             "target": "models[0].dependsOn",
         }
     },

@@ -167,7 +167,7 @@ def answer_schemas() -> Json:
                 "caller": {
                     "type": "object",
                     "additionalProperties": {"type": "string"},
-                    "description": "The caller object of the batch.",
+                    "description": "The object `caller` of the batch.",
                 },
                 "retryOf": text("The id of the earlier batch."),
                 "requestedAt": time("When the batch was accepted."),
@@ -188,7 +188,7 @@ def answer_schemas() -> Json:
                     "items": ref("ModelInBatch"),
                     "description": "The models of the batch; empty until the models of the workspace are known.",
                 },
-                "instanceId": text("The same as id. This key and those below have the form of Durable's own status."),
+                "instanceId": text("The same as `id`. This key and those below have the form of Durable's own status."),
                 "runtimeStatus": text("Durable's status.", enum=list(RUNTIME_STATUSES)),
                 "customStatus": maybe(record({"status": status}, "Repeats the status; null after the end.")),
                 "output": maybe(

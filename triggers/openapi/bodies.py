@@ -163,9 +163,9 @@ def request() -> Json:
             "refresh": {"anyOf": [{"$ref": "#/components/schemas/RefreshOptions"}, {"type": "null"}]},
             "notifyOption": _choice(
                 NOTIFY_OPTIONS,
-                "Mail that Power BI sends after a standard refresh. MailOnFailure and MailOnCompletion are refused "
+                "Mail that Power BI sends after a standard refresh. `MailOnFailure` and `MailOnCompletion` are refused "
                 "with 400 if the app signs in as a managed identity or service principal, or if the body also has "
-                "refresh.",
+                "`refresh`.",
                 NOTIFY_OPTIONS[0],
             ),
             "timeoutMinutes": {
@@ -178,8 +178,8 @@ def request() -> Json:
             },
             "onTimeout": _choice(
                 ("leave", "cancel"),
-                "What happens at the deadline. leave: the refresh continues. cancel: the refresh is cancelled unless "
-                "another request shares it (enhanced refreshes only).",
+                "What happens at the deadline. `leave`: the refresh continues. `cancel`: the refresh is cancelled "
+                "unless another request shares it (enhanced refreshes only).",
                 "leave",
             ),
             "share": {

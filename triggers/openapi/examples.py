@@ -227,7 +227,7 @@ EXAMPLES: dict[str, Json] = {
     },
     "Health": {"status": "ok", "checks": _HEALTH, "version": "5d3f8a1c0b7e49f2a6d8c3b1e0f7a4d2c9b8e6f1"},
     "Unhealthy": {"status": "unhealthy", "checks": {**_HEALTH, "token": "TokenUnavailable"}},
-    "Refusal": _refusal("InvalidRequest", "workspaceId is required.", "workspaceId"),
+    "Refusal": _refusal("InvalidRequest", '"workspaceId" is required.', "workspaceId"),
     "WorkspaceRefused": _refusal(
         "WorkspaceNotAllowed", f"Workspace {WORKSPACE} is not in the app setting ALLOWED_WORKSPACES.", "workspaceId"
     ),
@@ -236,8 +236,8 @@ EXAMPLES: dict[str, Json] = {
         "callBackUri: the host example.com is not in the app setting CALLBACK_ALLOWED_HOSTS.",
         "callBackUri",
     ),
-    "FilterRefused": _refusal("InvalidRequest", "since must be a time such as 2026-03-31T00:00:00Z.", "since"),
-    "GuidRefused": _refusal("InvalidRequest", "datasetId must be a GUID.", "datasetId"),
+    "FilterRefused": _refusal("InvalidRequest", '"since" must be a time such as 2026-03-31T00:00:00Z.', "since"),
+    "GuidRefused": _refusal("InvalidRequest", '"datasetId" must be a GUID.', "datasetId"),
     "NotSignedIn": _refusal(
         "SignInRequired", "Sign in: send a Microsoft Entra ID token for this app in the header Authorization."
     ),
@@ -252,7 +252,7 @@ EXAMPLES: dict[str, Json] = {
     "NotAllowed": _refusal("CallerNotAllowed", f"The principal {PRINCIPAL} is not in the app setting ALLOWED_CALLERS."),
     "OnlyReads": _refusal(
         "TokenOnlyReads",
-        "This token only reads the status. To cancel, send DELETE to the cancelUri from the answer to the start. "
+        'This token only reads the status. To cancel, send DELETE to the "cancelUri" from the answer to the start. '
         f"Callers that may start requests can also send POST to {BASE}/cancel.",
         "token",
     ),
@@ -260,7 +260,7 @@ EXAMPLES: dict[str, Json] = {
     "KeyNotFound": _refusal("RequestNotFound", "No request of this model has this idempotencyKey.", "idempotencyKey"),
     "KeyInUse": _refusal(
         "IdempotencyKeyInUse",
-        "This idempotency key was used for another request of this model, with different values for: refresh. "
+        'This idempotency key was used for another request of this model, with different values for: "refresh". '
         "Use a separate key for each request.",
         "idempotencyKey",
     ),
@@ -273,7 +273,7 @@ EXAMPLES: dict[str, Json] = {
         "datasetId",
     ),
     "StateRefused": _refusal(
-        "InvalidRequest", f"state must be one or more of {', '.join(STATES)}, separated by commas.", "state"
+        "InvalidRequest", f'"state" must be one or more of {", ".join(STATES)}, separated by commas.', "state"
     ),
     "NotStarted": _refusal("NotStarted", "The request could not be stored; nothing has been started. Send it again."),
     "Unavailable": _refusal(

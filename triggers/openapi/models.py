@@ -36,8 +36,8 @@ def list_models(access: str, unavailable: Json) -> Json:
             query("workspaceId", "Only models of this workspace.", bodies.guid("A workspace.")),
             query(
                 "sort",
-                "freshness: overdue models first, then failing ones, then the oldest success first. name: by name. "
-                "duration: the longest refresh first. failures: the most failures in a row first.",
+                "`freshness`: overdue models first, then failing ones, then the oldest success first. `name`: by name. "
+                "`duration`: the longest refresh first. `failures`: the most failures in a row first.",
                 {"type": "string", "enum": list(SORTS), "default": SORTS[0]},
             ),
             query("limit", "How many models a page has at most.", limit),

@@ -156,7 +156,7 @@ def _batch(access: Access) -> Pipeline:
 
 def _workspace(access: Access) -> Pipeline:
     description = (
-        "Refreshes all refreshable semantic models of a workspace, except those in Except; succeeds if all were "
+        'Refreshes all refreshable semantic models of a workspace, without those in "Except"; succeeds if all were '
         "refreshed."
     )
     return _many("refresh-workspace", access, description, OF_ALL_MODELS, "Except")

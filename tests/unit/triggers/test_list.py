@@ -144,8 +144,8 @@ def test_the_engine_filters_by_status() -> None:
 @pytest.mark.parametrize(
     ("dataset_id", "target", "advice"),
     [
-        (None, "datasetId", "Filter by datasetId, or send a later since."),
-        (MODEL.replace("-", ""), "since", "Send a later since."),
+        (None, "datasetId", 'Filter by "datasetId", or send a later time as "since".'),
+        (MODEL.replace("-", ""), "since", 'Send a later time as "since".'),
     ],
 )
 def test_the_advice_for_too_many_instances_is_new(

@@ -93,7 +93,10 @@ def test_from_the_request_to_the_outcome(app: App, call: Callable[[list[Answer]]
 @pytest.mark.parametrize(
     ("answers", "problem"),
     [
-        ([(400, {"error": {"message": "datasetId is required."}})], "refused with HTTP 400: datasetId is required."),
+        (
+            [(400, {"error": {"message": '"datasetId" is required.'}})],
+            'refused with HTTP 400: "datasetId" is required.',
+        ),
         ([(500, "")], "refused with HTTP 500: (no body)"),
         ([QUEUED, (404, {"error": {"message": "no such request"}})], "the status is HTTP 404: no such request"),
         ([QUEUED, (500, "oh")], "the status is HTTP 500: oh"),

@@ -65,12 +65,12 @@ def test_all_models_of_a_workspace() -> None:
 
 ONE = [dataset(0)]
 BAD: list[tuple[Json, str | None, str]] = [
-    ({}, "models", "Specify models"),
+    ({}, "models", 'needs "models"'),
     ({"models": []}, "models", "at least one"),
     ({"models": "x"}, "models", "a list"),
     ({"models": [dataset(0)] * (MAX_MODELS + 1)}, "models", "the maximum is 500"),
     ({"models": [7]}, "models[0]", "must be an object"),
-    ({"models": [{}]}, "models[0].datasetId", "datasetId is required"),
+    ({"models": [{}]}, "models[0].datasetId", '"datasetId" is required'),
     ({"models": ["x"]}, "models[0].datasetId", "must be a GUID"),
     ({"models": [*ONE, {"datasetId": dataset(1), "workspaceId": "x"}]}, "models[1].workspaceId", "must be a GUID"),
     ({"models": [*ONE, {"datasetId": dataset(1), "refresh": {"type": "x"}}]}, "models[1].refresh.type", "type"),
@@ -95,8 +95,8 @@ BAD: list[tuple[Json, str | None, str]] = [
     ({"models": ONE, "caller": "me"}, "caller", "object of strings"),
     ({"models": ONE, "idempotencyKey": ""}, "idempotencyKey", "1 to 256"),
     ({"models": ONE, "retryOf": "22222222"}, "retryOf", "id of an earlier batch"),
-    ({"models": ONE, "all": True}, "models", "mutually exclusive"),
-    ({"models": ONE, "except": ["A"]}, "except", "all: true"),
+    ({"models": ONE, "all": True}, "models", "exclude each other"),
+    ({"models": ONE, "except": ["A"]}, "except", 'can only be used with "all": true'),
     ({"all": True, "except": "A"}, "except", "list of names"),
     ({"all": True, "workspaceId": "x"}, "workspaceId", "must be a GUID"),
 ]

@@ -150,13 +150,13 @@ def test_texts_of_others_stay_in_one_line(
 @pytest.mark.parametrize(
     ("code", "sentence", "advice"),
     [
-        ("DefinitionInvalid", "must have the property 'X' using refresh policy", "applyRefreshPolicy to false"),
+        ("DefinitionInvalid", "must have the property 'X' using refresh policy", 'applyRefreshPolicy" to false'),
         (
             "InvalidRefreshRequest",
             "Partitions cannot be refreshed with ApplyRefreshPolicy",
-            "applyRefreshPolicy to false",
+            'applyRefreshPolicy" to false',
         ),
-        ("DefinitionInvalid", "EffectiveDate needs a refresh policy", "Leave out refresh.effectiveDate"),
+        ("DefinitionInvalid", "EffectiveDate needs a refresh policy", 'Leave out "refresh.effectiveDate"'),
         ("CredentialsRejected", "The model is not bound to a gateway.", "Bind every data source"),
     ],
 )

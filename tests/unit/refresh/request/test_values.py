@@ -35,7 +35,7 @@ def test_a_number_that_is_too_large_is_in_no_range(value: object) -> None:
 @pytest.mark.parametrize("value", [True, None, [], {}, "", "one", "1e3", "0x1", "1_000", "+1", "1.", ".5", "\u0661"])
 def test_an_invalid_number_is_refused(value: object) -> None:
     """The refusal names its key."""
-    with pytest.raises(BadRequestError, match="k must be a number") as refused:
+    with pytest.raises(BadRequestError, match='"k" must be a number') as refused:
         number({"k": value}, "k", 0)
     assert refused.value.target == "k"
 
@@ -43,7 +43,7 @@ def test_an_invalid_number_is_refused(value: object) -> None:
 @pytest.mark.parametrize("value", [0, 1, None, "", "yes", "1", "tru", [True]])
 def test_an_invalid_boolean_is_refused(value: object) -> None:
     """An invalid boolean is refused. So is 1, which may be a mistake."""
-    with pytest.raises(BadRequestError, match="k must be true or false") as refused:
+    with pytest.raises(BadRequestError, match='"k" must be true or false') as refused:
         boolean({"k": value}, "k", default=True)
     assert refused.value.target == "k"
 
@@ -51,7 +51,7 @@ def test_an_invalid_boolean_is_refused(value: object) -> None:
 @pytest.mark.parametrize("value", [-1, 10, 0.5, "0.5", "10", True, None, "two", float("nan"), float("inf"), 10**400])
 def test_a_whole_number_has_limits(value: object) -> None:
     """The message names the limits of the number."""
-    with pytest.raises(BadRequestError, match="k must be a whole number from 0 to 9"):
+    with pytest.raises(BadRequestError, match='"k" must be a whole number from 0 to 9'):
         whole_number({"k": value}, "k", 9)
 
 
@@ -65,7 +65,7 @@ def test_a_choice_has_any_case() -> None:
     """A choice may be in upper or lower case. The result has the spelling of the API."""
     assert choice({"k": "SECOND"}, "k", ("first", "Second")) == "Second"
     for value in ("third", None, 2, ""):
-        with pytest.raises(BadRequestError, match="k must be one of first, Second"):
+        with pytest.raises(BadRequestError, match='"k" must be one of first, Second'):
             choice({"k": value}, "k", ("first", "Second"))
 
 

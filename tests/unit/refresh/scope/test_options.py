@@ -129,7 +129,7 @@ def test_options_that_power_bi_would_refuse_are_refused_by_name(value: object, t
     with pytest.raises(OptionError) as caught:
         check_options(value)
     assert caught.value.target == target
-    assert caught.value.message.startswith(target)
+    assert caught.value.message.startswith(f'"{target}"')
     assert caught.value.message.endswith(".")
 
 

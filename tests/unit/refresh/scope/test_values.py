@@ -23,7 +23,7 @@ def test_other_values_are_not_whole_numbers_of_the_range(value: object) -> None:
     with pytest.raises(OptionError) as caught:
         whole_number(value, "retries", 0, 10)
     assert caught.value.target == "retries"
-    assert caught.value.message == "retries must be a whole number from 0 to 10."
+    assert caught.value.message == '"retries" must be a whole number from 0 to 10.'
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_other_values_are_not_booleans(value: object) -> None:
     """Other values are refused, because a guess could refresh too much."""
     with pytest.raises(OptionError) as caught:
         boolean(value, "share")
-    assert caught.value.message == "share must be true or false."
+    assert caught.value.message == '"share" must be true or false.'
