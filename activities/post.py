@@ -27,8 +27,8 @@ from refresh.times import instant
 
 ACCEPTED = 202
 STAMP_MARGIN = timedelta(seconds=3)
-"""How much later the start time of a refresh can be than our calculation of the service's time: the service's clock has
-whole seconds, and a call takes time on the network."""
+"""The start time of a refresh can be later than the service's time that we calculate, by at most this: the service's
+clock has whole seconds, and a call takes time on the network."""
 
 POST_SECONDS = 240.0
 """The time for a whole `post_refresh`: a minute less than `functionTimeout` (host.json). The read of the history may

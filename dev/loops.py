@@ -21,7 +21,7 @@ def until_signalled() -> Callable[[], None]:
         signal.signal(number, lambda *_: ended.set())
 
     def wait() -> None:
-        # Python handles a signal that arrives just before a blocking call only after that call, so each is short
+        # each wait is short: if a signal arrives just before a blocking call, Python handles it only after the call
         while not ended.wait(1):
             pass
 

@@ -307,7 +307,7 @@ def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refres
 def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: RequestOutcome) -> Steps[object]:
     known, ended_at = outcome.names.also(state.standing.names), outcome.ended_at or instant(now(context))
     outcome = replace(outcome, ended_at=ended_at, model_name=known.model, workspace_name=known.workspace)
-    # the engine stores the status with the episode that sends the messages, and shows it if the orchestration fails
+    # the engine stores this status together with the messages below, and shows it even if the orchestration fails
     context.set_custom_status(encode(outcome))
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     facts = {"status": outcome.status, "runId": outcome.run_id, "refreshId": outcome.refresh_id}

@@ -163,7 +163,7 @@ def error_of(facts: Facts, method: str, *, enhanced: bool = False) -> PowerBiErr
         return RefreshInProgress(facts)
     if status in _THROTTLE_STATUSES or (status >= 400 and not facts.page and _THROTTLED.search(evidence)):
         return Refused(facts, "DailyLimitReached") if _DAILY_LIMIT.search(evidence) else Throttled(facts)
-    # after a server error only CapacityNotActive counts, and the text of a gateway's page otherwise proves nothing
+    # 5xx: only CapacityNotActive is recognised. Any other status: an HTML page is ignored, because a gateway wrote it.
     for code in _ON_SERVER_ERROR if status >= 500 else () if facts.page else tuple(_SIGNS):
         if _SIGNS[code].search(evidence):
             return Refused(facts, code)

@@ -15,8 +15,9 @@ from refresh.scope.scope import RefreshOptions
 from refresh.times import instant, iso, parse_time
 
 IDLE_WITHIN = timedelta(hours=24)
-"""A refresh that has been running for longer does not count. No refresh takes this long, but some rows never get an end
-and stay in the history as running."""
+"""A row that has been running for longer does not count, because some rows never get an end. Only a refresh whose
+capacity was paused can take longer (`refresh.run.waits.UNKNOWN_AFTER`). If one does, Power BI refuses our POST, and the
+run waits."""
 CLOCK_STEP = timedelta(seconds=1)
 """The resolution of the service's clock. An event in the same second as the look may have happened before the look."""
 STANDARD_TYPES = frozenset({"viaapi", "scheduled", "ondemand"})

@@ -16,7 +16,8 @@ MAX_DURATIONS = 20
 MAX_READ = 5
 """The maximum number of enhanced refreshes that are read by id."""
 LONGEST_SECONDS = 24 * 3600.0
-"""No refresh takes longer; a longer duration in the history comes from wrong times."""
+"""Longer durations do not count: they come from wrong times, or include a pause of the capacity (see
+`refresh.run.waits.UNKNOWN_AFTER`)."""
 WORTH_SECONDS = 300.0
 """If the newest enhanced refreshes were all shorter than this, none is read by id: polling without an estimate costs
 hardly more calls."""
@@ -57,8 +58,8 @@ def of_enhanced(
     """
     alike = [row for row in details if _same_work(row, options)]
     if options.whole_model:
-        # details list tables, whether the whole model or a part of it was refreshed; the refreshes with the most tables
-        # count as refreshes of the whole model
+        # The details name tables both after a refresh of the whole model and after one of a part. So the refreshes with
+        # the most tables count as refreshes of the whole model.
         widest = max((len(_tables(row)) for row in alike), default=0)
         alike = [row for row in alike if len(_tables(row)) == widest]
     ids = {row.request_id for row in alike}

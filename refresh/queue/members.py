@@ -118,7 +118,10 @@ def _comes_again(departed: Departed, operation: Enroll) -> bool:
 
 
 def _seconds_until_later(at: str, than: str) -> int:
-    """Seconds until the clock that shows `at` shows a time after `than`, even if a timer fires a second early."""
+    """Seconds to wait, by a clock that now reads `at`, until it is past `than`.
+
+    They include a margin, because a timer may fire a second early.
+    """
     return int((datetime.fromisoformat(than) - datetime.fromisoformat(at)).total_seconds()) + 2
 
 
@@ -205,7 +208,7 @@ def _run_to_join(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
 def _leave_run(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
     before = _standing(queue, run, request, start=False)
     del run.members[request]
-    # a refresh is not cancelled any more once a request has left without cancelling; an open run has no refresh yet
+    # if one request leaves without asking to cancel, the refresh must not be cancelled later; an open run has none yet
     run.kept = run.kept or (run.closed and not operation.cancel)
     run.cancel = not (run.members or run.kept or run.adopted)
     if not run.closed and run.members:

@@ -229,7 +229,8 @@ def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> R
         run.unused_executions = []
         narrow(queue, run)
     if run.members or run.closed:
-        # after a late duplicate the run may be closed again: a closed run continues to its end even without members
+        # If this is a late duplicate, the run may already be closed again. It is then kept even without members: a
+        # closed run continues to its end.
         return Done()
     queue.runs.remove(run)
     return queue.superseded(operation.holder)

@@ -51,8 +51,8 @@ class Partitions(NamedTuple):
     of_table: dict[int, list[int]]
 
     def inside(self, objects: int) -> int:
-        """The partitions of each table that is itself in this set. A table of which the set has only partitions does
-        not count."""
+        """The partitions of each table that is itself in this set. A table does not count if only partitions of it are
+        in the set."""
         whole = compress(range(self.tables.bit_length()), flags_of(objects & self.tables))
         return bits_of(number for table in whole for number in self.of_table[table])
 

@@ -11,8 +11,8 @@ PROBE_AFTER = timedelta(minutes=60)
 """After waiting this long behind the same row, the run posts anyway: the row may never end, and the answer of Power BI
 decides."""
 UNKNOWN_AFTER = timedelta(hours=30)
-"""After this time the outcome counts as unknown, and the next run of the queue has its turn: no refresh runs longer (24
-h, plus at most 6 h in a paused capacity)."""
+"""After this time the outcome counts as unknown, and the next run of the queue has its turn. Power BI ends a refresh
+after 24 h; a pause of the capacity can add up to 6 h."""
 LONGEST_WAIT_BEHIND = 600.0
 """The maximum number of seconds between two looks at an external refresh, even if its estimated end is far away:
 callers wait until the model is idle."""

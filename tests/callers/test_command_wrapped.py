@@ -166,7 +166,7 @@ def test_a_cancelled_step(factory: Form, tmp_path: Path, name: str, cancelled: b
 
 
 def test_both_step_templates_have_the_same_inputs() -> None:
-    """Their names differ only in the form. A service connection takes the place of azure/login."""
+    """The inputs have the same names, apart from their form. A service connection takes the place of azure/login."""
     action = yaml.safe_load((FOLDER / "action.yml").read_text("utf-8"))
     template = yaml.safe_load((FOLDER / "azure-pipelines-step.yml").read_text("utf-8"))
     names = {re.sub(r"-(\w)", lambda found: found[1].upper(), name) for name in action["inputs"]}

@@ -42,7 +42,7 @@ def events(source: str) -> Iterator[str]:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Event":
             first = call.args[0]
             if isinstance(first, ast.Attribute):
-                continue  # a copy of an event that has its name elsewhere
+                continue  # a copy of an event, whose name is where the event is created
             for value in (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,):
                 assert isinstance(value, ast.Constant), "an event has a constant name, so that a search finds it"
                 yield str(value.value)

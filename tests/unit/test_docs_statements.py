@@ -117,8 +117,8 @@ def simulated_lines(seed: int) -> Iterator[Json]:
 
 
 def test_the_lines_of_a_request_or_batch_have_its_caller() -> None:
-    """So do those of its callbacks, if the app could read the request. The lines of a run have no caller, because
-    several callers may share it."""
+    """The lines of a callback have the caller, too, if the app could read the request. The lines of a run have no
+    caller, because several callers may share it."""
     documented = set(re.findall(r"\| `((?:request|batch|callback)\.\w+)` \|", OPERATIONS))
     missing = documented - OF_ALL_REQUESTS - RARE
     sources = chain([lines()], map(simulated_lines, (8, 13, 12, *range(60))))

@@ -203,9 +203,9 @@ class _Comparison(Walker):
     def unrecorded(self) -> tuple[int, Scheduled] | None:
         """The first work that is missing in the history although later episodes are recorded, with its episode.
 
-        Work may be recorded later than it is scheduled here, because the whole history is replayed at once: a timer
-        that was cancelled later is cancelled from the beginning, and code that waits for any of several tasks continues
-        sooner.
+        This replay has the whole history from the beginning, so it may schedule work in an earlier episode than the one
+        that recorded it: a timer that was cancelled later is cancelled from the beginning, and code that waits for any
+        of several tasks continues sooner.
         """
         missing = [number for number in self._pending if number in self.map]
         return self._pending[min(missing)] if missing else None

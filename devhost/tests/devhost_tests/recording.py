@@ -26,8 +26,8 @@ _POLL = 0.05
 """The seconds between two looks."""
 _FLAKY = ("retries", "rewind_codes")
 _SECONDS = re.compile(r"/(Result|output)/\d+$")
-"""The numbers of seconds between its calls that an activity returns. They depend on the machine, so they are not
-compared."""
+"""Where an activity returned how many seconds passed between its calls. The numbers depend on the machine, so they are
+not compared."""
 
 Scenario = Callable[["World"], None]
 Record = dict[str, Any]

@@ -146,7 +146,7 @@ def test_a_permit_that_another_execution_took_is_not_given_up(queue: CheckedQueu
 
 
 def test_a_permit_is_withdrawn_if_no_other_execution_took_it(queue: CheckedQueue) -> None:
-    """It is also withdrawn if the run has searched for the refresh of any execution, or if no execution took it."""
+    """A permit is also withdrawn if no execution took it, or if the run has looked for the refresh of any execution."""
     queue.take(RUN, "first")
     assert queue.reopen(RUN, execution="first") == Done()
     queue.close(RUN, permit=2)
