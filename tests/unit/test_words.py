@@ -16,6 +16,8 @@ import pytest
 
 from tests.unit.test_repository import ROOT
 
+_KEY = "(?-i:refresh|except|models|all|since|share|caller|retries|priority|status|state|sort|limit|search|continuation)"
+
 TEXTS = (
     # a part of each match, the pattern, better words
     ("for ever", r"for ever", "permanently, endlessly"),
@@ -61,6 +63,13 @@ TEXTS = (
     ("depend", r"depend(s|ing)? of", "depends on"),
     ("look", r"how (it|they|this|that) looks? like", "what it looks like"),
     ("same like", r"the same like", "the same as"),
+    # names of keys that can be read as words
+    ("the key", rf"the key {_KEY}", 'the key "...", in quotes or backticks'),
+    ("except", r"(with|and) except(?=[,.;])", 'the key "except", in quotes or backticks'),
+    ("all: true", r"all: true", '"all": true'),
+    (" must ", rf"(^|(?<=[\"'])){_KEY} must", 'the key "...", in quotes'),
+    ("must be", r"(?-i:[a-z]+[A-Z]\w+) must be", 'the key "...", in quotes or backticks'),
+    ("is required", r"(?-i:[a-z]+[A-Z]\w+) is required", 'the key "...", in quotes or backticks'),
 )
 """Unclear words and phrases, in upper or lower case."""
 
@@ -253,6 +262,11 @@ KQL = "infra/queries/app.kql"
         (".funcignore", "# the app is let in\n", [".funcignore:1: 'let in'"]),
         ("app.yml", "description: It has run since two hours.\n", ["app.yml:1: 'since two hours'"]),
         ("app.py", "# what the role allows to do\n", ["app.py:1: 'allows to'"]),
+        ("app.py", 'x = "Leave out the key refresh."\n', ["app.py:1: 'the key refresh'"]),
+        ("app.py", 'x = "Leave some out with except, or split."\n', ["app.py:1: 'with except'"]),
+        ("app.py", 'x = "since must be a time."\n', ["app.py:1: 'since must'"]),
+        ("app.py", 'x = "datasetId must be a GUID."\n', ["app.py:1: 'datasetId must be'"]),
+        ("app.py", """x = '"since" must be a time. "datasetId" is required.'\n""", []),
     ],
 )
 def test_an_unclear_word_is_found(path: str, source: str, expected: list[str]) -> None:
