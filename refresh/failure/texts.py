@@ -18,8 +18,8 @@ MAX_TEXT = 1_000_000
 """The maximum number of characters of one text that are read: half of them from its beginning, half from its end,
 because the cause can be in either."""
 MAX_SEARCHED = 3000
-"""The maximum number of characters that are searched sentence by sentence. A longer text never counts as only a
-cancellation, only noise, or only transient."""
+"""The maximum number of characters that are searched sentence by sentence. A longer text is never dismissed as a mere
+cancellation, noise, or a transient phrase."""
 MAX_NAME = 512
 """The maximum length of a table or partition name in Power BI."""
 

@@ -25,7 +25,7 @@ def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
     collect(queue, request)
     departed = queue.departed.get(request)
     if departed is not None and departed.dropped:
-        return Unknown(next=queue.next_turn(), retry_after=_seconds_until_later(operation.at, departed.at))
+        return Unknown(next=queue.next_turn(), retry_after=_seconds_until_after(operation.at, departed.at))
     if departed is not None:
         return answer_again(queue, departed)
     run = queue.run_of(request)
@@ -117,12 +117,9 @@ def _comes_again(departed: Departed, operation: Enroll) -> bool:
     return departed.run > 0 and departed.token == operation.token and operation.attempt > departed.attempt
 
 
-def _seconds_until_later(at: str, than: str) -> int:
-    """Seconds to wait, by a clock that now reads `at`, until it is past `than`.
-
-    They include a margin, because a timer may fire a second early.
-    """
-    return int((datetime.fromisoformat(than) - datetime.fromisoformat(at)).total_seconds()) + 2
+def _seconds_until_after(now: str, until: str) -> int:
+    """Seconds from `now` until shortly after `until`. A timer may fire a second early."""
+    return int((datetime.fromisoformat(until) - datetime.fromisoformat(now)).total_seconds()) + 2
 
 
 def _standing(queue: Queue, run: Run, request: str, *, start: bool) -> Enrolled:
@@ -208,7 +205,7 @@ def _run_to_join(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
 def _leave_run(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
     before = _standing(queue, run, request, start=False)
     del run.members[request]
-    # if one request leaves without asking to cancel, the refresh must not be cancelled later; an open run has none yet
+    # once the run is closed, a request that leaves without asking to cancel keeps the refresh from being cancelled
     run.kept = run.kept or (run.closed and not operation.cancel)
     run.cancel = not (run.members or run.kept or run.adopted)
     if not run.closed and run.members:

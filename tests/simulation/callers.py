@@ -100,7 +100,7 @@ class Callers:
         self.stale: list[str] = []
         """Statuses that were too old."""
         self.wrong_cancels: list[str] = []
-        """Descriptions of cancellations by key that cancelled a request that was not the newest of the key."""
+        """Cancellations by key that hit an older request than the newest one of the key, as text."""
 
     def arrive(self, caller: Caller) -> None:
         """A caller sends a request, in some cases together with others that send the same request at the same

@@ -68,8 +68,8 @@ def test_an_adopted_refresh_is_never_cancelled(queue: CheckedQueue) -> None:
 
 
 def test_a_refresh_whose_members_left_during_the_post_is_cancelled_by_the_run(queue: CheckedQueue) -> None:
-    """When the members leave, the id of the refresh is not known yet. The answer to the record of the refresh tells the
-    run to cancel it."""
+    """When the members leave, the id of the refresh is not known yet. The answer to the operation that records it tells
+    the run to cancel it."""
     run = queue.enroll_ok("a").run
     queue.claim(run)
     queue.close(run)

@@ -85,7 +85,7 @@ def test_a_return_applies_to_one_permit_of_one_run(queue: CheckedQueue) -> None:
 @pytest.mark.parametrize("returning", [set(), {"first"}, {"second"}, {"first", "second"}])
 def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) -> None:
     """At the end, an execution that returned the permit never has it. If every operation arrives twice, and at least
-    one execution did not return the permit, such an execution has it."""
+    one execution did not return the permit, one of those executions has it."""
     operations = [("take", "first"), ("take", "second"), *(("return", name) for name in sorted(returning))]
     for order in permutations(operations):
         for twice in (False, True):
