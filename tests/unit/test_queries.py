@@ -157,6 +157,15 @@ def test_a_batch_without_requests_is_named_by_its_workspace() -> None:
     assert row["whatToDo"].startswith('Check "workspaceId"')
 
 
+@pytest.mark.parametrize(("skipped", "rows"), [(3, 1), (2, 0)])
+def test_a_batch_that_started_no_request_has_a_row(skipped: int, rows: int) -> None:
+    """All of its models were skipped. If one was started, its request has a row of its own."""
+    log = Timeline()
+    counts = {'"models": 0': '"models": 3', '"skipped": 0': f'"skipped": {skipped}'}
+    log.place("batch_without_models", {"batch.ended": 7}, only=["batch.ended"], instead=counts)
+    assert len(alert("request-not-completed", log.rows)) == rows
+
+
 def test_timers_are_silent_only_without_a_line_of_the_clean_up() -> None:
     assert alert("timers-silent") == []
     old = [(minutes, text) for minutes, text in recorded() if "queues_tidied" not in text]
