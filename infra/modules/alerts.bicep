@@ -155,25 +155,24 @@ var rules ruleType[] = [
     dimensions: ['cause', 'whatToDo']
     scope: workspaceId
   }
+  {
+    name: 'model-stale'
+    title: 'A model is not fresh'
+    description: 'An expected model has had no completed refresh for freshnessHours.'
+    // always deployed, because a deployment deletes nothing: without expectedDatasets it disables an earlier rule
+    enabled: !empty(expectedDatasets)
+    query: replace(
+      replace(loadTextContent('../queries/alerts/model-stale.kql'), '{expectedDatasets}', join(map(expectedDatasets, id => '"${toLower(id)}"'), ', ')),
+      '{freshnessHours}',
+      string(freshnessHours)
+    )
+    severity: 1
+    window: 'P2D'
+    every: 'PT30M'
+    dimensions: ['datasetId', 'cause', 'whatToDo']
+    scope: componentId
+  }
 ]
-
-var freshnessRule ruleType = {
-  name: 'model-stale'
-  title: 'A model is not fresh'
-  description: 'An expected model has had no completed refresh for freshnessHours.'
-  // always deployed, because a deployment deletes nothing: without expectedDatasets it disables an earlier rule
-  enabled: !empty(expectedDatasets)
-  query: replace(
-    replace(loadTextContent('../queries/alerts/model-stale.kql'), '{expectedDatasets}', join(map(expectedDatasets, id => '"${toLower(id)}"'), ', ')),
-    '{freshnessHours}',
-    string(freshnessHours)
-  )
-  severity: 1
-  window: 'P2D'
-  every: 'PT30M'
-  dimensions: ['datasetId', 'cause', 'whatToDo']
-  scope: componentId
-}
 
 resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(mailAddress)) {
   name: 'refresh-service'
@@ -187,7 +186,7 @@ resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(mailAddr
 }
 
 resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
-  for rule in concat(rules, [freshnessRule]): {
+  for rule in rules: {
     name: rule.name
     location: location
     tags: tags

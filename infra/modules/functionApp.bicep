@@ -70,9 +70,9 @@ param ownSettings object
 var flex = plan == 'FlexConsumption'
 // Elastic Premium spreads its instances across zones only if there are enough of them; Flex Consumption adds its own
 var zoneInstances = 3
-var leastInstances = zoneRedundant ? zoneInstances : 1
-var mostInstances = !flex && maximumInstances < leastInstances
-  ? fail('zoneRedundant with plan ElasticPremium needs maximumInstances 3 or more.')
+var minInstances = zoneRedundant ? zoneInstances : 1
+var maxInstances = !flex && maximumInstances < minInstances
+  ? fail('zoneRedundant with plan ElasticPremium needs maximumInstances ${zoneInstances} or more.')
   : maximumInstances
 var packageUrl = '${storage.properties.primaryEndpoints.blob}${packageContainerName}'
 
@@ -157,7 +157,7 @@ resource servicePlan 'Microsoft.Web/serverfarms@2025-03-01' = {
     reserved: true
     zoneRedundant: zoneRedundant
     elasticScaleEnabled: flex ? null : true
-    maximumElasticWorkerCount: flex ? null : mostInstances
+    maximumElasticWorkerCount: flex ? null : maxInstances
   }
 }
 
@@ -203,13 +203,13 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       remoteDebuggingEnabled: false
-      // In some regions, Flex Consumption refuses such properties (null omits them). It has no FTP and no health check, and
-      // routes all traffic into its network.
+      // In some regions, Flex Consumption refuses the properties that are null here (null omits them). It has no FTP and
+      // no health check, and routes all traffic into its network.
       ftpsState: flex ? null : 'Disabled'
       linuxFxVersion: flex ? null : 'Python|${pythonVersion}'
       healthCheckPath: flex ? null : '/api/health'
-      minimumElasticInstanceCount: flex ? null : max(leastInstances, alwaysReadyInstances)
-      functionAppScaleLimit: flex ? null : mostInstances
+      minimumElasticInstanceCount: flex ? null : max(minInstances, alwaysReadyInstances)
+      functionAppScaleLimit: flex ? null : maxInstances
       vnetRouteAllEnabled: flex ? null : !empty(appSubnetId)
       // without it, only HTTP calls add instances if the storage account is private
       functionsRuntimeScaleMonitoringEnabled: flex ? null : !empty(appSubnetId)

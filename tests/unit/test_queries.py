@@ -95,8 +95,7 @@ def rules() -> dict[str, Row]:
     module = template["resources"]["resources"]["properties"]["template"]["resources"]["alerts"]["properties"][
         "template"
     ]
-    variables = module["variables"]
-    return {rule["name"]: rule for rule in [*variables["rules"], variables["freshnessRule"]]}
+    return {rule["name"]: rule for rule in module["variables"]["rules"]}
 
 
 def window(rule: str) -> dt.timedelta:
