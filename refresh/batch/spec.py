@@ -43,7 +43,7 @@ BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf"
 MODEL_LEVEL_KEYS = ("dependsOn", "workspaceId", "refresh", "notifyOption")
 """Keys of a batch that are compared model by model."""
 STORED_NAMES = {"targets": "models", "every": "all"}
-"""The keys whose digests have a different name, because older code stored another digest under the name of the key."""
+"""Two digests that are not stored under their key, because older code stored a different digest there."""
 NO_MODEL = "00000000-0000-0000-0000-000000000000"
 """A placeholder for the dataset id in the options of models that are not known yet."""
 
@@ -124,7 +124,7 @@ class BatchSpec(Message, frozen=True, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        """A short digest of the models of the batch, for its id."""
+        """A short digest of what the batch refreshes, for its id."""
         return sha256(" ".join(self._digests().values()).encode()).hexdigest()[:8]
 
 

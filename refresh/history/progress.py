@@ -8,8 +8,7 @@ from refresh.messages import ApiMessage
 from refresh.text import cut
 
 MAX_TABLES = 5
-"""The maximum number of tables listed by name. With LONGEST_NAME, it keeps a custom status below 4 KB in any alphabet.
-"""
+"""At most so many tables are listed by name. With LONGEST_NAME, it keeps a custom status below 4 KB in any alphabet."""
 LONGEST_NAME = 40
 
 STATES = ("NotStarted", "InProgress", "Completed", "Failed", "Cancelled", "TimedOut", "Disabled", "Unknown")

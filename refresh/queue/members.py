@@ -1,6 +1,6 @@
 """The operations of requests on a queue: join a run, read their standing, collect their outcome, leave."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from refresh.messages import replace
 from refresh.queue import sharing
@@ -10,6 +10,7 @@ from refresh.queue.operations import AskToLeave, Collect, Enroll, Leave
 from refresh.queue.room import full
 from refresh.queue.scopes import Extent
 from refresh.queue.state import Departed, Member, Queue, Run
+from refresh.times import time_of
 
 START_WITHIN = timedelta(seconds=30)
 """How long a request has to start a run before the queue tells another request to start it."""
@@ -119,7 +120,7 @@ def _comes_again(departed: Departed, operation: Enroll) -> bool:
 
 def _seconds_until_after(now: str, until: str) -> int:
     """Seconds from `now` until shortly after `until`. A timer may fire a second early."""
-    return int((datetime.fromisoformat(until) - datetime.fromisoformat(now)).total_seconds()) + 2
+    return int((time_of(until) - time_of(now)).total_seconds()) + 2
 
 
 def _standing(queue: Queue, run: Run, request: str, *, start: bool) -> Enrolled:
@@ -146,7 +147,7 @@ def _assign_start(queue: Queue, operation: Enroll) -> bool:
         return False
     if active.start_asked is not None:
         request, at = active.start_asked
-        waited = datetime.fromisoformat(operation.at) - datetime.fromisoformat(at)
+        waited = time_of(operation.at) - time_of(at)
         if request != operation.request and waited < START_WITHIN:
             return False
     active.start_asked = (operation.request, operation.at)

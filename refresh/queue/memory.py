@@ -5,14 +5,14 @@ and runs are remembered for half an hour: a late duplicate does not revive a req
 request gets the outcome of the first.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
 from refresh.messages import replace
 from refresh.queue.answers import Ended, Left, ServedBy, Unknown
 from refresh.queue.scopes import free_unused, put
 from refresh.queue.state import Departed, EndedRun, Queue
-from refresh.times import instant
+from refresh.times import instant, time_of
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ def remember_leave(queue: Queue, request: str, token: str, answer: Left, attempt
 
 def forget(queue: Queue) -> None:
     """Drops expired entries, by the time of the last operation."""
-    now = datetime.fromisoformat(queue.at)
+    now = time_of(queue.at)
     ahead = instant(now + FROM_THE_FUTURE)
     remembered_since, collectable_since = instant(now - REMEMBERED), instant(now - UNCOLLECTED)
     departed = {request: entry for request, entry in queue.departed.items() if remembered_since <= entry.at <= ahead}

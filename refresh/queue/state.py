@@ -41,9 +41,9 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     incarnation. `withdrawn_permit` is the number of the last permit that the queue withdrew (Reopen, Drop): late
     duplicates of operations with it must change nothing. `look`: the history when the run was closed. `execution` took
     the permit at `permit_taken_at`; each of `unused_executions` has returned the permit (ReturnPermit): it posted
-    nothing with it, and never will. `cancel`: every member left and requested the cancellation; `kept`:
-    a member left without requesting it. `start_asked`: the request that has to start the current incarnation, and when
-    it was asked. `capacity_group`: the group in which the run had a place when it was closed.
+    nothing with it, and never will. `cancel`: every member left and requested the cancellation; `kept`: a member left
+    without requesting it. `start_asked`: the request that has to start the current incarnation, and when it was asked.
+    `capacity_group`: the group in which the run had a place when it was closed.
     """
 
     id: str

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from refresh.messages import ApiMessage, Message, replace
 from refresh.reporting.status import StatusReport
 from refresh.run.orders import ActivityFailure, NotDelivered
-from refresh.times import TIMER_EARLY
+from refresh.times import TIMER_EARLY, time_of
 
 PATIENCE = timedelta(days=1)
 """How long a callback is retried, counted from its first failed attempt."""
@@ -119,7 +119,7 @@ class CallbackState(Message, frozen=True, kw_only=True):
 
     def is_abandoned_after(self, answer: NotDelivered | ActivityFailure, now: datetime) -> bool:
         """Whether the callback is abandoned after this answer."""
-        if self.failing_since is not None and now - datetime.fromisoformat(self.failing_since) >= PATIENCE:
+        if self.failing_since is not None and now - time_of(self.failing_since) >= PATIENCE:
             return True
         if isinstance(answer, ActivityFailure):
             return False
@@ -127,4 +127,4 @@ class CallbackState(Message, frozen=True, kw_only=True):
 
     def may_be_early(self, now: datetime) -> bool:
         """Whether it is possible that the request is not stored yet, or that the receiver is not listening yet."""
-        return now - datetime.fromisoformat(self.added_at) < STORING
+        return now - time_of(self.added_at) < STORING

@@ -34,8 +34,8 @@ MAX_ACTIVITY_FAILURES = 20
 MAX_TRIES = 3
 """A run ends after this many dropped refreshes, or this many POSTs with a lost answer (if the outage budget is also
 used up), or this many refreshes that were adopted after a lost answer and ended badly. A failed cancel is repeated this
-often, then the run waits until the refresh ends by itself. If Power BI throttles the cancel and names a
-pause, the limit is only checked when the next history begins (`cancelling.limited`)."""
+often, then the run waits until the refresh ends by itself. If Power BI throttles the cancel and names a pause, the
+limit is only checked when the next history begins (`cancelling.limited`)."""
 
 
 def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool = True) -> Moved:

@@ -7,7 +7,7 @@ from typing import assert_never
 from refresh.history.outcome import Outcome
 from refresh.queue.answers import Ended, FinishAnswer, Finished, PermitTaken, WakeUp
 from refresh.queue.operations import Finish
-from refresh.run.news import ended_news as model_news
+from refresh.run.news import ended_news
 from refresh.run.orders import ActivityFailure, NotifyAnswer, NotifyRequests, StartRun
 from refresh.run.state import Finishing, Notifying, Over, Phase, RunState, StartingNext
 from refresh.run.step import Ask, Do, Moved
@@ -44,7 +44,7 @@ def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
             then: Phase = _notifying(run, answer.wake_ups, answer.ended).phase
             if answer.next is not None:
                 then = StartingNext(next=answer.next, wake_ups=answer.wake_ups, ended=answer.ended)
-            news = None if answer.superseded else model_news(run, now, answer)
+            news = None if answer.superseded else ended_news(run, now, answer)
             return Moved(without_place(run, then), news=news)
         case _:
             assert_never(answer)
