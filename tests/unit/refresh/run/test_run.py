@@ -166,23 +166,10 @@ def test_a_run_includes_all_requests_until_its_close() -> None:
     scope."""
     wider = Scope(workspace_id="w", refresh=RefreshOptions(objects=(TableRef("A"), TableRef("B"))))
     alone = Scope(workspace_id="w", refresh=RefreshOptions(objects=(TableRef("A"),)))
-    run = (
-        Incarnation()
-        .answer_claim(alone)
-        .answer_history(estimate=(60.0, 61.0, 62.0))
-        .wait()
-        .answer(Close, Closed(scope=wider))
-    )
-    run.answer_post(Accepted(refresh_id="r"), scope=wider)
-    assert run.run.followed.durations == ()
-    same = (
-        Incarnation()
-        .answer_claim(alone)
-        .answer_history(estimate=(60.0, 61.0, 62.0))
-        .wait()
-        .answer(Close, Closed(scope=alone))
-    )
-    assert same.answer_post(Accepted(refresh_id="r"), scope=alone).run.followed.durations == (60.0, 61.0, 62.0)
+    for scope, durations in ((wider, ()), (alone, (60.0, 61.0, 62.0))):
+        run = Incarnation().answer_claim(alone).answer_history(estimate=(60.0, 61.0, 62.0)).wait()
+        run.answer(Close, Closed(scope=scope)).answer_post(Accepted(refresh_id="r"), scope=scope)
+        assert run.run.followed.durations == durations
 
 
 def test_a_refresh_that_appeared_meanwhile_is_adopted() -> None:
