@@ -22,7 +22,7 @@ param resourceGroupName string = 'rg-${environmentName}'
 @description('Further tags of all resources, for example {"cost-center": "4711"}.')
 param tags object = {}
 
-@description('Hosting plan. Use ElasticPremium where Flex Consumption is not offered, as in Azure Government.')
+@description('Hosting plan. Use ElasticPremium where Flex Consumption is not offered.')
 @allowed(['FlexConsumption', 'ElasticPremium'])
 param plan string = 'FlexConsumption'
 

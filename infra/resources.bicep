@@ -14,7 +14,7 @@ param location string = resourceGroup().location
 @description('Tags of all resources.')
 param tags object = {}
 
-@description('Hosting plan. Use ElasticPremium where Flex Consumption is not offered, as in Azure Government.')
+@description('Hosting plan. Use ElasticPremium where Flex Consumption is not offered.')
 @allowed(['FlexConsumption', 'ElasticPremium'])
 param plan string = 'FlexConsumption'
 

@@ -59,7 +59,7 @@ var rules ruleType[] = [
   {
     name: 'timers-silent'
     title: 'The timers of the app write no log lines'
-    description: 'The hourly clean-up has written no line for three hours: the host is down, the timers are frozen after a deployment, or the log does not reach Application Insights. Open /api/health, then restart the app.'
+    description: 'The hourly clean-up has written no line for three hours: the host is down, the timers are frozen after a deployment, or the log does not reach Application Insights. Open /api/health: the runbook has a step for each answer.'
     query: loadTextContent('../queries/alerts/timers-silent.kql')
     severity: 1
     window: 'PT3H'
