@@ -102,7 +102,7 @@ def test_a_start_is_quick_and_small_whatever_power_bi_does(world: World) -> None
     """Power BI is not called before the answer, so the answer comes while Power BI hangs, even with the largest
     `caller`.
 
-    The quickest of several starts takes less time than a call of Power BI.
+    The quickest of several starts takes much less time than a call of Power BI.
     """
     model, hang_seconds = world.model(), 20
     world.fault(model, "hang", "any", seconds=hang_seconds)
@@ -113,7 +113,7 @@ def test_a_start_is_quick_and_small_whatever_power_bi_does(world: World) -> None
         took.append(time.monotonic() - began)
         assert answer.status_code == 202
         assert len(answer.content) < 4096
-    assert min(took) < hang_seconds
+    assert min(took) < hang_seconds / 4
 
 
 def test_numbers_and_booleans_may_be_texts(world: World) -> None:

@@ -90,7 +90,7 @@ def test_good_days_are_good() -> None:
         tally.add(play(seed, "none"))
     assert {name for name in tally.faults() if tally.times[name]} == set()
     assert tally.times["outcome Terminated"] == 0
-    assert tally.times["outcome Completed"] > GOOD_DAYS * COMPLETED_EACH_DAY
+    assert tally.times["outcome Completed"] > tally.times["requests"] / 3
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -238,6 +238,7 @@ def test_the_header_is_the_key() -> None:
     assert parse_spec(body, ANYWHERE, "a").idempotency_key == "a"
     with pytest.raises(BadRequestError):
         parse_spec(body, ANYWHERE, "b")
+    assert parse(retries=2.0).retries == 2
 
 
 def test_a_key_identifies_one_scope() -> None:

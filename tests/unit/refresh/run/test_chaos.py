@@ -49,6 +49,7 @@ from refresh.run.orders import (
 from refresh.run.phases.claiming import MAX_INCARNATIONS
 from refresh.run.state import RunState
 from refresh.run.step import Ask, Do, End, Wait
+from refresh.run.transitions import MAX_TRIES
 from refresh.times import instant
 from tests.unit.refresh.run.incarnations import LIMITS, MODEL, NOON, REFUSED, STANDARD
 
@@ -57,7 +58,6 @@ LONGEST_REFRESH = 2_400
 """The longest refresh in seconds: less than the hour after which a run posts anyway. So no refresh of ours is behind
 another one."""
 LIMIT = FAULTS_END_AFTER + timedelta(hours=12)
-DIED = "the host died"
 DELAYED = timedelta(minutes=25)
 """The maximum delay of a duplicate: less than the time for which the queue stores its entries."""
 MAX_EVENTS = 60_000
@@ -84,7 +84,7 @@ class Refresh:
 
 @dataclass
 class Caller:
-    """A request that enrolls, asks again, and in some cases leaves."""
+    """A request that enrols, asks again, and in some cases leaves."""
 
     id: str
     due: datetime
@@ -119,6 +119,8 @@ class World:
     orchestrations: dict[Turn, Orchestration] = field(default_factory=dict)
     refreshes: list[Refresh] = field(default_factory=list)
     sent: list[AnyOperation] = field(default_factory=list)
+    lost_often: set[str] = field(default_factory=set)
+    """The runs that lost as many answers to POSTs as a run may lose."""
     names: int = 0
 
     # ---- the world ----
@@ -211,8 +213,8 @@ class World:
         else:
             assert outcome.error is not None
             exhausted = f"failed {MAX_INCARNATIONS} times" in outcome.error.message
-            # after several lost answers the run ends, and an exception may have lost the last one
-            lost = f"Last error: {DIED}." in outcome.error.message
+            # a run that lost as many answers as allowed ends with its last error, which may be an exception
+            lost = run in self.lost_often
             assert outcome.error.code != "InternalError" or exhausted or lost, "too many exceptions of ours"
             good = [one for one in self.refreshes if one.run == run and one.result == "Completed"]
             assert exhausted or not good, "a run fails although its refresh was good"
@@ -250,16 +252,18 @@ class World:
             after = step.then(answer, self.now).run
         if self.random.random() < 0.1:
             after = decode(encode(continued(after)), RunState)
+        if after.posts.lost >= MAX_TRIES:
+            self.lost_often.add(run.run)
         orchestration.run = after
         orchestration.due = self.now + timedelta(seconds=self.random.uniform(0.01, 1.5))
 
     def act(self, step: Do[Any]) -> object:
         """Runs an activity. It may fail before or after its effect, or run twice."""
         if self.fault_occurs(0.05):
-            return ActivityFailure(error=DIED)
+            return ActivityFailure(error="the host died")
         answer = self.carry_out(step.order)
         if self.fault_occurs(0.05):
-            return ActivityFailure(error=DIED)
+            return ActivityFailure(error="the host died")
         return self.carry_out(step.order) if self.fault_occurs(0.05) else answer
 
     def carry_out(self, order: Order[Any]) -> object:
