@@ -104,7 +104,7 @@ class Visitor:
             arg=text,
         )
 
-    def barriers(self) -> list[str]:
+    def axe_problems(self) -> list[str]:
         """The accessibility problems that axe finds on the page: rule, severity and element."""
         if not self.page.evaluate("typeof axe !== 'undefined'"):
             self.page.evaluate(AXE.read_text("utf-8") + ";0")

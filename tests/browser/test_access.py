@@ -18,7 +18,7 @@ def test_with_a_key(world: World, visit: Visit) -> None:
     visitor = visit(world.base)
     page = visitor.open(PLACE)
     expect(page.get_by_role("heading", level=1)).to_have_text("Enter a function key")
-    assert visitor.barriers() == []
+    assert visitor.axe_problems() == []
     page.get_by_label("Function key").fill("wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_text("The app does not accept this key.")
@@ -48,7 +48,7 @@ def test_with_sign_in(world: World, visit: Visit) -> None:
     visitor = visit(world.base)
     page = visitor.open(PLACE)
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to see the models")
-    assert visitor.barriers() == []
+    assert visitor.axe_problems() == []
     link = page.get_by_role("link", name="Sign in")
     address = link.get_attribute("href") or ""
     assert address.startswith("/.auth/login/aad?post_login_redirect_uri=%2Fapi%2Fui%23%2Fmodels")

@@ -21,7 +21,7 @@ def test_ask_for_a_refresh(world: World, visit: Visit) -> None:
     button.click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_have_accessible_name("Request a refresh?")
-    assert visitor.barriers() == []
+    assert visitor.axe_problems() == []
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(button).to_be_focused()
@@ -32,7 +32,7 @@ def test_ask_for_a_refresh(world: World, visit: Visit) -> None:
     dialog.get_by_role("button", name="Send the request").click()
     expect(dialog.locator(".problem")).to_contain_text(f"Too many requests wait: {HOSTILE[0]}")
     expect(dialog.locator(".problem")).to_contain_text("What to do: Try again in a minute.")
-    assert visitor.barriers() == []
+    assert visitor.axe_problems() == []
     world.refusal = None
     dialog.get_by_label("Enhanced").check()
     dialog.get_by_role("button", name="Send the request").dblclick()

@@ -110,7 +110,7 @@ def test_axe_finds_no_problem_in_a_batch(world: World, visit: Visit) -> None:
             visitor.go(f"#/batches/{name}", "Batch")
             expect(page.locator(".ids code").first).to_have_text(name)
             assert visitor.overflow() <= 0, (scheme, name)
-            assert visitor.barriers() == [], (scheme, name)
+            assert visitor.axe_problems() == [], (scheme, name)
     visitor.go("#/batches/batch-evening", "Batch of Load everything")
     assert page.locator(".graph-scroll").evaluate("node => node.scrollWidth > node.clientWidth")
 

@@ -41,13 +41,13 @@ def test_axe_finds_no_problem_and_no_view_is_too_wide(world: World, visit: Visit
             visitor.go(place, heading)
             assert visitor.overflow() <= 0, (scheme, place)
             if scheme == "light" or place in ("#/", f"#/models/{STOCK}"):
-                assert visitor.barriers() == [], (scheme, place)
+                assert visitor.axe_problems() == [], (scheme, place)
         world.refusal = (503, None)
         visitor.page.get_by_label("Status").select_option("Failed")
         expect(visitor.page.locator("#trouble")).to_contain_text("Not up to date")
-        assert visitor.barriers() == []
+        assert visitor.axe_problems() == []
         visitor.go("#/", "The app cannot show this now")
-        assert visitor.barriers() == []
+        assert visitor.axe_problems() == []
         world.refusal = None
 
 
@@ -238,7 +238,7 @@ def test_an_app_without_models(world: World, visit: Visit) -> None:
     page = visitor.open()
     expect(page.get_by_role("heading", level=1)).to_have_text("No model has been refreshed yet")
     assert f'curl -X POST "{world.base}/api/refreshes"' in page.inner_text("pre")
-    assert visitor.barriers() == []
+    assert visitor.axe_problems() == []
     page.get_by_role("button", name="Make the first request here").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Workspace id").fill(recorded.WORKSPACES["Finance"])

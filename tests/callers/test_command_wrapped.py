@@ -156,7 +156,7 @@ def test_a_cancelled_step(factory: Form, tmp_path: Path, name: str, cancelled: b
     env = {**dict.fromkeys(declared, ""), **given}
     with subprocess.Popen([str(BASH), "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as step:
         try:
-            until(lambda: caller.world.own(model), 30)
+            until(lambda: caller.world.own(model), SECONDS)
             step.send_signal(number)
             text = step.communicate(timeout=SECONDS)[0].decode()
         finally:

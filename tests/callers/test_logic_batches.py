@@ -28,23 +28,23 @@ def test_it_comes_in_four_forms() -> None:
 def test_a_batch(apps: HostedApps, name: str) -> None:
     """The run succeeds if all models were refreshed, even after lost answers. Otherwise it fails with the message of
     the batch."""
-    place = apps.of(name)
-    good, bad = place.world.model(seconds=0.2), place.world.model(outcome="Failed", seconds=0.2)
+    app = apps.of(name)
+    good, bad = app.world.model(seconds=0.2), app.world.model(outcome="Failed", seconds=0.2)
     workspace = str(uuid.uuid4())
-    sales, test = (place.world.model(name=key, workspaceId=workspace, seconds=0.2) for key in ("Sales", "Test"))
-    network = place.network()
+    sales, test = (app.world.model(name=key, workspaceId=workspace, seconds=0.2) for key in ("Sales", "Test"))
+    network = app.network()
     network.broken, network.lost = 1, 1
     models = [{"name": "good", "datasetId": good}]
-    workflow = place.workflow(name)
-    run = place.run(workflow, body={"workspaceId": WORKSPACE, "models": models}, network=network).to_the_end()
+    workflow = app.workflow(name)
+    run = app.run(workflow, body={"workspaceId": WORKSPACE, "models": models}, network=network).to_the_end()
     assert (run.status, run.response and run.response[0]) == ("Succeeded", 200), run.history
     assert run.response is not None
-    assert run.response[1]["counts"]["completed"] == len(place.world.own(good)) == 1
+    assert run.response[1]["counts"]["completed"] == len(app.world.own(good)) == 1
     chain = [{"name": "bad", "datasetId": bad}, {"name": "then", "datasetId": good, "dependsOn": ["bad"]}]
-    failed = place.run(workflow, body={"workspaceId": WORKSPACE, "models": chain}).to_the_end()
+    failed = app.run(workflow, body={"workspaceId": WORKSPACE, "models": chain}).to_the_end()
     assert (failed.status, failed.response and failed.response[0]) == ("Failed", 424)
     assert failed.error is not None
     assert str(failed.error["message"]).startswith("0 of 2 models were refreshed. bad ended as Failed (")
     every = {"workspaceId": workspace, "all": True, "except": ["Test"], "maxConcurrent": 2}
-    assert place.run(workflow, body=every).to_the_end().status == "Succeeded"
-    assert (len(place.world.own(sales)), len(place.world.own(test))) == (1, 0)
+    assert app.run(workflow, body=every).to_the_end().status == "Succeeded"
+    assert (len(app.world.own(sales)), len(app.world.own(test))) == (1, 0)

@@ -63,8 +63,8 @@ def test_every_uri_begins_with_the_called_address(tmp_path: Path, prefix: str, p
             def inside(uri: str) -> str:
                 return host.base + uri.removeprefix(base)
 
-            going_on = requests.get(inside(started["statusUri"]), timeout=30)
-            assert (going_on.status_code, going_on.headers["Location"]) == (202, started["statusUri"])
+            in_progress = requests.get(inside(started["statusUri"]), timeout=30)
+            assert (in_progress.status_code, in_progress.headers["Location"]) == (202, started["statusUri"])
             by_key = requests.get(f"{inside(own)}/status", timeout=30)
             assert (by_key.status_code, by_key.headers["Location"]) == (202, f"{own}/status")
             until(lambda: world.own(model), END_SECONDS)

@@ -13,8 +13,7 @@ from devhost_tests.process import Client
 from tests.e2e.receiver import receiving
 from tests.e2e.test_crashes import killable
 from tests.e2e.test_idempotency import TRANSIENT, URIS
-from tests.e2e.test_verdicts import DEADLINE
-from tests.e2e.world import CALL_SECONDS, END_SECONDS, LONG, WORKSPACE, Result, World
+from tests.e2e.world import CALL_SECONDS, DEADLINE, LONG, WORKSPACE, Result, World
 
 CYCLE = "models[0].dependsOn"
 
@@ -213,9 +212,7 @@ def test_a_start_may_wait_for_the_end_or_be_called_back(calling_back: tuple[Worl
 def test_a_batch_ends_at_its_deadline(world: World) -> None:
     """At the deadline of the batch, its requests in progress time out, and waiting models are skipped."""
     slow, waits = world.model(seconds=LONG), world.model()
-    # the first request has to begin before the deadline
-    minutes = max(DEADLINE, END_SECONDS / 1800)
-    result = run_batch(world, slow, {"datasetId": waits, "dependsOn": [slow]}, timeoutMinutes=minutes)
+    result = run_batch(world, slow, {"datasetId": waits, "dependsOn": [slow]}, timeoutMinutes=DEADLINE)
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
     assert [model["status"] for model in result.body["models"]] == ["TimedOut", "Skipped"]
 

@@ -62,13 +62,6 @@ def both_running(world: World, models: list[str]) -> bool:
     return all(any(refresh["state"] == "InProgress" for refresh in world.own(model)) for model in models)
 
 
-def end_each(world: World, models: list[str]) -> None:
-    """Ends the running refreshes; later refreshes of these models are short."""
-    for model in models:
-        world.control(model, "", {"seconds": 0.1})
-        world.end(model)
-
-
 def play(world: World, models: list[str]) -> list[int]:
     """Three callers request all models at the same time. Returns the HTTP statuses of all their outcomes."""
 
@@ -89,7 +82,8 @@ def test_no_third_refresh_runs(limited: tuple[World, Mortal]) -> None:
         outcomes = pool.submit(play, world, models)
         group = groups_when(world, "P1", lambda group: len(group["holders"]) == 2 and group["waiting"])
         when(lambda: both_running(world, long))
-        end_each(world, long)
+        for model in long:
+            world.end_and_shorten(model)
     assert [run["position"] for run in group["waiting"]] == [*range(len(group["waiting"]))]
     assert set(outcomes.result()) == {200}
     assert most_at_once(world, models) == 2
@@ -124,7 +118,8 @@ def test_three_callers_and_two_batches_want_fifty_models(limited: tuple[World, M
         together = pool.map(two_batches, range(2))
         groups_when(world, "P1", lambda group: len(group["waiting"]) > 3)
         assert [world.own(model) for model in models] == [[]] * 50
-        end_each(world, long)
+        for model in long:
+            world.end_and_shorten(model)
     assert list(alone) == [[200] * 4] * 3
     for result in together:
         ends = {model["datasetId"]: model["status"] for model in result.body["models"]}

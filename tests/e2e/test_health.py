@@ -67,7 +67,7 @@ def beat(app: Devhost, timer: str, at: datetime) -> None:
     assert app.manage("POST", path, json=json.dumps({"at": instant(at)})).status_code == 202
 
 
-def timers_become(app: Devhost, **expected: Json) -> None:
+def wait_for_timers(app: Devhost, **expected: Json) -> None:
     """Waits until the app reports these values of these timers."""
     until(lambda: expected.items() <= health(app)[1]["timers"].items(), KEPT_SECONDS + SPARE_SECONDS)
 
@@ -109,7 +109,7 @@ def test_a_timer_that_missed_its_runs_is_late(app: Devhost) -> None:
     silent = datetime.now(UTC) - INTERVALS["tidy_queues"] * MISSED - timedelta(minutes=1)
     for timer in ("tidy_queues", "purge_ended"):
         beat(app, timer, silent)
-    timers_become(
+    wait_for_timers(
         app,
         tidy_queues={"lastRun": instant(silent), "late": True},
         purge_ended={"lastRun": instant(silent), "late": False},
@@ -124,7 +124,7 @@ def test_an_older_run_that_is_noted_late_changes_nothing(app: Devhost) -> None:
     now = datetime.now(UTC)
     beat(app, "tidy_queues", now)
     beat(app, "tidy_queues", now - timedelta(minutes=9))
-    timers_become(app, tidy_queues={"lastRun": instant(now), "late": False})
+    wait_for_timers(app, tidy_queues={"lastRun": instant(now), "late": False})
 
 
 def test_a_storage_that_cannot_be_reached(app: Devhost, tmp_path: Path) -> None:
@@ -206,8 +206,8 @@ def test_many_calls_cause_one_sign_in(tmp_path: Path) -> None:
         with ThreadPoolExecutor(10) as pool:
             begun = time.monotonic()
             assert {code for code, _ in pool.map(lambda _: health(app), range(calls))} == {503}
-        looks = (time.monotonic() - begun) / KEPT_SECONDS + 1
-        assert 1 <= found.identity.calls <= looks < calls
+        checks = (time.monotonic() - begun) / KEPT_SECONDS + 1
+        assert 1 <= found.identity.calls <= checks < calls
 
 
 def test_health_is_open_behind_the_platforms_sign_in(tmp_path: Path) -> None:

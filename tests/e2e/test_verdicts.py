@@ -3,11 +3,9 @@
 import pytest
 import requests
 
-from tests.e2e.world import LONG, World
+from tests.e2e.world import DEADLINE, LONG, World
 
 SALES = [{"table": "Sales", "partition": "Sales-2026"}]
-DEADLINE = 10 / 60
-"""A deadline in minutes. Even a host that is ten times slower than an idle devhost starts the refresh in that time."""
 
 
 def test_an_idle_model_is_refreshed(world: World) -> None:

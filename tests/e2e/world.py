@@ -30,6 +30,8 @@ from devhost_tests.process import pauses
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
 CALL_SECONDS = 30.0
 END_SECONDS = float(os.environ.get("E2E_END_SECONDS", "90"))
+DEADLINE = max(10, END_SECONDS / 30) / 60
+"""A deadline in minutes. Even a host that is ten times slower than an idle devhost starts the refresh in that time."""
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -132,9 +134,13 @@ class World:
             for uri in uris:
                 self.until(uri, lambda status: status.get("runId"))
             when(lambda: self.own(dataset_id))
-            self.control(dataset_id, "", {"seconds": QUICK["seconds"]})
-            self.end(dataset_id)
+            self.end_and_shorten(dataset_id)
             return list(pool.map(self.follow, uris))
+
+    def end_and_shorten(self, dataset_id: str) -> None:
+        """Ends the running refresh; later refreshes of this model are short."""
+        self.control(dataset_id, "", {"seconds": QUICK["seconds"]})
+        self.end(dataset_id)
 
     def until(self, uri: str, condition: Callable[[Json], Any], seconds: float = END_SECONDS) -> Json:
         """Polls a status URI until the status fulfils a condition."""

@@ -12,7 +12,7 @@ import azure.functions as func
 from tests.simulation.batch_days import BatchCaller
 from tests.simulation.callers import MAX_TRIES, TRY_AGAIN_SECONDS
 from tests.simulation.platform import call_http
-from tests.simulation.story import SENT
+from tests.simulation.story import SENT, answer_text
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -78,19 +78,19 @@ class Batches:
         if code not in (0, 200, 202, 424, 503):
             self.refused.append(f"a start of a batch is answered with {code}: {content}")
         if code in (0, 503):
-            world.note(world.now, f"a start of a batch gets {f'the answer HTTP {code}' if code else 'no answer'}")
+            world.note(world.now, f"a start of a batch gets {answer_text(code)}")
             if key is not None and tries < MAX_TRIES:
                 world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, tries + 1, first)))
             return
         if "statusUri" not in content:
-            world.note(world.now, f"a start of a batch gets the answer HTTP {code}")
+            world.note(world.now, f"a start of a batch gets {answer_text(code)}")
             return
         token, cancel = (content.get(name, "?token=").split("token=")[1] for name in ("statusUri", "cancelUri"))
         known = next((batch for batch in self.accepted if batch.id == content["id"]), None)
         if known is not None:
             if (known.status_token, known.cancel_token) != (token, cancel or known.cancel_token):
                 self.refused.append(f"two starts of {known.id} return different tokens")
-            world.note(world.now, f"a repeated start of {known.id} gets the answer HTTP {code}")
+            world.note(world.now, f"a repeated start of {known.id} gets {answer_text(code)}")
             return
         self._accept(AcceptedBatch(caller, spec, content["id"], begun, token, cancel or None), first)
 

@@ -14,7 +14,7 @@ import azure.functions as func
 from devhost.engine import Refused
 from tests.simulation.platform import call_http
 from tests.simulation.scenario import Caller
-from tests.simulation.story import SENT
+from tests.simulation.story import SENT, answer_text
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -156,7 +156,7 @@ class Callers:
             world.counts["key conflicts"] += code == 409
         if code not in (200, 202) or content["status"] == "Completed":
             start = f"a start with the key {key!r}" if key else "a start without a key"
-            world.note(world.now, f"{start} gets {f'the answer HTTP {code}' if code else 'no answer'}")
+            world.note(world.now, f"{start} gets {answer_text(code)}")
             if code in (0, 503) and tries < MAX_TRIES and key is not None:
                 world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, starter, tries + 1, first)))
             return

@@ -72,6 +72,11 @@ LEFT_OUT = frozenset(
 request.accepted, except for the requests of a batch."""
 
 
+def answer_text(code: int) -> str:
+    """How a line names the answer with this HTTP status; 0: no answer."""
+    return f"the answer HTTP {code}" if code else "no answer"
+
+
 def in_order(timeline: Iterable[str]) -> list[str]:
     """The lines of a timeline sorted by time. At the same time, the line of a new request comes first."""
     return sorted(timeline, key=_place)

@@ -172,7 +172,7 @@ def branches(template: Json) -> Iterator[Json]:
 
 
 def inserted(value: Any, condition: str) -> Any:
-    """A value in which the content of one condition takes its place. Other conditions are left out."""
+    """A copy of a value in which the content of this condition replaces it. Other conditions are left out."""
     if isinstance(value, dict):
         plain = {key: inserted(inner, condition) for key, inner in value.items() if not key.startswith("${{ if ")}
         return {**plain, **value.get(condition, {})}

@@ -6,8 +6,8 @@ from hypothesis import settings
 def register() -> None:
     """Selects the profile `checks`. The option --hypothesis-profile selects a different one.
 
-    They have no deadline: on a loaded machine, an example can take long for reasons that have nothing to do with the
-    code.
+    No profile has a deadline: on a loaded machine, an example can take long for reasons that have nothing to do with
+    the code.
     """
     settings.register_profile("checks", deadline=None, max_examples=50, print_blob=True)
     # with CI set, Hypothesis by default tries the same examples in each run

@@ -87,8 +87,8 @@ def test_a_function_that_exits_is_a_500(host: Client, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["exits_in_activity", "exits_in_async_activity", "exit"])
 def test_durable_functions_that_exit_fail(host: Client, name: str) -> None:
-    """The orchestration fails and shows SystemExit instead of hanging. More calls fail
-    than the host has threads, so no thread is lost."""
+    """The orchestration fails and shows SystemExit instead of hanging. There are more calls than the host has threads,
+    and each of them fails, so no call blocks a thread permanently."""
     instances = [f"{name}-{n}" for n in range(thread_count() + 1)]
     for instance in instances:
         host.post(f"/api/v1/start/calls/{instance}", json={"name": name})
@@ -129,8 +129,8 @@ def test_timer_function_can_be_run_by_hand(host: Client) -> None:
 
 
 def test_without_schedules_a_timer_function_runs_only_by_hand(start: Start) -> None:
-    """With --no-schedules, a timer function that is due each second has not run after two seconds. A call that waits
-    for its end runs it."""
+    """With --no-schedules, a timer function that is due each second has not run after three seconds. The management
+    call runs it and returns after its end."""
     host = start("--no-schedules", TICK_SCHEDULE="* * * * * *")
     host.post("/api/v1/start/approval/wait", data="3")
     assert host.wait_for_end("wait")["output"] == "nobody answered"

@@ -13,7 +13,7 @@ TESTS = ROOT / "devhost" / "tests"
 
 
 def test_no_property_test_has_a_deadline() -> None:
-    """A slow example on a loaded machine is not a failure."""
+    """A slow example on a loaded machine is not a failure. The conftest.py of these tests registers the profiles."""
     assert hypothesis.settings().deadline is None
 
 

@@ -10,8 +10,8 @@ from refresh.queue.answers import Ended, WakeUp
 
 
 class SlowEngine:
-    """An engine that accepts the events in groups: it accepts a group after all events that may be raised at the same
-    time have been raised."""
+    """An engine that accepts events in groups: it waits until as many events are being raised as may be raised at the
+    same time, then accepts them all."""
 
     def __init__(self, count: int) -> None:
         self.raised: list[tuple[str, str, Ended | None]] = []

@@ -58,7 +58,7 @@ class SlowPlatform:
         return orders.Busy() if len(self.seconds) > 1 else post.Clock(clock.now())
 
 
-def posted(platform: Any, monkeypatch: pytest.MonkeyPatch) -> orders.PostAnswer:
+def run_activity(platform: Any, monkeypatch: pytest.MonkeyPatch) -> orders.PostAnswer:
     """The result of the activity on this platform."""
     watch = types.SimpleNamespace(monotonic=lambda: platform.now)
     monkeypatch.setattr(post, "time", watch)
@@ -77,7 +77,7 @@ def test_the_activity_ends_long_before_the_timeout_of_functions(monkeypatch: pyt
     an exchange may take: a POST that is cut short could lose its answer."""
     platform = SlowPlatform()
     began = platform.now
-    assert posted(platform, monkeypatch) == orders.Busy()
+    assert run_activity(platform, monkeypatch) == orders.Busy()
     assert platform.seconds[0] == CALL_SECONDS
     assert platform.seconds[1] >= LIMITS.whole_seconds
     hours, minutes, seconds = json.loads((ROOT / "host.json").read_text("utf-8"))["functionTimeout"].split(":")
@@ -87,5 +87,5 @@ def test_the_activity_ends_long_before_the_timeout_of_functions(monkeypatch: pyt
 def test_nothing_is_posted_if_too_little_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run tries again, because nothing was sent. A POST that is cut short would need a search for its refresh."""
     platform = SlowPlatform(seconds_of_a_read=25.0)
-    assert isinstance(posted(platform, monkeypatch), orders.Unavailable)
+    assert isinstance(run_activity(platform, monkeypatch), orders.Unavailable)
     assert platform.seconds == [CALL_SECONDS], "only the read of the history"

@@ -26,8 +26,8 @@ def get(server: Server, limits: Limits = PATIENT, **headers: str) -> Received:
 def hurried(call: Callable[[Limits], T], too_slow: type[ExchangeError] = NotSentError) -> T:
     """The result of a call that is meant to reach a short time limit.
 
-    `too_slow` is the error if the machine was so slow that the limit came too early: by default before the connection.
-    The call is then repeated with a longer limit.
+    `too_slow` is the error if the machine was so slow that the limit came too early; by default, the connection was not
+    established in time. The call is then repeated with a longer limit.
     """
     for seconds in (SHORT, 4 * SHORT):
         with suppress(too_slow):

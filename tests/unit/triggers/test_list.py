@@ -171,9 +171,9 @@ def test_the_number_of_reads_is_limited(monkeypatch: pytest.MonkeyPatch, read: i
             pages(Engine(old + new))
         assert problem.value.target == "datasetId"
     else:
-        page, going_on = asyncio.run(http_list.requests_before(Engine(old + new), ALL, None, NOW))  # type: ignore[arg-type]
+        page, in_progress = asyncio.run(http_list.requests_before(Engine(old + new), ALL, None, NOW))  # type: ignore[arg-type]
         assert [listed.request.id for listed in page] == newest_first(new)
-        assert going_on == Place(instant(NOW - timedelta(hours=1)))
+        assert in_progress == Place(instant(NOW - timedelta(hours=1)))
 
 
 def test_a_page_reads_no_more_than_it_needs() -> None:

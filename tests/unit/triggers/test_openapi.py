@@ -191,15 +191,15 @@ def test_the_keys_of_a_status() -> None:
     """The description has exactly the possible keys, including those of inner objects. Keys that are always present are
     required."""
     ended = report(stored(EVERYTHING, {"pipeline": "p"}, "b"), datetime.now(UTC)).body
-    going_on = report(stored(caller={"pipeline": "p"}), datetime.now(UTC), LIVE).body
+    in_progress = report(stored(caller={"pipeline": "p"}), datetime.now(UTC), LIVE).body
     status = SCHEMAS["Status"]
-    assert {*ended, *going_on, *OF_TRIGGERS} == keys(status)
+    assert {*ended, *in_progress, *OF_TRIGGERS} == keys(status)
     assert set(ended["output"]) == keys(status["properties"]["output"])
-    assert set(going_on["retry"]) == keys(status["properties"]["retry"])
-    assert set(going_on["waitsFor"]) == keys(SCHEMAS["BlockingRefresh"])
-    assert set(going_on["waitsForPlace"]) == keys(SCHEMAS["WaitsForPlace"])
+    assert set(in_progress["retry"]) == keys(status["properties"]["retry"])
+    assert set(in_progress["waitsFor"]) == keys(SCHEMAS["BlockingRefresh"])
+    assert set(in_progress["waitsForPlace"]) == keys(SCHEMAS["WaitsForPlace"])
     in_front = SCHEMAS["WaitsForPlace"]["properties"]["behind"]["items"]
-    assert set(going_on["waitsForPlace"]["behind"][0]) == keys(in_front)
+    assert set(in_progress["waitsForPlace"]["behind"][0]) == keys(in_front)
     bare = [report(stored(), datetime.now(UTC)).body, report(stored(COMPLETED), datetime.now(UTC)).body]
     assert set(status["required"]) == set(bare[0]) & set(bare[1]) - {"retry"}
     assert set(ended["error"]) <= keys(SCHEMAS["Failure"])

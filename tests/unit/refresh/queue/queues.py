@@ -142,12 +142,12 @@ class CheckedQueue:
     # ---- requests ----
 
     def enroll(self, request: str, *, scope: Scope = WHOLE, share: bool = True, **more: Any) -> EnrollAnswer:
-        """A request enrolls, or asks for its state."""
+        """A request enrols, or asks for its state."""
         fields = {"at": self.at, "token": "t", "wake_event": "wake-1", **more}
         return self.do(Enroll(request=request, scope=scope, share=share, **fields))
 
     def enroll_ok(self, request: str, **more: Any) -> Enrolled:
-        """A request enrolls, or asks for its state. The answer must be that it is enrolled."""
+        """A request enrols, or asks for its state. The answer must be that it is enrolled."""
         answer = self.enroll(request, **more)
         assert isinstance(answer, Enrolled)
         return answer
@@ -191,7 +191,7 @@ class CheckedQueue:
 
     def holder(self, run: str, **more: Any) -> Holder:
         """An orchestration of a run."""
-        return Holder(**{"run": run, "incarnation": 1, "token": "life", **more})
+        return Holder(**{"run": run, "incarnation": 1, "token": "token", **more})
 
     def restart(self, run: str, incarnation: int = 1) -> Turn | None:
         """A request found an incarnation of a run dead. Returns the incarnation to start."""
@@ -310,7 +310,7 @@ class Crowd:
     @property
     def holder(self) -> Holder:
         """The orchestration that holds, or will hold, the first run."""
-        return Holder(run=f"{self.names[0]}-r1", incarnation=1, token="life")
+        return Holder(run=f"{self.names[0]}-r1", incarnation=1, token="token")
 
     def do(self, operation: Operation[A]) -> A:
         """The answer to any operation."""
@@ -320,7 +320,7 @@ class Crowd:
         return answer  # type: ignore[return-value]
 
     def enrolment(self, number: int) -> Enroll:
-        """A request enrolls, or asks for its state."""
+        """A request enrols, or asks for its state."""
         name, token = self.name(number), self.token(number)
         return Enroll(at=self.at, request=name, token=token, scope=self.scope(number), wake_event="wake-12")
 

@@ -128,7 +128,7 @@ def test_a_run_without_members_is_stopped_by_its_next_operation(queue: CheckedQu
     assert queue.reopen("a-r1") == Superseded(next=Turn(run="b-r1", incarnation=1), over=True)
 
 
-@pytest.mark.parametrize("token", ["t", "second life"])
+@pytest.mark.parametrize("token", ["t", "second token"])
 def test_a_repeated_leave_gets_the_same_answer(queue: CheckedQueue, token: str) -> None:
     """The outcome depends neither on which copy of the answer arrives, nor on which incarnation asks."""
     run = queue.enroll_and_post("a", "b")
@@ -154,7 +154,7 @@ def test_each_request_that_left_gets_its_own_answer_again(queue: CheckedQueue) -
 
 
 def test_leave_repeated_after_expiry_has_no_effect(queue: CheckedQueue) -> None:
-    """A late duplicate of a leave enrolls no request and takes no outcome."""
+    """A late duplicate of a leave enrols no request and takes no outcome."""
     queue.enroll_and_post("a", "b")
     queue.leave("a")
     queue.later(minutes=31).enroll("b")
@@ -163,12 +163,12 @@ def test_leave_repeated_after_expiry_has_no_effect(queue: CheckedQueue) -> None:
 
 
 def test_a_request_that_left_without_having_enrolled_has_left(queue: CheckedQueue) -> None:
-    """A request may leave before it enrolls. A late enrolment of it, or of a second incarnation, gets the same
+    """A request may leave before it enrols. A late enrolment of it, or of a second incarnation, gets the same
     outcome."""
     left = Left(reason="Cancelled")
     assert queue.leave("a", reason="Cancelled") == left
     assert queue.enroll("a") == left
-    assert queue.enroll("a", token="second life", attempt=2) == left
+    assert queue.enroll("a", token="second token", attempt=2) == left
     assert queue.runs == []
 
 
@@ -238,7 +238,7 @@ def test_cancelling_a_request_that_has_ended_changes_nothing(queue: CheckedQueue
 
 
 def test_cancelling_a_request_that_has_left_is_not_stored(queue: CheckedQueue) -> None:
-    """The cancellation of a request that has left is not stored, because such a request never enrolls again."""
+    """The cancellation of a request that has left is not stored, because such a request never enrols again."""
     queue.enroll("a")
     queue.leave("a")
     queue.ask_to_leave("a")

@@ -130,7 +130,7 @@ class QueueMachine(RuleBasedStateMachine):
         return answer
 
     def ask(self, caller: Caller) -> None:
-        """A caller enrolls or asks again."""
+        """A caller enrols or asks again."""
         answer = self.send(
             Enroll(
                 at=self.queue.at,
@@ -187,7 +187,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(scope=st.sampled_from(sorted(SCOPES)), share=st.booleans() | st.just(True))
     def a_request_arrives(self, scope: str, share: bool) -> None:
-        """A new request enrolls."""
+        """A new request enrols."""
         caller = Caller(f"q{len(self.callers)}", scope, share, self.queue.at)
         self.callers.append(caller)
         self.ask(caller)
@@ -216,7 +216,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(isinstance(caller.end, Ended) for caller in self.callers))
     @rule(data=st.data())
     def a_request_tries_again(self, data: st.DataObject) -> None:
-        """A request enrolls in its next attempt. It may do so even without a failure, because the request decides
+        """A request enrols in its next attempt. It may do so even without a failure, because the request decides
         this."""
         caller = data.draw(st.sampled_from([caller for caller in self.callers if isinstance(caller.end, Ended)]))
         caller.end, caller.over, caller.attempt = None, False, caller.attempt + 1
@@ -277,7 +277,7 @@ class QueueMachine(RuleBasedStateMachine):
         """Starts a run, as the queue told a request or an ended run to do. A run may be started twice, or again after
         its end."""
         turn = data.draw(st.sampled_from(self.to_start))
-        self.runners.append(Runner(turn.run, turn.incarnation, f"life-{len(self.runners)}"))
+        self.runners.append(Runner(turn.run, turn.incarnation, f"token-{len(self.runners)}"))
 
     @rule(
         steps=st.integers(1, 5),
@@ -294,7 +294,7 @@ class QueueMachine(RuleBasedStateMachine):
             runner = next((runner for runner in self.awake() if runner.run == run.id), None)
             if runner is None:
                 if run.token is None:
-                    self.claim(Runner(run.id, run.incarnation, f"life-{len(self.runners)}"))
+                    self.claim(Runner(run.id, run.incarnation, f"token-{len(self.runners)}"))
                 return
             if not runner.closed:
                 self.close(runner)

@@ -252,14 +252,14 @@ def test_late_operations_on_an_old_permit_change_nothing(queue: CheckedQueue) ->
         queue.record(run, permit=1)
         assert queue.take(run, "late", permit=1) is None
         queue.return_permit(run, "late", permit=1)
-        stands = queue.runs[0]
-        assert (stands.refresh_id, stands.closed, stands.permit, stands.unused_executions) == (
+        current = queue.runs[0]
+        assert (current.refresh_id, current.closed, current.permit, current.unused_executions) == (
             None,
             permit == 2,
             permit,
             [],
         )
-        assert stands.look == (LOOK if permit == 2 else None)
+        assert current.look == (LOOK if permit == 2 else None)
 
 
 def test_a_permit_ends_with_the_record(queue: CheckedQueue) -> None:
@@ -290,7 +290,7 @@ def test_members_that_have_ended_are_dropped_before_the_post(queue: CheckedQueue
 
 
 def test_a_dropped_request_that_is_still_active_enrolls_again(queue: CheckedQueue) -> None:
-    """The engine's list of active instances may be out of date. So a request that was dropped by mistake enrolls
+    """The engine's list of active instances may be out of date. So a request that was dropped by mistake enrols
     again."""
     run = queue.enroll_ok("a").run
     queue.claim(run)

@@ -49,7 +49,7 @@ def test_a_cancellation_that_the_request_has_not_received(queue: CheckedQueue) -
 
 
 def test_a_request_that_was_dropped_as_ended(queue: CheckedQueue) -> None:
-    """A dropped request is reminded. If it is active, it enrolls again; otherwise the event has no effect."""
+    """A dropped request is reminded. If it is active, it enrols again; otherwise the event has no effect."""
     queue.enroll("a")
     queue.sweep("a")
     assert reminded(queue, seconds=1) == ["a"]

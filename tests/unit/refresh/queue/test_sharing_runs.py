@@ -203,7 +203,7 @@ def test_a_run_id_is_never_used_twice(queue: CheckedQueue) -> None:
 
 
 def test_a_request_comes_again_in_its_next_attempt(queue: CheckedQueue) -> None:
-    """A request enrolls again only in its next attempt. A late duplicate of the previous attempt changes nothing."""
+    """A request enrols again only in its next attempt. A late duplicate of the previous attempt changes nothing."""
     queue.finish(queue.enroll_and_post("a"))
     assert queue.outcome_of("a")
     assert queue.enroll_ok("a", attempt=2, wake_event="wake-7").run == "a-r2"
@@ -216,7 +216,7 @@ def test_a_request_comes_again_in_its_next_attempt(queue: CheckedQueue) -> None:
 
 
 def test_a_request_that_backs_off_can_be_cancelled(queue: CheckedQueue) -> None:
-    """A request that waits for its next attempt learns about its cancellation when it enrolls again."""
+    """A request that waits for its next attempt learns about its cancellation when it enrols again."""
     queue.finish(queue.enroll_and_post("a"))
     queue.enroll("a")
     queue.ask_to_leave("a")

@@ -120,7 +120,7 @@ def test_a_waiting_run_names_the_external_refresh() -> None:
     ],
 )
 def test_a_model_waits_only_while_another_refresh_or_its_group_is_in_the_way(status: RunStatus, text: str) -> None:
-    """The pause before the POST is not a wait for another refresh, in the answer about a model, too."""
+    """In the answer about a model, too, the pause before the POST is not a wait for another refresh."""
     queue = CheckedQueue()
     queue.enroll("a")
     active = active_of(queue.state, status, "now")

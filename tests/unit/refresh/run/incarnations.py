@@ -210,6 +210,10 @@ class Incarnation:
         )
         return self.answer_record().wait(5)
 
+    def until_cancelling(self, scope: Scope = STANDARD, estimate: tuple[float, ...] = ()) -> "Incarnation":
+        """Continues until the cancellation of a refresh without requests."""
+        return self.until_permitted(scope, estimate).answer_post(Accepted(refresh_id="r")).answer_record(cancel=True)
+
     def answer_read(
         self, status: str, progress: Progress | None = None, start: datetime | None = NOON
     ) -> "Incarnation":

@@ -107,9 +107,7 @@ def test_a_refresh_is_given_up_in_time() -> None:
 
 def test_a_cancelled_refresh_is_read_without_delay() -> None:
     """The end of a cancelled refresh is near, even if its usual end is not."""
-    run = (
-        Incarnation().until_permitted(ENHANCED, HOURS).answer_post(Accepted(refresh_id="r")).answer_record(cancel=True)
-    )
+    run = Incarnation().until_cancelling(ENHANCED, HOURS)
     run.wait(5).answer(CancelRefresh, CancelAccepted())
     for _ in range(60):
         assert run.seconds <= 60
