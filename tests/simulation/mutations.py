@@ -124,7 +124,7 @@ def hide_failed_ends() -> list[Patch]:
         return original(run, *more) if run.outcome.status == "Completed" else None
 
     original = run_news.ended_news
-    return [(finishing, "model_news", ended)]
+    return [(finishing, "ended_news", ended)]
 
 
 @mutation
